@@ -1,0 +1,18 @@
+//! `Peer`: one ensemble member as one sans-IO machine: election, role and recovery, with one
+//! input and one output type, and the typed events that it reports. Hosts (the simulator, the
+//! node) call it; it calls nobody.
+//!
+//! ```text
+//! host: peer.handle(now, input, &mut outbox); carry out the outbox in order; drain it
+//!       call again with Input::Deadline at peer.next_deadline()
+//! ```
+
+mod peer;
+
+pub use peer::{Deadline, Peer};
+pub use zab::{
+    ClientId, ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskAnswer, DiskDone,
+    DiskError, DiskOp, EpochFile, Event, Input, Lane, LearnerType, Member, Nanos, Now, OpId, Outbox,
+    Output, Port, QuorumVerifier, Recovered, Role, Settings, StateMachine, Switch, Switches,
+    SyncMode, SyncTable, Task, TxnEntry, View, txn_digest,
+};

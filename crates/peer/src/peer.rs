@@ -1,0 +1,306 @@
+//! The peer: which role is being played, and the way from one role to the next. Called by hosts.
+//!
+//! ```text
+//!   Boot ─▶ Loading ─▶ Looking ─▶ Leading | Following | Observing ─▶ Leaving ─▶ Loading ─▶ Looking
+//!              │ the disk refuses                                      │ all disk answers are in
+//!              ▼
+//!           Halted
+//! ```
+//!
+//! A role that ends leaves nothing behind: its connections are closed, its generation is over (late
+//! completions are swallowed), and before the member votes again its memory becomes what its disk
+//! holds, so that a partial SNAP or TRUNC, an unapplied log tail or a queued append of the old role
+//! cannot reach the next one (ZOOKEEPER-2845, 3642, 4712, 5094).
+
+use wire::Zxid;
+use zab::election::{Decision, Election};
+use zab::leader::Leader;
+use zab::learner::Learner;
+use zab::{
+    ClientInput, ClientOutput, Config, Ctx, DiskAnswer, DiskDone, DiskError, DiskOp, Epochs, Event,
+    Ids, Input, Io, Leave, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine,
+    ZkDatabase,
+};
+
+/// When a member wants to be called next if nothing happens, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    pub at: Nanos,
+    pub why: &'static str,
+}
+
+#[derive(Clone)]
+enum Phase<S: StateMachine> {
+    /// Not booted.
+    Down,
+    /// The disk is being read; then the member looks for a leader.
+    Loading { op: OpId },
+    Looking,
+    Leading(Box<Leader<S>>),
+    /// Following or observing.
+    Learning(Box<Learner<S>>),
+    /// A role has ended; operations of its are still with the disk.
+    Leaving,
+    /// Given up for good: the process ends.
+    Halted,
+}
+
+#[derive(Clone)]
+pub struct Peer<S: StateMachine> {
+    config: Config,
+    db: ZkDatabase<S>,
+    epochs: Epochs,
+    ids: Ids,
+    election: Election,
+    listening: bool,
+    role: Role,
+    phase: Phase<S>,
+    /// The epoch that the own vote was raised to in this role.
+    vote_epoch: Option<wire::Epoch>,
+}
+
+/// Borrows the parts of a peer that a role may touch, beside the role itself.
+macro_rules! ctx {
+    ($peer:expr, $now:expr, $out:expr) => {
+        Ctx {
+            io: Io { now: $now, out: $out, ids: &mut $peer.ids, config: &$peer.config },
+            db: &mut $peer.db,
+            epochs: &mut $peer.epochs,
+        }
+    };
+}
+
+impl<S: StateMachine> Peer<S> {
+    pub fn new(config: Config, state: S) -> Peer<S> {
+        let db = ZkDatabase::new(state, config.settings.commit_log_count);
+        let election = Election::new(&config);
+        Peer {
+            config,
+            db,
+            epochs: Epochs::default(),
+            ids: Ids::default(),
+            election,
+            listening: false,
+            role: Role::Looking,
+            phase: Phase::Down,
+            vote_epoch: None,
+        }
+    }
+
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The only door. Effects are appended to `out`, to be carried out in order.
+    pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        match input {
+            Input::Boot => self.boot(now, out),
+            Input::Disk(done) => self.on_disk(now, done, out),
+            Input::Deadline => self.on_deadline(now, out),
+            Input::Client(client) => self.on_client(now, client, out),
+            Input::Accepted { port: Port::Election, .. } => self.to_election(now, input, out),
+            Input::Accepted { port: Port::Quorum, .. } | Input::Run(_) => {
+                self.to_role(now, input, out);
+            }
+            Input::Connected { conn }
+            | Input::Closed { conn, .. }
+            | Input::Received { conn, .. }
+            | Input::Drained { conn } => {
+                if self.election.owns(conn) {
+                    self.to_election(now, input, out);
+                } else {
+                    self.to_role(now, input, out);
+                }
+            }
+        }
+    }
+
+    pub fn next_deadline(&self) -> Deadline {
+        if matches!(self.phase, Phase::Down | Phase::Halted) {
+            return Deadline { at: Nanos::NEVER, why: "not running" };
+        }
+        let (at, why) = self.election.next_deadline();
+        let (role_at, role_why) = self.role_deadline();
+        if role_at < at { Deadline { at: role_at, why: role_why } } else { Deadline { at, why } }
+    }
+
+    fn role_deadline(&self) -> (Nanos, &'static str) {
+        match &self.phase {
+            Phase::Leading(leader) => leader.next_deadline(),
+            Phase::Learning(learner) => learner.next_deadline(),
+            _ => (Nanos::NEVER, "no role"),
+        }
+    }
+
+    fn boot(&mut self, now: Now, out: &mut Outbox) {
+        assert!(matches!(self.phase, Phase::Down), "a process boots once");
+        self.load(now, out);
+    }
+
+    fn io<'a>(&'a mut self, now: Now, out: &'a mut Outbox) -> Io<'a> {
+        Io { now, out, ids: &mut self.ids, config: &self.config }
+    }
+
+    fn load(&mut self, now: Now, out: &mut Outbox) {
+        self.ids.generation += 1;
+        let op = self.io(now, out).disk(DiskOp::Load);
+        self.phase = Phase::Loading { op };
+    }
+
+    fn on_disk(&mut self, now: Now, done: DiskDone, out: &mut Outbox) {
+        let silent_failure = self.ids.ops_in_flight == 0;
+        self.ids.ops_in_flight = self.ids.ops_in_flight.saturating_sub(1);
+        match &self.phase {
+            Phase::Loading { op } if *op == done.id => self.on_loaded(now, done, out),
+            Phase::Leading(_) | Phase::Learning(_) if done.id.generation == self.ids.generation => {
+                self.to_role(now, Input::Disk(done), out);
+            }
+            Phase::Leaving => {
+                if self.ids.ops_in_flight == 0 && !silent_failure {
+                    self.load(now, out);
+                }
+            }
+            // The completion of a role that was left, or a late failure of it: the disk was read
+            // after it.
+            _ => {}
+        }
+    }
+
+    fn on_loaded(&mut self, now: Now, done: DiskDone, out: &mut Outbox) {
+        match done.result {
+            Ok(DiskAnswer::Loaded(recovered)) => match self.db.load(&recovered) {
+                Ok(()) => self.start_looking(now, &recovered, out),
+                Err(why) => self.halt(format!("the snapshot does not load: {why}"), out),
+            },
+            Ok(answer) => unreachable!("a Load is answered by what it loaded, not {answer:?}"),
+            Err(DiskError::Killed) => self.phase = Phase::Halted,
+            Err(error) => self.halt(error.to_string(), out),
+        }
+    }
+
+    fn halt(&mut self, why: String, out: &mut Outbox) {
+        self.phase = Phase::Halted;
+        out.push(Output::Halt { why });
+    }
+
+    fn start_looking(&mut self, now: Now, recovered: &Recovered, out: &mut Outbox) {
+        if recovered.untrusted_empty {
+            self.db.last_processed = Zxid::NONE;
+        }
+        self.epochs =
+            Epochs { accepted: recovered.accepted_epoch, current: recovered.current_epoch };
+        self.phase = Phase::Looking;
+        let (last_zxid, current) = (self.db.last_processed, self.epochs.current);
+        let listening = std::mem::replace(&mut self.listening, true);
+        let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+        for warning in &recovered.warnings {
+            io.warn(warning.clone());
+        }
+        io.event(Event::Loaded {
+            last_zxid,
+            snapshot: recovered.snapshot.as_ref().map_or(Zxid::ZERO, |(zxid, _)| *zxid),
+            accepted_epoch: recovered.accepted_epoch,
+            current_epoch: recovered.current_epoch,
+        });
+        if !listening {
+            self.election.start_listening(&mut io);
+        }
+        io.event(Event::RoleChanged { role: Role::Looking });
+        self.role = Role::Looking;
+        self.election.look(&mut io, last_zxid, current);
+    }
+
+    fn to_election(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+        if let Some(decision) = self.election.handle(&mut io, input) {
+            assert!(matches!(self.phase, Phase::Looking), "an election ends in LOOKING only");
+            self.enter_role(now, &decision, out);
+        }
+    }
+
+    fn enter_role(&mut self, now: Now, decision: &Decision, out: &mut Outbox) {
+        self.ids.generation += 1;
+        self.vote_epoch = None;
+        self.role = decision.role;
+        out.push(Output::Event(Event::RoleChanged { role: decision.role }));
+        let mut ctx = ctx!(self, now, out);
+        self.phase = match decision.role {
+            Role::Leading => Phase::Leading(Box::new(Leader::start(&mut ctx))),
+            Role::Following | Role::Observing => {
+                Phase::Learning(Box::new(Learner::start(&mut ctx, decision.vote.leader)))
+            }
+            Role::Looking => unreachable!("an election decides for a role"),
+        };
+    }
+
+    fn to_role(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        let mut ctx = ctx!(self, now, out);
+        let (result, established) = match &mut self.phase {
+            Phase::Leading(leader) => (leader.handle(&mut ctx, input), leader.established()),
+            Phase::Learning(learner) => (learner.handle(&mut ctx, input), learner.established()),
+            _ => {
+                // A connection to a role that was left, or dialled to a role we do not play.
+                if let Input::Accepted { conn, .. } = input {
+                    ctx.io.close(conn);
+                }
+                return;
+            }
+        };
+        if established != self.vote_epoch
+            && let Some(epoch) = established
+        {
+            self.vote_epoch = established;
+            self.election.raise_vote_epoch(epoch);
+        }
+        if let Err(leave) = result {
+            self.leave_role(now, &leave, out);
+        }
+    }
+
+    fn on_deadline(&mut self, now: Now, out: &mut Outbox) {
+        if self.election.next_deadline().0 <= now.mono {
+            self.to_election(now, Input::Deadline, out);
+        }
+        if self.role_deadline().0 <= now.mono {
+            self.to_role(now, Input::Deadline, out);
+        }
+    }
+
+    fn on_client(&mut self, now: Now, client: ClientInput, out: &mut Outbox) {
+        if matches!(self.phase, Phase::Leading(_) | Phase::Learning(_)) {
+            return self.to_role(now, Input::Client(client), out);
+        }
+        let client = match client {
+            ClientInput::Connect { client, .. }
+            | ClientInput::Request { client, .. }
+            | ClientInput::Ping { client } => client,
+            ClientInput::Disconnect { .. } => return,
+        };
+        out.push(Output::Client(ClientOutput::Disconnected { client }));
+    }
+
+    fn leave_role(&mut self, now: Now, leave: &Leave, out: &mut Outbox) {
+        let role = self.role;
+        let mut ctx = ctx!(self, now, out);
+        match std::mem::replace(&mut self.phase, Phase::Leaving) {
+            Phase::Leading(leader) => leader.shut_down(&mut ctx),
+            Phase::Learning(learner) => learner.shut_down(&mut ctx),
+            _ => unreachable!("only a role is left"),
+        }
+        ctx.io.event(Event::RoleLeft { role, reason: leave.to_string() });
+        ctx.db.state.forget_prepared();
+        // What the old role still had with the disk answers a generation that is over.
+        self.ids.generation += 1;
+        if let Leave::Disk(error) = leave {
+            // Memory may be ahead of a disk that failed (ZOOKEEPER-4882): the member stops.
+            return self.halt(format!("the disk failed: {error}"), out);
+        }
+        if self.ids.ops_in_flight == 0 {
+            self.load(now, out);
+        }
+    }
+}

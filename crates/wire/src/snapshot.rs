@@ -1,0 +1,214 @@
+//! The snapshot body as it goes over the wire and stands in snapshot files:
+//!
+//! ```text
+//! i32 n | n x { i64 session, i32 timeout }
+//! i32 n | n x { i64 key, vector<ACL> }
+//! { ustring path, buffer data, i64 acl, StatPersisted(60 bytes) } ...   parents first, root ""
+//! ustring "/"
+//! ```
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::ids::{SessionId, Zxid};
+use crate::jute::{Error, Id, Reader, put_buffer};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StatPersisted {
+    pub czxid: Zxid,
+    pub mzxid: Zxid,
+    pub ctime: i64,
+    pub mtime: i64,
+    pub version: i32,
+    pub cversion: i32,
+    pub aversion: i32,
+    pub ephemeral_owner: i64,
+    pub pzxid: Zxid,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acl {
+    pub perms: i32,
+    pub id: Id,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SnapshotRecord {
+    Session { id: SessionId, timeout_ms: i32 },
+    AclEntry { key: i64, acl: Vec<Acl> },
+    Node { path: Bytes, data: Option<Bytes>, acl_key: i64, stat: StatPersisted },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Section {
+    SessionCount,
+    Sessions(i32),
+    AclCount,
+    Acls(i32),
+    Nodes,
+    Complete,
+}
+
+/// Reads a body record by record from chunks cut anywhere.
+#[derive(Clone, Debug)]
+pub struct SnapshotParser {
+    section: Section,
+    buffer: Bytes,
+    consumed: u64,
+    max_buffer: usize,
+}
+
+impl Default for SnapshotParser {
+    fn default() -> Self {
+        SnapshotParser::new()
+    }
+}
+
+impl SnapshotParser {
+    pub fn new() -> SnapshotParser {
+        SnapshotParser {
+            section: Section::SessionCount,
+            buffer: Bytes::new(),
+            consumed: 0,
+            max_buffer: crate::jute::DEFAULT_MAX_BUFFER,
+        }
+    }
+    pub fn feed(&mut self, chunk: Bytes) {
+        self.buffer = join(std::mem::take(&mut self.buffer), chunk);
+    }
+    pub fn is_complete(&self) -> bool {
+        self.section == Section::Complete
+    }
+    /// Bytes of the body read so far; after completion, its length.
+    pub fn consumed(&self) -> u64 {
+        self.consumed
+    }
+    /// What was fed and belongs to what follows the body.
+    pub fn into_rest(self) -> Bytes {
+        self.buffer
+    }
+
+    /// The next record; `None` where more bytes are needed or the body is complete.
+    pub fn next_record(&mut self) -> Result<Option<SnapshotRecord>, Error> {
+        loop {
+            let mut reader = Reader::with_limit(self.buffer.clone(), self.max_buffer);
+            let step = match self.step(&mut reader) {
+                Err(e) if e.is_short() => return Ok(None),
+                other => other?,
+            };
+            let left = reader.rest();
+            self.consumed += (self.buffer.len() - left.len()) as u64;
+            self.buffer = left;
+            let (section, record) = step;
+            self.section = section;
+            if record.is_some() || self.is_complete() {
+                return Ok(record);
+            }
+        }
+    }
+
+    fn step(&self, r: &mut Reader) -> Result<(Section, Option<SnapshotRecord>), Error> {
+        Ok(match self.section {
+            Section::SessionCount => (Section::Sessions(r.i32("session count")?), None),
+            Section::Sessions(n) if n <= 0 => (Section::AclCount, None),
+            Section::Sessions(n) => {
+                let id = SessionId(r.i64("session id")?);
+                let timeout_ms = r.i32("session timeout")?;
+                (Section::Sessions(n - 1), Some(SnapshotRecord::Session { id, timeout_ms }))
+            }
+            Section::AclCount => (Section::Acls(r.i32("ACL map count")?), None),
+            Section::Acls(n) if n <= 0 => (Section::Nodes, None),
+            Section::Acls(n) => {
+                let key = r.i64("ACL key")?;
+                let count =
+                    r.count("ACL vector")?.ok_or(Error::Malformed { what: "ACL vector", expected: "not null" })?;
+                let mut acl = Vec::new();
+                for _ in 0..count {
+                    let perms = r.i32("ACL perms")?;
+                    acl.push(Acl { perms, id: Id { scheme: r.string("ACL scheme")?, id: r.string("ACL id")? } });
+                }
+                (Section::Acls(n - 1), Some(SnapshotRecord::AclEntry { key, acl }))
+            }
+            Section::Nodes => {
+                let path = r.string("node path")?;
+                if path.as_ref() == b"/" {
+                    return Ok((Section::Complete, None));
+                }
+                let data = r.buffer("node data")?;
+                let acl_key = r.i64("node ACL key")?;
+                let stat = read_stat(r)?;
+                (Section::Nodes, Some(SnapshotRecord::Node { path, data, acl_key, stat }))
+            }
+            Section::Complete => (Section::Complete, None),
+        })
+    }
+}
+
+fn read_stat(r: &mut Reader) -> Result<StatPersisted, Error> {
+    Ok(StatPersisted {
+        czxid: Zxid(r.i64("czxid")?),
+        mzxid: Zxid(r.i64("mzxid")?),
+        ctime: r.i64("ctime")?,
+        mtime: r.i64("mtime")?,
+        version: r.i32("version")?,
+        cversion: r.i32("cversion")?,
+        aversion: r.i32("aversion")?,
+        ephemeral_owner: r.i64("ephemeralOwner")?,
+        pzxid: Zxid(r.i64("pzxid")?),
+    })
+}
+
+/// Join a rest with the next chunk; without a rest the chunk is passed through uncopied.
+pub(crate) fn join(rest: Bytes, chunk: Bytes) -> Bytes {
+    if rest.is_empty() {
+        return chunk;
+    }
+    let mut joined = BytesMut::with_capacity(rest.len() + chunk.len());
+    joined.extend_from_slice(&rest);
+    joined.extend_from_slice(&chunk);
+    joined.freeze()
+}
+
+/// Writes the parts of a body. The caller keeps their order.
+pub struct SnapshotWriter;
+
+impl SnapshotWriter {
+    pub fn count(out: &mut BytesMut, n: usize) {
+        out.put_i32(i32::try_from(n).expect("fewer than 2^31 records"));
+    }
+    pub fn record(out: &mut BytesMut, record: &SnapshotRecord) {
+        match record {
+            SnapshotRecord::Session { id, timeout_ms } => {
+                out.put_i64(id.0);
+                out.put_i32(*timeout_ms);
+            }
+            SnapshotRecord::AclEntry { key, acl } => {
+                out.put_i64(*key);
+                Self::count(out, acl.len());
+                for entry in acl {
+                    out.put_i32(entry.perms);
+                    put_buffer(out, Some(&entry.id.scheme));
+                    put_buffer(out, Some(&entry.id.id));
+                }
+            }
+            SnapshotRecord::Node { path, data, acl_key, stat } => {
+                Self::node(out, path, data.as_deref(), *acl_key, stat);
+            }
+        }
+    }
+    pub fn node(out: &mut BytesMut, path: &[u8], data: Option<&[u8]>, acl_key: i64, stat: &StatPersisted) {
+        put_buffer(out, Some(path));
+        put_buffer(out, data);
+        out.put_i64(acl_key);
+        for long in [stat.czxid.0, stat.mzxid.0, stat.ctime, stat.mtime] {
+            out.put_i64(long);
+        }
+        for int in [stat.version, stat.cversion, stat.aversion] {
+            out.put_i32(int);
+        }
+        out.put_i64(stat.ephemeral_owner);
+        out.put_i64(stat.pzxid.0);
+    }
+    pub fn end(out: &mut BytesMut) {
+        put_buffer(out, Some(b"/"));
+    }
+}

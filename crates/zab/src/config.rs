@@ -1,0 +1,159 @@
+//! What a member is told at start: who it is, who the others are, and its settings.
+
+use std::collections::BTreeMap;
+
+use wire::{Epoch, ServerId};
+
+use crate::quorum_verifier::QuorumVerifier;
+use crate::switches::Switches;
+use crate::time::Nanos;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LearnerType {
+    Participant,
+    Observer,
+}
+
+/// The members of the ensemble (a static configuration of version 0).
+#[derive(Clone, Debug)]
+pub struct View {
+    pub members: BTreeMap<ServerId, Member>,
+    pub verifier: QuorumVerifier,
+}
+
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub learner_type: LearnerType,
+    /// `host:quorumPort:electionPort`, for hellos and the configuration text.
+    pub quorum_address: String,
+    pub election_address: String,
+}
+
+impl View {
+    pub fn is_voter(&self, sid: ServerId) -> bool {
+        self.members.get(&sid).is_some_and(|m| m.learner_type == LearnerType::Participant)
+    }
+    pub fn voters(&self) -> impl Iterator<Item = ServerId> + '_ {
+        self.members
+            .iter()
+            .filter(|(_, m)| m.learner_type == LearnerType::Participant)
+            .map(|(sid, _)| *sid)
+    }
+}
+
+/// Which release's table decides how a learner is brought up to date (reference 5.1, 5.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncTable {
+    /// 3.5 to 3.9.
+    V35,
+    /// 3.4.7 to 3.4.14.
+    V34,
+}
+
+/// Settings with ZooKeeper 3.9's defaults. Times are nanoseconds, limits are in ticks.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub tick_time: Nanos,
+    pub init_limit: u32,
+    pub sync_limit: u32,
+    /// Transactions kept in memory for DIFF (`commitLogCount`).
+    pub commit_log_count: usize,
+    /// `snapshotSizeFactor` in thousandths (330); negative: no DIFF from disk.
+    pub snapshot_size_factor_milli: i64,
+    pub force_snapshot_sync: bool,
+    pub sync_table: SyncTable,
+    /// Transactions between snapshots (`snapCount`), randomised by the seed material.
+    pub snap_count: u64,
+    pub max_batch_size: usize,
+    // election
+    pub finalize_wait: Nanos,
+    pub min_notification_interval: Nanos,
+    pub max_notification_interval: Nanos,
+    /// Time for a dial and its hello on the election port (`cnxTimeout`).
+    pub cnx_timeout: Nanos,
+    // learner
+    pub connect_tries: u32,
+    pub connect_retry_delay: Nanos,
+    /// Accept learners and leaders of protocol version below 0x10000 (before 1.0). Off by default.
+    pub allow_pre_1_0: bool,
+    /// `testingonly.initialZxid`: the counter that a new leader starts from.
+    pub initial_zxid: Option<u32>,
+    /// `leaderServes`: false, and a leader takes no clients.
+    pub leader_serves: bool,
+    pub min_session_timeout_ms: i32,
+    pub max_session_timeout_ms: i32,
+    /// Observers log to disk.
+    pub sync_enabled: bool,
+    pub jute_maxbuffer: usize,
+    /// Bytes of a snapshot written in one step of `Task::Snapshot`/`SnapshotSender`.
+    pub snapshot_slice: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            tick_time: Nanos::from_millis(2000),
+            init_limit: 10,
+            sync_limit: 5,
+            commit_log_count: 500,
+            snapshot_size_factor_milli: 330,
+            force_snapshot_sync: false,
+            sync_table: SyncTable::V35,
+            snap_count: 100_000,
+            max_batch_size: 1000,
+            finalize_wait: Nanos::from_millis(200),
+            min_notification_interval: Nanos::from_millis(200),
+            max_notification_interval: Nanos::from_millis(60_000),
+            cnx_timeout: Nanos::from_millis(5000),
+            connect_tries: 5,
+            connect_retry_delay: Nanos::from_millis(100),
+            allow_pre_1_0: false,
+            initial_zxid: None,
+            leader_serves: true,
+            min_session_timeout_ms: 4000,
+            max_session_timeout_ms: 40_000,
+            sync_enabled: true,
+            jute_maxbuffer: 2_097_150,
+            snapshot_slice: 64 * 1024,
+        }
+    }
+}
+
+impl Settings {
+    pub fn half_tick(&self) -> Nanos {
+        Nanos(self.tick_time.0 / 2)
+    }
+    /// T * initLimit.
+    pub fn init_time(&self) -> Nanos {
+        Nanos(self.tick_time.0 * u64::from(self.init_limit))
+    }
+    /// T * syncLimit.
+    pub fn sync_time(&self) -> Nanos {
+        Nanos(self.tick_time.0 * u64::from(self.sync_limit))
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub sid: ServerId,
+    pub view: View,
+    pub settings: Settings,
+    pub switches: Switches,
+    /// Seed material for what the protocol wants random (an observer's wait before it looks,
+    /// the snapshot threshold). Drawn by the host.
+    pub seed: u64,
+}
+
+impl Config {
+    pub fn learner_type(&self) -> LearnerType {
+        self.view.members.get(&self.sid).map_or(LearnerType::Observer, |m| m.learner_type)
+    }
+}
+
+/// acceptedEpoch and currentEpoch as they are durable. Changed only after the file is
+/// (ZOOKEEPER-2307).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Epochs {
+    pub accepted: Epoch,
+    pub current: Epoch,
+}

@@ -1,0 +1,109 @@
+//! `Ctx`: what a machine may touch while it handles one input. Built by the peer for each call.
+
+use bytes::Bytes;
+use wire::{Epoch, ServerId};
+
+use crate::config::{Config, Epochs};
+use crate::database::ZkDatabase;
+use crate::disk::{DiskOp, OpId};
+use crate::event::Event;
+use crate::io::{ClientOutput, ConnId, Outbox, Output, Port, Task};
+use crate::time::Now;
+
+/// Numbers for connections that we dial and for disk operations, and the generation of the role.
+#[derive(Clone, Debug, Default)]
+pub struct Ids {
+    pub next_conn: u64,
+    pub next_op: u64,
+    /// Counts roles: raised whenever a role is entered or left.
+    pub generation: u32,
+    /// Disk operations that were asked for and have not been answered. A role is left, and the next
+    /// vote cast, only when there are none.
+    pub ops_in_flight: u32,
+}
+
+/// The part of the context that does not know the state machine; elections need no more.
+pub struct Io<'a> {
+    pub now: Now,
+    pub out: &'a mut Outbox,
+    pub ids: &'a mut Ids,
+    pub config: &'a Config,
+}
+
+impl Io<'_> {
+    pub fn event(&mut self, event: Event) {
+        self.out.push(Output::Event(event));
+    }
+    pub fn mark(&mut self, mark: &'static str) {
+        self.event(Event::Mark { mark });
+    }
+    pub fn warn(&mut self, what: impl Into<String>) {
+        self.event(Event::Warning { what: what.into() });
+    }
+    pub fn connect(&mut self, to: ServerId, port: Port) -> ConnId {
+        self.ids.next_conn += 1;
+        let conn = ConnId(self.ids.next_conn);
+        self.out.push(Output::Connect { conn, to, port });
+        conn
+    }
+    pub fn send(&mut self, conn: ConnId, bytes: Bytes) {
+        self.out.push(Output::Send { conn, bytes, notify: false });
+    }
+    pub fn send_notify(&mut self, conn: ConnId, bytes: Bytes) {
+        self.out.push(Output::Send { conn, bytes, notify: true });
+    }
+    /// Close without a reason worth telling.
+    pub fn close(&mut self, conn: ConnId) {
+        self.out.push(Output::Close { conn });
+    }
+    /// Close and tell why.
+    pub fn drop_connection(&mut self, conn: ConnId, with: Option<ServerId>, reason: impl Into<String>) {
+        self.event(Event::ConnectionDropped { with, reason: reason.into() });
+        self.close(conn);
+    }
+    pub fn schedule(&mut self, task: Task) {
+        self.out.push(Output::Schedule(task));
+    }
+    pub fn client(&mut self, output: ClientOutput) {
+        self.out.push(Output::Client(output));
+    }
+    /// Ask the disk. The answer carries the id; silent operations need none.
+    pub fn disk(&mut self, op: DiskOp) -> OpId {
+        self.ids.next_op += 1;
+        let id = OpId { generation: self.ids.generation, seq: self.ids.next_op };
+        if op.answers() {
+            self.ids.ops_in_flight += 1;
+        }
+        self.out.push(Output::Disk { id, op });
+        id
+    }
+    pub fn sid(&self) -> ServerId {
+        self.config.sid
+    }
+}
+
+/// The whole context of a role (Leader, Learner).
+pub struct Ctx<'a, S> {
+    pub io: Io<'a>,
+    pub db: &'a mut ZkDatabase<S>,
+    /// As durable on disk; a machine changes its field only on the completion of the write.
+    pub epochs: &'a mut Epochs,
+}
+
+/// Why a role ends. The peer shuts the role down and looks for a leader again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Leave {
+    #[error("{0}")]
+    Because(String),
+    /// The disk failed: the member stops.
+    #[error("disk failed: {0}")]
+    Disk(crate::disk::DiskError),
+    #[error("lost the connection to the leader: {0}")]
+    LostLeader(String),
+    #[error("epoch {got} is below the accepted epoch {accepted}")]
+    LowerEpoch { got: Epoch, accepted: Epoch },
+    #[error("zxid counter rolled over, forcing an election")]
+    RollOver,
+}
+
+pub type RoleResult = Result<(), Leave>;

@@ -1,0 +1,109 @@
+//! `ZkDatabase`: the state machine, the committed log in memory and the last processed zxid of one
+//! member. Owned by the peer, lent to the role that is being played.
+
+use std::collections::VecDeque;
+
+use wire::{SnapshotParser, Zxid};
+
+use crate::disk::{Recovered, TxnEntry};
+use crate::state_machine::{Applied, StateMachine};
+
+/// The last transactions that were committed, ascending and without a gap inside an epoch:
+/// what a learner that is a little behind is sent from memory.
+#[derive(Clone, Debug, Default)]
+pub struct CommittedLog {
+    entries: VecDeque<TxnEntry>,
+    capacity: usize,
+}
+
+impl CommittedLog {
+    pub fn new(capacity: usize) -> CommittedLog {
+        CommittedLog { entries: VecDeque::new(), capacity }
+    }
+    pub fn min(&self) -> Option<Zxid> {
+        self.entries.front().map(|e| e.zxid)
+    }
+    pub fn max(&self) -> Option<Zxid> {
+        self.entries.back().map(|e| e.zxid)
+    }
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &TxnEntry> + '_ {
+        self.entries.iter()
+    }
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+    /// Add the next transaction. One that is not above the last is a replay and left out.
+    pub fn add(&mut self, entry: TxnEntry) {
+        if self.max().is_some_and(|max| entry.zxid <= max) {
+            return;
+        }
+        self.entries.push_back(entry);
+        if self.entries.len() > self.capacity {
+            self.entries.pop_front();
+        }
+    }
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct ZkDatabase<S> {
+    pub state: S,
+    pub committed_log: CommittedLog,
+    /// Zxid of the last transaction applied (or of the snapshot, or `E<<32|0` on an established
+    /// leader).
+    pub last_processed: Zxid,
+    /// Size of the newest snapshot file on disk, in bytes; bounds a DIFF from disk.
+    pub snapshot_bytes: u64,
+}
+
+impl<S: StateMachine> ZkDatabase<S> {
+    pub fn new(state: S, commit_log_count: usize) -> ZkDatabase<S> {
+        ZkDatabase {
+            state,
+            committed_log: CommittedLog::new(commit_log_count),
+            last_processed: Zxid::ZERO,
+            snapshot_bytes: 0,
+        }
+    }
+
+    /// Replace everything by what the disk holds. The logged tail is applied, committed or not:
+    /// a member votes and synchronises with the whole history that it logged.
+    pub fn load(&mut self, recovered: &Recovered) -> Result<(), String> {
+        self.state.clear();
+        self.committed_log.clear();
+        self.last_processed = Zxid::ZERO;
+        self.snapshot_bytes = recovered.snapshot_bytes;
+        if let Some((zxid, body)) = &recovered.snapshot {
+            let mut parser = SnapshotParser::new();
+            parser.feed(body.clone());
+            while let Some(record) = parser.next_record().map_err(|e| e.to_string())? {
+                self.state.restore(record)?;
+            }
+            if !parser.is_complete() {
+                return Err(format!("snapshot {zxid} ends before its end marker"));
+            }
+            self.last_processed = *zxid;
+        }
+        for entry in &recovered.before_snapshot {
+            self.committed_log.add(entry.clone());
+        }
+        for entry in &recovered.log {
+            self.apply(entry);
+            self.committed_log.add(entry.clone());
+        }
+        Ok(())
+    }
+
+    /// Apply one transaction to the state. Its place in the committed log is the caller's matter:
+    /// a leader adds it when it decides COMMIT, a learner when it applies.
+    pub fn apply(&mut self, entry: &TxnEntry) -> Applied {
+        let applied = self.state.apply(entry.zxid, &entry.txn);
+        self.last_processed = self.last_processed.max(entry.zxid);
+        applied
+    }
+}

@@ -1,0 +1,179 @@
+//! What a member asks of its disk, and the answers.
+//!
+//! The machines emit `DiskOp`s; the host hands them to the `storage` crate and feeds the
+//! completions back. Order holds within a lane and nowhere else. Every operation but a
+//! successful `Append`, `Roll` or snapshot slice is answered by exactly one `DiskDone`; a failed
+//! one is always answered. Nothing is durable before its answer came.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use wire::{Epoch, Zxid};
+
+/// Names one disk operation: the generation of the role that asked, and its ordinal.
+/// A completion of an older generation belongs to a role that was left (ZOOKEEPER-4712).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct OpId {
+    pub generation: u32,
+    pub seq: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lane {
+    /// Load, Append, Sync, Roll, Truncate, ReadLog.
+    Log,
+    /// WriteEpoch (with the completion of an Install that waits for it).
+    Epoch,
+    /// Snapshot, Install.
+    Snapshot,
+}
+
+/// One transaction as it stands in the log: `txn` is TxnHeader, body and (maybe) TxnDigest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxnEntry {
+    pub zxid: Zxid,
+    pub txn: Bytes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EpochFile {
+    AcceptedEpoch,
+    CurrentEpoch,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiskOp {
+    /// Recover: newest valid snapshot plus log, after cutting what stands above currentEpoch.
+    Load,
+    /// Append to the log, in order. Not durable before the next `Sync` completes.
+    Append(Vec<TxnEntry>),
+    /// Make all appended transactions durable.
+    Sync,
+    /// Begin a new log file with the next append.
+    Roll,
+    /// Cut the log (and snapshots) durably behind exactly this zxid, then load what is left.
+    /// Fails, changing nothing, where no record or snapshot has this zxid.
+    Truncate(Zxid),
+    /// Write an epoch file atomically and durably. For `CurrentEpoch`, a pending `Install` of
+    /// that epoch takes effect once the file is durable.
+    WriteEpoch(EpochFile, Epoch),
+    /// Write the snapshot body so far (sessions, ACLs, nodes, end marker as on the wire).
+    SnapshotSlice { zxid: Zxid, bytes: Bytes },
+    /// Seal the snapshot at `zxid` made of the slices; fsync and rename, then answer.
+    SnapshotFinish { zxid: Zxid },
+    /// Drop the slices of an unfinished snapshot.
+    SnapshotAbandon { zxid: Zxid },
+    /// A snapshot from the leader of `epoch`, whole: make it durable under a name that recovery
+    /// uses only once currentEpoch >= `epoch`; older history stays until then and goes after.
+    Install { zxid: Zxid, epoch: Epoch, body: Bytes },
+    /// Read transactions from the log for a DIFF: all with `after <= zxid`, up to `max_bytes`
+    /// (0: no limit), beginning with the last one at or before `after`.
+    ReadLog { after: Zxid, through: Zxid, size_limit: u64 },
+}
+
+impl DiskOp {
+    pub fn lane(&self) -> Lane {
+        match self {
+            DiskOp::Load
+            | DiskOp::Append(_)
+            | DiskOp::Sync
+            | DiskOp::Roll
+            | DiskOp::Truncate(_)
+            | DiskOp::ReadLog { .. } => Lane::Log,
+            DiskOp::WriteEpoch(..) => Lane::Epoch,
+            DiskOp::SnapshotSlice { .. }
+            | DiskOp::SnapshotFinish { .. }
+            | DiskOp::SnapshotAbandon { .. }
+            | DiskOp::Install { .. } => Lane::Snapshot,
+        }
+    }
+    /// False where success is silent.
+    pub fn answers(&self) -> bool {
+        !matches!(
+            self,
+            DiskOp::Append(_) | DiskOp::Roll | DiskOp::SnapshotSlice { .. } | DiskOp::SnapshotAbandon { .. }
+        )
+    }
+    pub fn name(&self) -> &'static str {
+        match self {
+            DiskOp::Load => "Load",
+            DiskOp::Append(_) => "Append",
+            DiskOp::Sync => "Sync",
+            DiskOp::Roll => "Roll",
+            DiskOp::Truncate(_) => "Truncate",
+            DiskOp::WriteEpoch(..) => "WriteEpoch",
+            DiskOp::SnapshotSlice { .. } => "SnapshotSlice",
+            DiskOp::SnapshotFinish { .. } => "SnapshotFinish",
+            DiskOp::SnapshotAbandon { .. } => "SnapshotAbandon",
+            DiskOp::Install { .. } => "Install",
+            DiskOp::ReadLog { .. } => "ReadLog",
+        }
+    }
+}
+
+/// What a disk holds, after recovery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// Newest valid snapshot: its zxid and its body as on the wire. `None`: an empty database.
+    pub snapshot: Option<(Zxid, Bytes)>,
+    /// The log behind the snapshot (zxid above the snapshot's), ascending.
+    pub log: Vec<TxnEntry>,
+    /// The newest transactions at or below the snapshot's zxid that stand in the log without a
+    /// gap up to it: they fill the committed log (at most 500), and recovery does not apply them.
+    pub before_snapshot: Vec<TxnEntry>,
+    pub accepted_epoch: Epoch,
+    pub current_epoch: Epoch,
+    /// Size in bytes of the newest snapshot file: the limit of a DIFF from disk counts from it.
+    pub snapshot_bytes: u64,
+    /// The database is empty and must not be trusted (votes with zxid -1).
+    pub untrusted_empty: bool,
+    /// What recovery repaired or left out, in words, with file and offset.
+    pub warnings: Vec<String>,
+}
+
+impl Recovered {
+    /// The last zxid of the recovered history; 0 for an empty one.
+    pub fn last_zxid(&self) -> Zxid {
+        match (self.log.last(), &self.snapshot) {
+            (Some(entry), _) => entry.zxid,
+            (None, Some((zxid, _))) => *zxid,
+            (None, None) => Zxid::ZERO,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiskAnswer {
+    Done,
+    /// Of `Load` and `Truncate`.
+    Loaded(Box<Recovered>),
+    /// Of `ReadLog`: `None` where the log does not reach back to `after`, has a gap, or is larger
+    /// than the limit.
+    Log(Option<Vec<TxnEntry>>),
+}
+
+/// Why a disk operation failed. After any failure but `CannotTruncate` the member leaves its role
+/// and stops, or goes back to what its disk holds (ZOOKEEPER-4882).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DiskError {
+    #[error("input/output error in {0}")]
+    Io(String),
+    #[error("no space left on the disk in {0}")]
+    NoSpace(String),
+    #[error("{file} is damaged at offset {offset}: {what}")]
+    Corrupt { file: String, offset: u64, what: String },
+    #[error("cannot truncate to {0}: no record has this zxid, or no snapshot is old enough")]
+    CannotTruncate(Zxid),
+    #[error("refusing to start: {0}")]
+    Refused(String),
+    /// Only in simulation: the process died inside the operation.
+    #[error("the process was killed inside the operation")]
+    Killed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskDone {
+    pub id: OpId,
+    pub result: Result<DiskAnswer, DiskError>,
+}

@@ -1,0 +1,27 @@
+//! Zab, ZooKeeper's atomic broadcast, as pure state machines: election, leader, learner handler,
+//! learner (follower, observer) and the request processors they need. No IO, no clock, no
+//! randomness: `crates/README.md` tells how a host drives them.
+
+pub mod config;
+pub mod context;
+pub mod database;
+pub mod disk;
+pub mod event;
+pub mod io;
+pub mod quorum_verifier;
+pub mod state_machine;
+pub mod switches;
+pub mod time;
+
+pub use config::{Config, Epochs, LearnerType, Member, Settings, SyncTable, View};
+pub use context::{Ctx, Ids, Io, Leave, RoleResult};
+pub use database::{CommittedLog, ZkDatabase};
+pub use disk::{DiskAnswer, DiskDone, DiskError, DiskOp, EpochFile, Lane, OpId, Recovered, TxnEntry};
+pub use event::{Event, Role, SyncMode, txn_digest};
+pub use io::{
+    ClientId, ClientInput, ClientOutput, CloseReason, ConnId, Input, Outbox, Output, Port, Task,
+};
+pub use quorum_verifier::QuorumVerifier;
+pub use state_machine::{Applied, StateMachine, WriteRequest};
+pub use switches::{Switch, Switches};
+pub use time::{Nanos, Now};

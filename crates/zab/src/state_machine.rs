@@ -1,0 +1,56 @@
+//! What the protocol replicates, seen from the protocol: a state machine behind a trait.
+//!
+//! Transactions are opaque bytes here (`TxnHeader | body | [TxnDigest]`); only the session
+//! queries look inside, and they are the machine's.
+
+use bytes::{Bytes, BytesMut};
+use wire::{SessionId, SnapshotRecord, Zxid};
+
+/// What `apply` did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Reply record for the client that asked, or ZooKeeper's error code.
+    pub result: Result<Bytes, i32>,
+}
+
+/// A write on its way to becoming a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteRequest<'a> {
+    pub session: SessionId,
+    pub cxid: i32,
+    pub op: i32,
+    pub body: &'a Bytes,
+    /// The session is not known to the leader, is closing, or moved: an error transaction with
+    /// this code is made instead.
+    pub session_error: Option<i32>,
+}
+
+pub trait StateMachine: Clone {
+    /// Position in a snapshot that is being written while changes go on.
+    type SnapshotCursor: Clone;
+
+    /// Prep: the transaction for a write at `zxid`, with header. A write that cannot be done gives
+    /// an error transaction (type -1) that takes its zxid like any other. Sees the changes of
+    /// transactions prepared and not yet applied.
+    fn prepare(&mut self, zxid: Zxid, wall_ms: i64, request: &WriteRequest<'_>) -> Bytes;
+    /// Forget what was prepared and never applied (a role ended).
+    fn forget_prepared(&mut self);
+    /// Apply a committed (or recovered) transaction. Idempotent under replay over a fuzzy snapshot.
+    fn apply(&mut self, zxid: Zxid, txn: &Bytes) -> Applied;
+    /// Answer a read: the reply record or an error code.
+    fn read(&self, op: i32, body: &Bytes) -> Result<Bytes, i32>;
+    /// A digest of the whole state, sessions included, kept incrementally.
+    fn digest(&self) -> u64;
+
+    /// Timeout in ms of a session that is in the state.
+    fn session_timeout(&self, session: SessionId) -> Option<i32>;
+    fn sessions(&self) -> Vec<(SessionId, i32)>;
+
+    fn snapshot_begin(&self) -> Self::SnapshotCursor;
+    /// Append at least one record and up to about `max` bytes of snapshot body (as on the wire, end
+    /// marker included, "BenWasHere" not) to `out`. True when the body is complete.
+    fn snapshot_slice(&self, cursor: &mut Self::SnapshotCursor, max: usize, out: &mut BytesMut) -> bool;
+    /// An empty state, to be filled by `restore`.
+    fn clear(&mut self);
+    fn restore(&mut self, record: SnapshotRecord) -> Result<(), String>;
+}

@@ -1,0 +1,150 @@
+//! The project's own tasks: `cargo xtask` lists them. `.ci/run` calls `cargo xtask ci`.
+
+#![allow(clippy::disallowed_methods)] // a host: it reads files
+
+mod mutants;
+
+use std::process::{Command, ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Vivarium's tasks.
+#[derive(Parser)]
+#[command(name = "cargo xtask", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Everything that guards main: format, lints, tests, the README's run command, equal traces in
+    /// debug and release, and a sweep.
+    Ci {
+        /// Seeds of the sweep.
+        #[arg(long, default_value_t = 5000)]
+        seeds: u64,
+    },
+    /// Format, lint and house rules only.
+    Lint,
+    /// Speed of the simulator under a steady write load, three and five members.
+    Bench,
+    /// The same scenarios and seeds in debug and release, on one thread and many: equal hashes.
+    Determinism,
+    /// Plants deliberate faults, one at a time, and tells which checker or test caught each.
+    Mutants {
+        /// Only those whose name begins so.
+        #[arg(long)]
+        only: Option<String>,
+        /// Seeds of the sweep over each.
+        #[arg(long, default_value_t = 2000)]
+        seeds: u64,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Ci { seeds } => ci(seeds),
+        Task::Lint => lint(),
+        Task::Bench => cargo(&["bench", "--package", "vivarium-sim", "--bench", "steady_load"]),
+        Task::Determinism => determinism(),
+        Task::Mutants { only, seeds } => mutants::run(only.as_deref(), seeds),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Done = Result<(), String>;
+
+fn ci(seeds: u64) -> Done {
+    lint()?;
+    cargo(&["test"])?;
+    cargo(&["run", "--release", "--", "run", "scenarios/quick-start.json"])?;
+    determinism()?;
+    cargo(&["run", "--release", "--", "sweep", "--seeds", &format!("0..{seeds}")])
+}
+
+fn lint() -> Done {
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    long_files()
+}
+
+/// House rule: a file that outgrows 900 lines holds two ideas.
+fn long_files() -> Done {
+    let listed = Command::new("git")
+        .args(["ls-files", "*.rs"])
+        .output()
+        .map_err(|e| format!("git ls-files: {e}"))?;
+    for path in String::from_utf8_lossy(&listed.stdout).lines() {
+        let Ok(text) = std::fs::read_to_string(path) else { continue };
+        let lines = text.lines().count();
+        if lines > 900 {
+            return Err(format!("{path} has {lines} lines: more than one idea (limit 900)"));
+        }
+    }
+    Ok(())
+}
+
+/// Debug and release, one job and many, must print the same trace hashes.
+fn determinism() -> Done {
+    let scenarios: Vec<String> = std::fs::read_dir("scenarios")
+        .map_err(|e| format!("scenarios/: {e}"))?
+        .filter_map(|entry| Some(entry.ok()?.path().to_string_lossy().into_owned()))
+        .filter(|path| path.ends_with(".json"))
+        .collect();
+    let mut run: Vec<&str> = vec!["run", "--json"];
+    let mut sorted: Vec<&str> = scenarios.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    run.extend(sorted);
+    let debug = hashes(&[], &run)?;
+    let release = hashes(&["--release"], &run)?;
+    equal("scenarios in debug and release", &debug, &release)?;
+    let one = hashes(&["--release"], &["sweep", "--seeds", "0..60", "--jobs", "1", "--hashes"])?;
+    let many = hashes(&["--release"], &["sweep", "--seeds", "0..60", "--jobs", "4", "--hashes"])?;
+    equal("sweeps on one thread and on four", &one, &many)?;
+    let debug = hashes(&[], &["sweep", "--seeds", "0..60", "--jobs", "2", "--hashes"])?;
+    equal("sweeps in debug and release", &debug, &many)
+}
+
+fn equal(what: &str, a: &[String], b: &[String]) -> Done {
+    if a.is_empty() {
+        return Err(format!("{what}: no trace hash was printed"));
+    }
+    if a != b {
+        return Err(format!("{what}: trace hashes differ\n{a:?}\n{b:?}"));
+    }
+    println!("{what}: {} equal trace hashes", a.len());
+    Ok(())
+}
+
+/// The trace hashes that `vivarium ARGS` prints, in order: every run of 32 hex digits.
+fn hashes(profile: &[&str], args: &[&str]) -> Result<Vec<String>, String> {
+    let out = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--package", "vivarium"])
+        .args(profile)
+        .arg("--")
+        .args(args)
+        .output()
+        .map_err(|e| format!("cargo run: {e}"))?;
+    let text = String::from_utf8_lossy(&out.stdout);
+    Ok(text
+        .split(|c: char| !c.is_ascii_hexdigit())
+        .filter(|word| word.len() == 32)
+        .map(str::to_owned)
+        .collect())
+}
+
+fn cargo(args: &[&str]) -> Done {
+    println!("+ cargo {}", args.join(" "));
+    let status = Command::new(env!("CARGO"))
+        .args(args)
+        .status()
+        .map_err(|e| format!("cargo {}: {e}", args.join(" ")))?;
+    if status.success() { Ok(()) } else { Err(format!("cargo {} failed", args.join(" "))) }
+}
