@@ -1,0 +1,28 @@
+//! Invariants of Zab and of its clients as incremental folds over what members tell and what their
+//! disks would recover to. Hosts feed `Checkers`; the checkers never look into a machine, so the same
+//! ones judge simulated members and real processes.
+//!
+//! ```text
+//! observation ─▶ checkers ─▶ invariants::* (one idea a file) ─▶ report
+//!                   └─▶ ghost: members (log, disk, D[p]), epochs (lead, I[e], B[e]), C
+//! ```
+
+mod checkers;
+mod client_history;
+mod ghost;
+mod history;
+mod invariants;
+pub mod observation;
+mod quorum;
+mod report;
+mod table;
+#[cfg(test)]
+mod testing;
+mod txns;
+
+pub use checkers::Checkers;
+pub use observation::{
+    ClientObservation, EnsembleSpec, FinalState, FreshWrite, MemberSpec, Observation, Outcome,
+};
+pub use report::Violation;
+pub use table::INVARIANTS;

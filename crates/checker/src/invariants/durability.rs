@@ -1,0 +1,178 @@
+//! CLD, committed-log durability: each committed transaction is covered by a quorum of voters: it is in
+//! what recovery would give (`dur[p]`, or a durable snapshot that recovery would use).
+//!
+//! Checked for each transaction when its commit is decided, and for all of `C` again after anything
+//! that can take coverage away: a recovery, a truncation, an installed snapshot, a damaged disk.
+//!
+//! DUR, a promise of the disk: what a completed sync made durable is there after every recovery, unless
+//! a fault damaged the disk, or it stands above currentEpoch and is cut. One member that breaks it
+//! breaks no quorum yet, so it fires long before CLD.
+
+use wire::Zxid;
+
+use crate::ghost::Ghost;
+use crate::history::History;
+use crate::report::Report;
+
+/// `m` decided to commit `zxid`.
+#[inline]
+pub(crate) fn decided(g: &Ghost, m: usize, zxid: Zxid, report: &mut Report) {
+    let holding = g.voters_where(|member| member.disk.covers(zxid));
+    if !g.quorums.contains(holding) {
+        lost(g, m, zxid, holding, report);
+    }
+}
+
+#[cold]
+fn lost(g: &Ghost, m: usize, zxid: Zxid, holding: u64, report: &mut Report) {
+    let detail = format!("{zxid} is committed and durable on {} only", g.names(holding));
+    report.add("CLD", g.sid(m), detail);
+}
+
+/// All of `C`, after something happened to `m`'s disk.
+pub(crate) fn all(g: &Ghost, m: usize, report: &mut Report) {
+    let committed = &g.committed;
+    let whole = g
+        .voters_where(|member| member.disk.first_uncovered(committed, Zxid::MIN, committed.last()).is_none());
+    if g.quorums.contains(whole) {
+        return;
+    }
+    // Nobody's coverage changes inside a piece between two edges.
+    for piece in pieces(g) {
+        let holding = g.voters_where(|member| member.disk.covers(piece));
+        if !g.quorums.contains(holding) {
+            return lost(g, m, piece, holding, report);
+        }
+    }
+}
+
+/// The first transactions of the pieces of `C` on which coverage is the same throughout.
+fn pieces(g: &Ghost) -> Vec<Zxid> {
+    let after = |zxid: Zxid| Zxid(zxid.0.saturating_add(1));
+    let mut edges = Vec::new();
+    for run in g.committed.segs() {
+        edges.push(run.first);
+    }
+    for member in g.members.iter().filter(|member| member.voter) {
+        let disk = &member.disk;
+        edges.extend([disk.covered, disk.snapshot, disk.history.last(), disk.history.base()].map(after));
+        for run in disk.history.segs() {
+            edges.extend([run.first, after(run.last)]);
+        }
+    }
+    edges.retain(|zxid| *zxid > g.committed.base() && g.committed.holds(*zxid));
+    edges.sort_unstable();
+    edges.dedup();
+    edges
+}
+
+/// `found` is what recovery gives for `m`. To be called before the ghost takes it over.
+pub(crate) fn promised(g: &Ghost, m: usize, found: &History, report: &mut Report) {
+    let disk = &g.members[m].disk;
+    if disk.damaged {
+        return;
+    }
+    if let Some(zxid) = found.first_missing(&disk.history, Zxid::MIN, disk.covered) {
+        report.add("DUR", g.sid(m), format!("{zxid} was durable and is not recovered"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::observation::Observation;
+    use crate::testing::{Run, z};
+
+    #[test]
+    fn a_crash_of_everybody_loses_nothing_that_was_synced() {
+        let mut run = Run::established(3, 1);
+        run.write(z(1, 1));
+        run.write(z(1, 2));
+        for sid in 1..=3 {
+            run.crash(sid);
+        }
+        for sid in 1..=3 {
+            run.boot(sid);
+        }
+        run.sound();
+    }
+
+    #[test]
+    fn committed_with_one_sync_of_three() {
+        let mut run = Run::established(3, 1);
+        run.propose(z(1, 1));
+        run.log(1, z(1, 1));
+        run.append_sync(1, z(1, 1));
+        run.log(2, z(1, 1));
+        run.append(2, z(1, 1));
+        run.commit(z(1, 1));
+        run.first_is("CLD");
+    }
+
+    #[test]
+    fn an_observer_does_not_count() {
+        let mut run = Run::with_observers(3, 2);
+        run.establish(1, 1, &[2, 3, 4, 5]);
+        run.propose(z(1, 1));
+        for sid in [1, 4, 5] {
+            run.log(sid, z(1, 1));
+            run.append_sync(sid, z(1, 1));
+        }
+        run.commit(z(1, 1));
+        run.first_is("CLD");
+    }
+
+    #[test]
+    fn a_quorum_lost_by_truncation() {
+        let mut run = Run::waiving(3, &["CLM"]);
+        run.establish(1, 1, &[2, 3]);
+        run.propose(z(1, 1));
+        for sid in [1, 2] {
+            run.log(sid, z(1, 1));
+            run.append_sync(sid, z(1, 1));
+        }
+        run.commit(z(1, 1));
+        run.sound();
+        run.truncate(2, z(1, 0));
+        run.first_is("CLD");
+    }
+
+    #[test]
+    fn damage_within_and_beyond_the_quorum() {
+        let mut run = Run::established(3, 1);
+        run.write(z(1, 1));
+        for sid in [2, 3] {
+            run.crash(sid);
+            run.observe(sid, &Observation::DiskDamaged);
+            run.observe(sid, &Observation::Unrecoverable);
+            if sid == 2 {
+                run.sound();
+            }
+        }
+        run.first_is("CLD");
+    }
+
+    #[test]
+    fn a_disk_that_breaks_its_promise() {
+        let mut run = Run::established(3, 1);
+        run.write(z(1, 1));
+        run.write(z(1, 2));
+        run.crash(2);
+        run.recover_only(2, &[z(1, 1)]);
+        run.first_is("DUR");
+    }
+
+    #[test]
+    fn a_killed_process_leaves_the_page_cache_which_is_not_durable() {
+        let mut run = Run::established(3, 1);
+        run.write(z(1, 1));
+        run.propose(z(1, 2));
+        run.log(2, z(1, 2));
+        run.append(2, z(1, 2));
+        run.kill(2);
+        run.recover_only(2, &[z(1, 1), z(1, 2)]);
+        run.log(1, z(1, 2));
+        run.append_sync(1, z(1, 2));
+        run.commit(z(1, 2));
+        run.first_is("CLD");
+    }
+}

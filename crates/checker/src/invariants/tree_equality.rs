@@ -1,0 +1,103 @@
+//! TREE, tree equality: two members whose last applied zxid is equal have equal states; and the state
+//! that recovery folds from a disk is that state too.
+//!
+//! A transaction fixes the whole history before it, so the state after it is one for all, committed or
+//! not. A snapshot is written while changes go on and may hold effects of later transactions than its
+//! name says: from where one is loaded until the last such transaction is applied, states are not
+//! compared.
+
+use wire::Zxid;
+
+use crate::ghost::Ghost;
+use crate::report::Report;
+use crate::txns::TREE;
+
+/// `m` is in state `tree` after `zxid`.
+#[inline]
+pub(crate) fn reached(g: &mut Ghost, m: usize, zxid: Zxid, tree: u64, report: &mut Report) {
+    if zxid < g.members[m].fuzzy_until {
+        return;
+    }
+    let slot = g.epochs.slot(zxid);
+    if slot.has(TREE) && slot.tree != tree {
+        let first = slot.tree;
+        let detail = format!("state {tree:#x} at {zxid}, where another member has {first:#x}");
+        report.add("TREE", g.members[m].sid, detail);
+    } else {
+        slot.tree = tree;
+        slot.flags |= TREE;
+    }
+}
+
+/// A snapshot from the leader at `zxid` is in memory: it may hold whatever was committed by now.
+pub(crate) fn restored(g: &mut Ghost, m: usize, zxid: Zxid) {
+    g.members[m].fuzzy_until = g.committed.last().max(zxid);
+}
+
+/// A snapshot at `zxid` is durable on `m`: it may hold effects through `until`.
+pub(crate) fn snapshot_on_disk(g: &mut Ghost, m: usize, zxid: Zxid, until: Zxid) {
+    let fuzzy = &mut g.members[m].disk.fuzzy;
+    fuzzy.retain(|(at, _)| *at != zxid);
+    if until > zxid {
+        fuzzy.push((zxid, until));
+    }
+}
+
+/// Memory was filled from a disk, beginning with the snapshot at `zxid`.
+pub(crate) fn loaded(g: &mut Ghost, m: usize, snapshot: Option<Zxid>) {
+    let member = &mut g.members[m];
+    let fuzzy = |(at, until): &(Zxid, Zxid)| (Some(*at) == snapshot).then_some(*until);
+    member.fuzzy_until = member.disk.fuzzy.iter().find_map(fuzzy).unwrap_or(Zxid::MIN);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Run, z};
+
+    #[test]
+    fn another_state_at_the_same_zxid() {
+        let mut run = Run::established(3, 1);
+        run.propose(z(1, 1));
+        run.log_and_ack_all(z(1, 1));
+        run.commit(z(1, 1));
+        run.deliver(1, z(1, 1));
+        run.deliver_with_tree(2, z(1, 1), 4711);
+        run.first_is("TREE");
+    }
+
+    #[test]
+    fn a_fuzzy_snapshot_is_not_compared_until_it_is_complete() {
+        let mut run = Run::established(3, 1);
+        run.write(z(1, 1));
+        run.crash(3);
+        run.write(z(1, 2));
+        run.boot(3);
+        run.connect(3, 1);
+        // Begun at 1, but it holds effects of 2.
+        run.restore_with_tree(3, z(1, 1), 4711);
+        run.sound();
+        run.install(3, z(1, 1), 1);
+        run.sync_with(3, 1, &[z(1, 2)]);
+        run.up_to_date(3, 1);
+        run.sound();
+    }
+
+    #[test]
+    fn a_snapshot_that_nobody_wrote_into_is_compared() {
+        let mut run = Run::established(3, 1);
+        run.write(z(1, 1));
+        run.restart(3);
+        run.connect(3, 1);
+        run.restore_with_tree(3, z(1, 1), 4711);
+        run.first_is("TREE");
+    }
+
+    #[test]
+    fn what_recovery_folds_is_compared() {
+        let mut run = Run::established(3, 1);
+        run.write(z(1, 1));
+        run.crash(3);
+        run.recovered_tree(3, z(1, 1), 4711);
+        run.first_is("TREE");
+    }
+}
