@@ -136,11 +136,12 @@ impl Checkers {
 
     fn crashed(&mut self, m: usize, power_loss: bool) {
         let member = &mut self.ghost.members[m];
+        // The process may have died inside a truncation or an installation.
+        member.disk.being_replaced = member.is_synchronising();
         member.enter_role(Role::Looking);
         member.up = false;
         member.power_lost = power_loss;
         member.life = None;
-        member.disk.installing = None;
         member.last_step = "crashed";
     }
 
@@ -480,7 +481,11 @@ impl Checkers {
         self.know_recovered(m, found);
         epoch_monotonicity::recovered(&self.ghost, m, found, &mut self.report);
         let history = self.history_of(m, found);
-        durability::promised(&self.ghost, m, &history, &mut self.report);
+        if self.ghost.members[m].disk.being_replaced {
+            committed_log_monotonicity::replaced(&self.ghost, m, &history, &mut self.report);
+        } else {
+            durability::promised(&self.ghost, m, &history, &mut self.report);
+        }
         let snapshot = found.snapshot.as_ref().map(|(zxid, _)| *zxid);
         self.take_over_disk(m, found, &history, snapshot.unwrap_or(Zxid::ZERO));
         self.ghost.members[m].begin_life(history);
@@ -522,13 +527,15 @@ impl Checkers {
         let disk = &mut member.disk;
         // A loading member syncs what it read; what a power loss left is on the platter; only a killed
         // process leaves records that are still in the page cache.
+        let installed = disk.installing.as_ref().is_some_and(|(zxid, ..)| *zxid == snapshot);
         if member.up || member.power_lost || disk.damaged {
             disk.durable = history.last();
             disk.snapshot = snapshot;
         } else {
             disk.durable = disk.durable.min(history.last());
-            disk.snapshot = disk.snapshot.min(snapshot);
+            disk.snapshot = if installed { snapshot } else { disk.snapshot.min(snapshot) };
         }
+        disk.being_replaced = false;
         disk.history = history.clone();
         disk.accepted = found.accepted_epoch;
         disk.current = found.current_epoch;

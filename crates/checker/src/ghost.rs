@@ -26,6 +26,9 @@ pub(crate) struct Disk {
     /// A snapshot from the leader that waits for currentEpoch: its zxid, what was appended since, and
     /// how much of that is durable.
     pub installing: Option<(Zxid, History, Zxid)>,
+    /// The process died while its history was being replaced by its leader's: recovery finds the one
+    /// or the other.
+    pub being_replaced: bool,
     /// A fault took away what was promised; nothing counts before the next recovery.
     pub damaged: bool,
     /// Snapshots that may hold effects of transactions behind their zxid, with the last such.
@@ -42,6 +45,7 @@ impl Disk {
             current: Epoch::NONE,
             covered: Zxid::ZERO,
             installing: None,
+            being_replaced: false,
             damaged: false,
             fuzzy: Vec::new(),
         }
@@ -238,7 +242,9 @@ impl Ghost {
     /// What a snapshot at `zxid` on `m`'s disk stands for, as far as it is known.
     pub fn content_on_disk(&self, m: usize, zxid: Zxid) -> History {
         let member = &self.members[m];
-        if member.disk.snapshot == zxid || known(&member.disk.history, zxid) {
+        // A snapshot of its own may be ahead of the log; one at an epoch's beginning is not.
+        let begins_epoch = member.disk.snapshot == zxid && zxid.counter() == 0;
+        if begins_epoch || known(&member.disk.history, zxid) {
             member.disk.history.through(zxid)
         } else if known(&member.log, zxid) {
             member.log.through(zxid)

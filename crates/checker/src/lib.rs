@@ -15,6 +15,8 @@ mod invariants;
 pub mod observation;
 mod quorum;
 mod report;
+#[cfg(test)]
+mod soak;
 mod table;
 #[cfg(test)]
 mod testing;

@@ -414,12 +414,15 @@ impl Run {
         assert_eq!(first.map(|v| v.invariant), Some(code), "{:#?}", self.checkers.violations());
         assert!(crate::INVARIANTS.iter().any(|(known, _)| *known == code), "{code} is in the table");
     }
+    pub fn first(&self) -> Option<&'static str> {
+        self.checkers.violations().first().map(|v| v.invariant)
+    }
     pub fn details(&self) -> String {
         self.checkers.violations().iter().map(|v| v.detail.as_str()).collect::<Vec<_>>().join("\n")
     }
 }
 
 /// The state after a zxid, as healthy members have it.
-fn tree_at(zxid: Zxid) -> u64 {
+pub(crate) fn tree_at(zxid: Zxid) -> u64 {
     txn_digest(&zxid.0.to_le_bytes())
 }

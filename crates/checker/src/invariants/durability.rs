@@ -5,8 +5,9 @@
 //! that can take coverage away: a recovery, a truncation, an installed snapshot, a damaged disk.
 //!
 //! DUR, a promise of the disk: what a completed sync made durable is there after every recovery, unless
-//! a fault damaged the disk, or it stands above currentEpoch and is cut. One member that breaks it
-//! breaks no quorum yet, so it fires long before CLD.
+//! a fault damaged the disk, or it stands above currentEpoch and is cut. A process that died while it
+//! synchronised may have died inside a truncation or an installation: there CLM is asked instead. One
+//! member that breaks DUR breaks no quorum yet, so it fires long before CLD.
 
 use wire::Zxid;
 
@@ -159,6 +160,32 @@ mod tests {
         run.crash(2);
         run.recover_only(2, &[z(1, 1)]);
         run.first_is("DUR");
+    }
+
+    #[test]
+    fn a_crash_inside_an_installation_or_truncation() {
+        let mut run = Run::established(3, 1);
+        run.write(z(1, 1));
+        run.propose(z(1, 2));
+        run.log(1, z(1, 2));
+        run.append_sync(1, z(1, 2));
+        run.crash(1);
+        run.new_leader_with(2, 2, &[3]);
+        run.write(z(2, 1));
+        run.boot(1);
+        run.connect(1, 2);
+        run.accept_epoch(1, 2);
+        run.restore(1, z(2, 1));
+        let (zxid, epoch) = (z(2, 1), wire::Epoch(2));
+        run.observe(1, &Observation::Installed { zxid, epoch, effective: false });
+        run.enter_epoch(1, 2);
+        run.kill(1);
+        run.recover_snapshot(1, z(2, 1), &[]);
+        run.sound();
+        run.boot(1);
+        run.join(1, 2, 2);
+        run.write(z(2, 2));
+        run.sound();
     }
 
     #[test]
