@@ -77,10 +77,8 @@ fn lint() -> Done {
 
 /// House rule: a file that outgrows 900 lines holds two ideas.
 fn long_files() -> Done {
-    let listed = Command::new("git")
-        .args(["ls-files", "*.rs"])
-        .output()
-        .map_err(|e| format!("git ls-files: {e}"))?;
+    let listed =
+        Command::new("git").args(["ls-files", "*.rs"]).output().map_err(|e| format!("git ls-files: {e}"))?;
     for path in String::from_utf8_lossy(&listed.stdout).lines() {
         let Ok(text) = std::fs::read_to_string(path) else { continue };
         let lines = text.lines().count();

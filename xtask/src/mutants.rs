@@ -24,7 +24,8 @@ struct Mutant {
 }
 
 pub fn run(only: Option<&str>, seeds: u64) -> Result<(), String> {
-    let table = std::fs::read_to_string("xtask/mutants.txt").map_err(|e| format!("xtask/mutants.txt: {e}"))?;
+    let table =
+        std::fs::read_to_string("xtask/mutants.txt").map_err(|e| format!("xtask/mutants.txt: {e}"))?;
     let mutants = parse(&table)?;
     let tree = PathBuf::from("target/mutants/tree");
     let (mut caught, mut missed) = (0, 0);
@@ -75,8 +76,7 @@ fn parse(table: &str) -> Result<Vec<Mutant>, String> {
 
 /// A copy of what git tracks; unchanged files keep their times, so that cargo rebuilds little.
 fn copy_tree(tree: &Path) -> Result<(), String> {
-    let listed =
-        Command::new("git").args(["ls-files"]).output().map_err(|e| format!("git ls-files: {e}"))?;
+    let listed = Command::new("git").args(["ls-files"]).output().map_err(|e| format!("git ls-files: {e}"))?;
     for path in String::from_utf8_lossy(&listed.stdout).lines() {
         let Ok(now) = std::fs::read(path) else { continue };
         let to = tree.join(path);
@@ -117,8 +117,16 @@ fn catch(tree: &Path, seeds: u64) -> Result<Option<String>, String> {
     if !built.status.success() {
         return Err(format!("does not build:\n{}", String::from_utf8_lossy(&built.stderr)));
     }
-    let swept =
-        cargo(&["run", "--quiet", "--package", "vivarium", "--", "sweep", "--seeds", &format!("0..{seeds}")])?;
+    let swept = cargo(&[
+        "run",
+        "--quiet",
+        "--package",
+        "vivarium",
+        "--",
+        "sweep",
+        "--seeds",
+        &format!("0..{seeds}"),
+    ])?;
     if !swept.status.success() {
         let text = String::from_utf8_lossy(&swept.stdout).into_owned();
         let failures: Vec<&str> = text

@@ -1,1 +1,98 @@
-fn main() {}
+//! The `vivarium` binary: words, colours and exit codes around the simulator.
+//!
+//! Exit code 0: all is as expected; 1: a violation or a missed expectation; 2: wrong usage or input.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // a host: clocks, files, threads
+
+mod run;
+mod sweep;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A deterministic simulation testbed for ZooKeeper's Zab protocol.
+///
+/// One seed is one run: an ensemble of real protocol machines on a virtual network, with virtual
+/// disks and clocks, under faults, checked after every step.
+#[derive(Parser)]
+#[command(name = "vivarium", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Replay scenario files and judge what they expect.
+    Run(RunArgs),
+    /// Draw a run from each seed: ensemble, faults, workload.
+    Sweep(SweepArgs),
+    /// Print the JSON Schema of scenario files.
+    Schema,
+}
+
+#[derive(clap::Args)]
+pub struct RunArgs {
+    /// Scenario files.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Run with another seed; then only invariants are judged, not the file's expectations.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Stop after so many milliseconds of simulated time (invariants only).
+    #[arg(long, value_name = "MS")]
+    until: Option<u64>,
+    /// Print every input and output.
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text", value_parser = ["text", "json"])]
+    trace: Option<String>,
+    /// One JSON object a file.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct SweepArgs {
+    /// Seeds from A up to, not including, B.
+    #[arg(long, value_name = "A..B", value_parser = parse_range)]
+    seeds: std::ops::Range<u64>,
+    /// Threads; all cores if not given.
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Write the result as JSON to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Print the trace hash of each seed.
+    #[arg(long)]
+    hashes: bool,
+    /// Behave as this switch says (to see a checker bite).
+    #[arg(long = "switch", value_name = "NAME")]
+    switches: Vec<String>,
+    /// Tell the story of each failing seed.
+    #[arg(long)]
+    story: bool,
+    /// Print every input and output of a (single) seed.
+    #[arg(long)]
+    trace: bool,
+}
+
+fn parse_range(text: &str) -> Result<std::ops::Range<u64>, String> {
+    let (from, to) = text.split_once("..").ok_or("expected A..B, for instance 0..1000")?;
+    let number = |text: &str| text.parse::<u64>().map_err(|e| format!("`{text}`: {e}"));
+    let range = number(from)?..number(to)?;
+    if range.is_empty() { Err("expected A below B".into()) } else { Ok(range) }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Sweep(args) => sweep::sweep(&args),
+        Command::Schema => {
+            let schema = schemars::schema_for!(sim::scenario::Scenario);
+            println!("{}", serde_json::to_string_pretty(&schema).unwrap_or_default());
+            ExitCode::SUCCESS
+        }
+    }
+}

@@ -11,8 +11,8 @@ mod peer;
 
 pub use peer::{Deadline, Peer};
 pub use zab::{
-    ClientId, ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskAnswer, DiskDone,
-    DiskError, DiskOp, EpochFile, Event, Input, Lane, LearnerType, Member, Nanos, Now, OpId, Outbox,
-    Output, Port, QuorumVerifier, Recovered, Role, Settings, StateMachine, Switch, Switches,
-    SyncMode, SyncTable, Task, TxnEntry, View, txn_digest,
+    ClientId, ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskAnswer, DiskDone, DiskError,
+    DiskOp, EpochFile, Event, Input, Lane, LearnerType, Member, Nanos, Now, OpId, Outbox, Output, Port,
+    QuorumVerifier, Recovered, Role, Settings, StateMachine, Switch, Switches, SyncMode, SyncTable, Task,
+    TxnEntry, View, txn_digest,
 };

@@ -17,9 +17,8 @@ use zab::election::{Decision, Election};
 use zab::leader::Leader;
 use zab::learner::Learner;
 use zab::{
-    ClientInput, ClientOutput, Config, Ctx, DiskAnswer, DiskDone, DiskError, DiskOp, Epochs, Event,
-    Ids, Input, Io, Leave, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine,
-    ZkDatabase,
+    ClientInput, ClientOutput, Config, Ctx, DiskAnswer, DiskDone, DiskError, DiskOp, Epochs, Event, Ids,
+    Input, Io, Leave, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine, ZkDatabase,
 };
 
 /// When a member wants to be called next if nothing happens, and why.
@@ -34,7 +33,9 @@ enum Phase<S: StateMachine> {
     /// Not booted.
     Down,
     /// The disk is being read; then the member looks for a leader.
-    Loading { op: OpId },
+    Loading {
+        op: OpId,
+    },
     Looking,
     Leading(Box<Leader<S>>),
     /// Following or observing.
@@ -191,8 +192,7 @@ impl<S: StateMachine> Peer<S> {
         if recovered.untrusted_empty {
             self.db.last_processed = Zxid::NONE;
         }
-        self.epochs =
-            Epochs { accepted: recovered.accepted_epoch, current: recovered.current_epoch };
+        self.epochs = Epochs { accepted: recovered.accepted_epoch, current: recovered.current_epoch };
         self.phase = Phase::Looking;
         let (last_zxid, current) = (self.db.last_processed, self.epochs.current);
         let listening = std::mem::replace(&mut self.listening, true);
@@ -291,6 +291,8 @@ impl<S: StateMachine> Peer<S> {
             Phase::Learning(learner) => learner.shut_down(&mut ctx),
             _ => unreachable!("only a role is left"),
         }
+        self.election.leave();
+        let mut ctx = ctx!(self, now, out);
         ctx.io.event(Event::RoleLeft { role, reason: leave.to_string() });
         ctx.db.state.forget_prepared();
         // What the old role still had with the disk answers a generation that is over.

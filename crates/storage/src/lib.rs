@@ -1,0 +1,14 @@
+//! Transaction log, snapshots, epoch files and recovery in ZooKeeper's own file formats, over a small
+//! file-system trait. Hosts drive a `Storage` with the `DiskOp`s that a member asks for.
+
+pub mod epoch;
+pub mod fs;
+pub mod log_reader;
+pub mod recover;
+pub mod snapshot;
+mod storage;
+mod txn_log;
+
+pub use fs::{FileSystem, FsError, MemFs};
+pub use recover::recover;
+pub use storage::{Storage, StorageSettings};

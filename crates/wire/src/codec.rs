@@ -130,7 +130,8 @@ impl Packet {
     pub fn parse(raw: QuorumPacket, direction: Direction) -> Result<Packet, Error> {
         use Direction::{ToLeader, ToLearner};
         let QuorumPacket { kind, zxid, data, authinfo } = raw;
-        let txn = |data: Option<Bytes>, what| data.ok_or(Error::Malformed { what, expected: "a transaction" });
+        let txn =
+            |data: Option<Bytes>, what| data.ok_or(Error::Malformed { what, expected: "a transaction" });
         Ok(match (kind, direction) {
             (kind::REQUEST, ToLeader) => Packet::Request(parse_request(data, authinfo)?),
             (kind::PROPOSAL, ToLearner) => Packet::Proposal { zxid, txn: txn(data, "PROPOSAL")? },

@@ -46,29 +46,78 @@ pub struct ForwardedRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packet {
     Request(ForwardedRequest),
-    Proposal { zxid: Zxid, txn: Bytes },
-    Ack { zxid: Zxid },
-    Commit { zxid: Zxid },
+    Proposal {
+        zxid: Zxid,
+        txn: Bytes,
+    },
+    Ack {
+        zxid: Zxid,
+    },
+    Commit {
+        zxid: Zxid,
+    },
     /// `touched`: null from the leader; from a learner the raw touch table (12 bytes a session).
-    Ping { zxid: Zxid, touched: Option<Bytes> },
+    Ping {
+        zxid: Zxid,
+        touched: Option<Bytes>,
+    },
     /// Learner to leader: session and timeout.
-    Revalidate { session: SessionId, timeout_ms: i32 },
+    Revalidate {
+        session: SessionId,
+        timeout_ms: i32,
+    },
     /// Leader to learner.
-    Revalidated { session: SessionId, valid: bool },
-    Sync { zxid: Zxid },
-    Inform { zxid: Zxid, txn: Bytes },
-    CommitAndActivate { zxid: Zxid, leader: ServerId },
-    NewLeader { zxid: Zxid, config: Option<Bytes> },
-    FollowerInfo { accepted: Zxid, info: LearnerInfo },
+    Revalidated {
+        session: SessionId,
+        valid: bool,
+    },
+    Sync {
+        zxid: Zxid,
+    },
+    Inform {
+        zxid: Zxid,
+        txn: Bytes,
+    },
+    CommitAndActivate {
+        zxid: Zxid,
+        leader: ServerId,
+    },
+    NewLeader {
+        zxid: Zxid,
+        config: Option<Bytes>,
+    },
+    FollowerInfo {
+        accepted: Zxid,
+        info: LearnerInfo,
+    },
     UpToDate,
-    Diff { zxid: Zxid },
-    Trunc { zxid: Zxid },
-    Snap { zxid: Zxid },
-    ObserverInfo { accepted: Zxid, info: LearnerInfo },
-    LeaderInfo { zxid: Zxid, protocol: i32 },
+    Diff {
+        zxid: Zxid,
+    },
+    Trunc {
+        zxid: Zxid,
+    },
+    Snap {
+        zxid: Zxid,
+    },
+    ObserverInfo {
+        accepted: Zxid,
+        info: LearnerInfo,
+    },
+    LeaderInfo {
+        zxid: Zxid,
+        protocol: i32,
+    },
     /// `current_epoch` is -1 where the learner had accepted this epoch already.
-    AckEpoch { last_zxid: Zxid, current_epoch: Epoch },
-    InformAndActivate { zxid: Zxid, leader: ServerId, txn: Bytes },
+    AckEpoch {
+        last_zxid: Zxid,
+        current_epoch: Epoch,
+    },
+    InformAndActivate {
+        zxid: Zxid,
+        leader: ServerId,
+        txn: Bytes,
+    },
     /// A type no release knows: logged and ignored by those who may.
     Unknown(QuorumPacket),
 }

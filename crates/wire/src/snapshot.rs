@@ -119,12 +119,16 @@ impl SnapshotParser {
             Section::Acls(n) if n <= 0 => (Section::Nodes, None),
             Section::Acls(n) => {
                 let key = r.i64("ACL key")?;
-                let count =
-                    r.count("ACL vector")?.ok_or(Error::Malformed { what: "ACL vector", expected: "not null" })?;
+                let count = r
+                    .count("ACL vector")?
+                    .ok_or(Error::Malformed { what: "ACL vector", expected: "not null" })?;
                 let mut acl = Vec::new();
                 for _ in 0..count {
                     let perms = r.i32("ACL perms")?;
-                    acl.push(Acl { perms, id: Id { scheme: r.string("ACL scheme")?, id: r.string("ACL id")? } });
+                    acl.push(Acl {
+                        perms,
+                        id: Id { scheme: r.string("ACL scheme")?, id: r.string("ACL id")? },
+                    });
                 }
                 (Section::Acls(n - 1), Some(SnapshotRecord::AclEntry { key, acl }))
             }

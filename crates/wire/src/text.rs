@@ -169,14 +169,12 @@ impl FromStr for Packet {
         let (name, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
         let words = Words::of(rest);
         Ok(match name {
-            "FOLLOWERINFO" => Packet::FollowerInfo {
-                accepted: Zxid(words.keyed("accepted")?),
-                info: learner_info(&words)?,
-            },
-            "OBSERVERINFO" => Packet::ObserverInfo {
-                accepted: Zxid(words.keyed("accepted")?),
-                info: learner_info(&words)?,
-            },
+            "FOLLOWERINFO" => {
+                Packet::FollowerInfo { accepted: Zxid(words.keyed("accepted")?), info: learner_info(&words)? }
+            }
+            "OBSERVERINFO" => {
+                Packet::ObserverInfo { accepted: Zxid(words.keyed("accepted")?), info: learner_info(&words)? }
+            }
             "LEADERINFO" => Packet::LeaderInfo {
                 zxid: Epoch(words.keyed("epoch")?).first_zxid(),
                 protocol: words.optional("protocol")?.unwrap_or(0x10000) as i32,

@@ -84,11 +84,21 @@ impl TxnHeader {
 /// The bodies that the register map knows; everything else stays bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TxnBody {
-    CreateSession { timeout_ms: i32 },
+    CreateSession {
+        timeout_ms: i32,
+    },
     /// `None`: the body of releases before 3.6.
-    CloseSession { paths: Option<Vec<Bytes>> },
-    SetData { path: Bytes, data: Option<Bytes>, version: i32 },
-    Error { code: i32 },
+    CloseSession {
+        paths: Option<Vec<Bytes>>,
+    },
+    SetData {
+        path: Bytes,
+        data: Option<Bytes>,
+        version: i32,
+    },
+    Error {
+        code: i32,
+    },
     Other(Bytes),
 }
 

@@ -30,14 +30,25 @@ pub struct Member {
 }
 
 impl View {
+    /// The configuration as text (NEWLEADER, notifications): version 0, one line a server.
+    pub fn text(&self) -> bytes::Bytes {
+        use std::fmt::Write;
+        let mut text = String::new();
+        for (sid, member) in &self.members {
+            let role = match member.learner_type {
+                LearnerType::Participant => "participant",
+                LearnerType::Observer => "observer",
+            };
+            let _ = writeln!(text, "server.{sid}={}:{role}", member.quorum_address);
+        }
+        text.push_str("version=0");
+        bytes::Bytes::from(text)
+    }
     pub fn is_voter(&self, sid: ServerId) -> bool {
         self.members.get(&sid).is_some_and(|m| m.learner_type == LearnerType::Participant)
     }
     pub fn voters(&self) -> impl Iterator<Item = ServerId> + '_ {
-        self.members
-            .iter()
-            .filter(|(_, m)| m.learner_type == LearnerType::Participant)
-            .map(|(sid, _)| *sid)
+        self.members.iter().filter(|(_, m)| m.learner_type == LearnerType::Participant).map(|(sid, _)| *sid)
     }
 }
 

@@ -30,67 +30,166 @@ pub enum SyncMode {
 #[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Event {
     // --- life of a member
-    RoleChanged { role: Role },
+    RoleChanged {
+        role: Role,
+    },
     /// A disk was read: memory is this history. `last_zxid` includes logged, uncommitted tail.
-    Loaded { last_zxid: Zxid, snapshot: Zxid, accepted_epoch: Epoch, current_epoch: Epoch },
+    Loaded {
+        last_zxid: Zxid,
+        snapshot: Zxid,
+        accepted_epoch: Epoch,
+        current_epoch: Epoch,
+    },
     /// A role ended.
-    RoleLeft { role: Role, reason: String },
+    RoleLeft {
+        role: Role,
+        reason: String,
+    },
 
     // --- election
-    ElectionStarted { round: i64 },
-    ElectionDecided { leader: ServerId, zxid: Zxid, epoch: Epoch, round: i64 },
+    ElectionStarted {
+        round: i64,
+    },
+    ElectionDecided {
+        leader: ServerId,
+        zxid: Zxid,
+        epoch: Epoch,
+        round: i64,
+    },
 
     // --- discovery (leader)
     /// A quorum of accepted epochs is known; acceptedEpoch = `epoch` is durable here.
-    EpochProposed { epoch: Epoch },
-    LeaderInfoSent { epoch: Epoch, to: ServerId },
+    EpochProposed {
+        epoch: Epoch,
+    },
+    LeaderInfoSent {
+        epoch: Epoch,
+        to: ServerId,
+    },
     /// A quorum acknowledged the epoch: from here on this leader owns it (`lead(e)`).
-    EpochAcked { epoch: Epoch },
+    EpochAcked {
+        epoch: Epoch,
+    },
     /// A learner's history is better than the leader's: refused.
-    LearnerAhead { learner: ServerId, epoch: Epoch, zxid: Zxid },
+    LearnerAhead {
+        learner: ServerId,
+        epoch: Epoch,
+        zxid: Zxid,
+    },
     // --- synchronisation (leader)
-    SyncChosen { learner: ServerId, mode: SyncMode, peer_last_zxid: Zxid, zxid: Zxid },
-    NewLeaderSent { epoch: Epoch, to: ServerId },
-    NewLeaderAcked { epoch: Epoch, by: ServerId },
+    SyncChosen {
+        learner: ServerId,
+        mode: SyncMode,
+        peer_last_zxid: Zxid,
+        zxid: Zxid,
+    },
+    NewLeaderSent {
+        epoch: Epoch,
+        to: ServerId,
+    },
+    NewLeaderAcked {
+        epoch: Epoch,
+        by: ServerId,
+    },
     /// A quorum acknowledged NEWLEADER: the epoch is established.
-    Established { epoch: Epoch },
-    UpToDateSent { epoch: Epoch, to: ServerId },
+    Established {
+        epoch: Epoch,
+    },
+    UpToDateSent {
+        epoch: Epoch,
+        to: ServerId,
+    },
     // --- broadcast (leader)
     /// The leader of `epoch` broadcasts a transaction (digest: `txn_digest` of its bytes).
-    Proposed { zxid: Zxid, digest: u64 },
-    AckCounted { zxid: Zxid, by: ServerId },
+    Proposed {
+        zxid: Zxid,
+        digest: u64,
+    },
+    AckCounted {
+        zxid: Zxid,
+        by: ServerId,
+    },
     /// The leader decided COMMIT.
-    Committed { zxid: Zxid, digest: u64 },
-    SyncedLearners { count: u32 },
+    Committed {
+        zxid: Zxid,
+        digest: u64,
+    },
+    SyncedLearners {
+        count: u32,
+    },
 
     // --- learner
-    ConnectedToLeader { leader: ServerId },
-    AckEpochSent { epoch: Epoch, last_zxid: Zxid },
-    SyncStarted { mode: SyncMode, zxid: Zxid },
-    NewLeaderReceived { epoch: Epoch },
+    ConnectedToLeader {
+        leader: ServerId,
+    },
+    AckEpochSent {
+        epoch: Epoch,
+        last_zxid: Zxid,
+    },
+    SyncStarted {
+        mode: SyncMode,
+        zxid: Zxid,
+    },
+    NewLeaderReceived {
+        epoch: Epoch,
+    },
     /// History and currentEpoch are durable; the ACK of NEWLEADER leaves now.
-    NewLeaderAckSent { epoch: Epoch },
-    UpToDate { epoch: Epoch },
-    AckSent { zxid: Zxid },
+    NewLeaderAckSent {
+        epoch: Epoch,
+    },
+    UpToDate {
+        epoch: Epoch,
+    },
+    AckSent {
+        zxid: Zxid,
+    },
     /// A COMMIT or PROPOSAL out of the expected order, tolerated.
-    ZxidGap { expected: Zxid, got: Zxid },
+    ZxidGap {
+        expected: Zxid,
+        got: Zxid,
+    },
 
     // --- any member
     /// Handed to the disk, in order. Emitted before the Append.
-    Logged { zxid: Zxid, digest: u64 },
+    Logged {
+        zxid: Zxid,
+        digest: u64,
+    },
     /// Applied as committed. `tree` is the digest of the whole state afterwards.
-    Delivered { zxid: Zxid, digest: u64, tree: u64 },
+    Delivered {
+        zxid: Zxid,
+        digest: u64,
+        tree: u64,
+    },
     /// The state was replaced by a snapshot at `zxid` (SNAP), in memory.
-    Restored { zxid: Zxid, tree: u64 },
-    SnapshotTaken { zxid: Zxid },
+    Restored {
+        zxid: Zxid,
+        tree: u64,
+    },
+    SnapshotTaken {
+        zxid: Zxid,
+    },
     /// A connection was ended by us, with the typed reason in words.
-    ConnectionDropped { with: Option<ServerId>, reason: String },
-    SessionOpened { session: SessionId },
-    SessionClosed { session: SessionId },
-    SessionExpired { session: SessionId },
-    Warning { what: String },
+    ConnectionDropped {
+        with: Option<ServerId>,
+        reason: String,
+    },
+    SessionOpened {
+        session: SessionId,
+    },
+    SessionClosed {
+        session: SessionId,
+    },
+    SessionExpired {
+        session: SessionId,
+    },
+    Warning {
+        what: String,
+    },
     /// A branch that matters was reached (see `marks`).
-    Mark { mark: &'static str },
+    Mark {
+        mark: &'static str,
+    },
 }
 
 /// Digest of a transaction's bytes: equal zxid with another digest is another transaction.

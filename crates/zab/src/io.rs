@@ -66,13 +66,26 @@ pub enum CloseReason {
 pub enum Input {
     /// The process starts.
     Boot,
-    Accepted { conn: ConnId, port: Port },
-    Connected { conn: ConnId },
+    Accepted {
+        conn: ConnId,
+        port: Port,
+    },
+    Connected {
+        conn: ConnId,
+    },
     /// The connection is gone; also the answer to a failed `Connect`. Never follows our `Close`.
-    Closed { conn: ConnId, reason: CloseReason },
-    Received { conn: ConnId, bytes: Bytes },
+    Closed {
+        conn: ConnId,
+        reason: CloseReason,
+    },
+    Received {
+        conn: ConnId,
+        bytes: Bytes,
+    },
     /// Everything sent on `conn` up to the `Send` with `notify` was taken by the transport.
-    Drained { conn: ConnId },
+    Drained {
+        conn: ConnId,
+    },
     Disk(DiskDone),
     Client(ClientInput),
     Run(Task),
@@ -85,37 +98,79 @@ pub enum Output {
     Listen(Port),
     /// Stop accepting; dials are refused. Connections stay.
     StopListening(Port),
-    Connect { conn: ConnId, to: ServerId, port: Port },
+    Connect {
+        conn: ConnId,
+        to: ServerId,
+        port: Port,
+    },
     /// `notify`: answer with `Input::Drained` when the transport took this.
-    Send { conn: ConnId, bytes: Bytes, notify: bool },
-    Close { conn: ConnId },
-    Disk { id: OpId, op: DiskOp },
+    Send {
+        conn: ConnId,
+        bytes: Bytes,
+        notify: bool,
+    },
+    Close {
+        conn: ConnId,
+    },
+    Disk {
+        id: OpId,
+        op: DiskOp,
+    },
     Client(ClientOutput),
     Schedule(Task),
     Event(Event),
     /// The member gives up for good (a disk that failed, a log it must not open): the process ends.
-    Halt { why: String },
+    Halt {
+        why: String,
+    },
 }
 
 /// A client's side of its connection. `op` and `body` are ZooKeeper's (REQUEST payload).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientInput {
     /// A new session, or (`resume`) an existing one on this member.
-    Connect { client: ClientId, resume: Option<SessionId>, timeout_ms: i32, last_zxid: Zxid },
-    Request { client: ClientId, cxid: i32, op: i32, body: Bytes },
-    Ping { client: ClientId },
-    Disconnect { client: ClientId },
+    Connect {
+        client: ClientId,
+        resume: Option<SessionId>,
+        timeout_ms: i32,
+        last_zxid: Zxid,
+    },
+    Request {
+        client: ClientId,
+        cxid: i32,
+        op: i32,
+        body: Bytes,
+    },
+    Ping {
+        client: ClientId,
+    },
+    Disconnect {
+        client: ClientId,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientOutput {
-    Connected { client: ClientId, session: SessionId, timeout_ms: i32 },
+    Connected {
+        client: ClientId,
+        session: SessionId,
+        timeout_ms: i32,
+    },
     /// The session is expired or unknown.
-    Expired { client: ClientId },
+    Expired {
+        client: ClientId,
+    },
     /// `result`: the reply record, or ZooKeeper's error code.
-    Reply { client: ClientId, cxid: i32, zxid: Zxid, result: Result<Bytes, i32> },
+    Reply {
+        client: ClientId,
+        cxid: i32,
+        zxid: Zxid,
+        result: Result<Bytes, i32>,
+    },
     /// The member does not serve, or left the role in which it served.
-    Disconnected { client: ClientId },
+    Disconnected {
+        client: ClientId,
+    },
 }
 
 pub type Outbox = Vec<Output>;

@@ -6,9 +6,14 @@ pub mod config;
 pub mod context;
 pub mod database;
 pub mod disk;
+pub mod election;
 pub mod event;
 pub mod io;
+pub mod leader;
+pub mod learner;
+pub mod processors;
 pub mod quorum_verifier;
+pub mod register_map;
 pub mod state_machine;
 pub mod switches;
 pub mod time;
@@ -18,9 +23,7 @@ pub use context::{Ctx, Ids, Io, Leave, RoleResult};
 pub use database::{CommittedLog, ZkDatabase};
 pub use disk::{DiskAnswer, DiskDone, DiskError, DiskOp, EpochFile, Lane, OpId, Recovered, TxnEntry};
 pub use event::{Event, Role, SyncMode, txn_digest};
-pub use io::{
-    ClientId, ClientInput, ClientOutput, CloseReason, ConnId, Input, Outbox, Output, Port, Task,
-};
+pub use io::{ClientId, ClientInput, ClientOutput, CloseReason, ConnId, Input, Outbox, Output, Port, Task};
 pub use quorum_verifier::QuorumVerifier;
 pub use state_machine::{Applied, StateMachine, WriteRequest};
 pub use switches::{Switch, Switches};

@@ -14,29 +14,28 @@ pub enum QuorumVerifier {
 }
 
 impl QuorumVerifier {
-    /// Ids that are no voters do not count. `set` may hold an id twice.
-    pub fn contains_quorum(&self, set: impl IntoIterator<Item = ServerId> + Clone) -> bool {
+    /// Ids that are no voters do not count. `set` holds no id twice.
+    pub fn contains_quorum(&self, set: impl IntoIterator<Item = ServerId>) -> bool {
         match self {
             QuorumVerifier::Majority { voters } => {
-                let distinct: BTreeSet<ServerId> =
-                    set.into_iter().filter(|sid| voters.contains(sid)).collect();
-                distinct.len() > voters.len() / 2
+                set.into_iter().filter(|sid| voters.contains(sid)).count() > voters.len() / 2
             }
             QuorumVerifier::Hierarchical { group_of, weight_of } => {
                 let mut total: BTreeMap<i64, i64> = BTreeMap::new();
                 for (sid, group) in group_of {
                     *total.entry(*group).or_default() += weight_of.get(sid).copied().unwrap_or(1);
                 }
-                let distinct: BTreeSet<ServerId> = set.into_iter().collect();
                 let mut have: BTreeMap<i64, i64> = BTreeMap::new();
-                for sid in distinct {
+                for sid in set {
                     if let Some(group) = group_of.get(&sid) {
                         *have.entry(*group).or_default() += weight_of.get(&sid).copied().unwrap_or(1);
                     }
                 }
                 let groups = total.values().filter(|weight| **weight > 0).count();
-                let majorities =
-                    have.iter().filter(|(group, weight)| total[group] > 0 && **weight > total[group] / 2).count();
+                let majorities = have
+                    .iter()
+                    .filter(|(group, weight)| total[group] > 0 && **weight > total[group] / 2)
+                    .count();
                 majorities > groups / 2
             }
         }

@@ -29,7 +29,11 @@ impl Hello {
         let first = r.i64("hello")?;
         let layout = match first {
             0.. => {
-                return Ok(Hello { layout: HelloLayout::Legacy, sid: ServerId(first), address: Bytes::new() });
+                return Ok(Hello {
+                    layout: HelloLayout::Legacy,
+                    sid: ServerId(first),
+                    address: Bytes::new(),
+                });
             }
             -65536 => HelloLayout::V1,
             -65535 => HelloLayout::MultiAddress,

@@ -1,0 +1,130 @@
+//! `vivarium run`: scenario files, one after the other.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use sim::faults::FaultKind;
+use sim::run::{Outcome, Verdict, run as run_plan};
+use sim::scenario::{Scenario, final_verdict};
+
+use crate::RunArgs;
+
+pub fn run(args: &RunArgs) -> ExitCode {
+    let mut code = 0;
+    for file in &args.files {
+        let name = file.display().to_string();
+        let read = std::fs::read_to_string(file).map_err(|e| format!("{name}: {e}"));
+        let parsed = read.and_then(|text| Scenario::parse(&text).map_err(|e| format!("{name}: {e}")));
+        match parsed {
+            Ok(scenario) => {
+                if !replay(args, &name, &scenario) {
+                    code = code.max(1);
+                }
+            }
+            Err(why) => {
+                eprintln!("vivarium: {why}");
+                code = 2;
+            }
+        }
+    }
+    ExitCode::from(code)
+}
+
+fn replay(args: &RunArgs, name: &str, scenario: &Scenario) -> bool {
+    let mut spec = scenario.run_spec(args.seed);
+    if let Some(until) = args.until {
+        let until = sim::plan::millis(until);
+        spec.heal_at = spec.heal_at.min(until);
+        spec.end_at = spec.end_at.min(until);
+        // Nothing can be asked of a run that was cut off but safety.
+        let codes = checker::INVARIANTS.iter().map(|(code, _)| (*code).to_owned());
+        spec.world.waived.extend(codes.filter(|code| code.starts_with("LV-")));
+    }
+    let outcome = run_plan(&spec, args.trace.is_some(), true);
+    let invariants_only = args.seed.is_some() || args.until.is_some();
+    let missed = if invariants_only { Vec::new() } else { scenario.judge(&outcome) };
+    let verdict = final_verdict(&outcome, &missed);
+    let ok = if invariants_only {
+        !matches!(verdict, Verdict::Violation | Verdict::Stuck | Verdict::Crashed)
+    } else {
+        missed.is_empty()
+    };
+    print_trace(args, &outcome);
+    if args.json {
+        println!("{}", as_json(name, spec.world.seed, verdict, &outcome, &missed));
+    } else {
+        print_story(name, scenario, spec.world.seed, verdict, &outcome, &missed);
+    }
+    ok
+}
+
+fn print_trace(args: &RunArgs, outcome: &Outcome) {
+    for line in &outcome.trace {
+        if args.trace.as_deref() == Some("json") {
+            println!("{}", json!({ "trace": line }));
+        } else {
+            println!("{line}");
+        }
+    }
+}
+
+fn as_json(
+    name: &str,
+    seed: u64,
+    verdict: Verdict,
+    outcome: &Outcome,
+    missed: &[String],
+) -> serde_json::Value {
+    let violations: Vec<serde_json::Value> = outcome
+        .violations
+        .iter()
+        .map(|v| json!({ "invariant": v.invariant, "at_ns": v.at.0, "member": v.member.0, "detail": v.detail }))
+        .collect();
+    json!({
+        "file": name,
+        "seed": seed,
+        "verdict": verdict,
+        "trace_hash": outcome.trace_hash,
+        "violations": violations,
+        "missed": missed,
+        "stats": outcome.stats,
+    })
+}
+
+fn print_story(
+    name: &str,
+    scenario: &Scenario,
+    seed: u64,
+    verdict: Verdict,
+    outcome: &Outcome,
+    missed: &[String],
+) {
+    println!("{name}: {}", scenario.name);
+    for line in &outcome.story {
+        println!("  {line}");
+    }
+    let stats = &outcome.stats;
+    println!(
+        "  {} elections won, epochs {:?}, {} commits, {} acknowledged writes, syncs {:?}",
+        stats.elections_won,
+        stats.epochs_established,
+        stats.committed,
+        stats.acknowledged_writes,
+        stats.syncs
+    );
+    for kind in FaultKind::ALL {
+        let (injected, bit) =
+            (outcome.faults.injected[kind as usize], outcome.faults.took_effect[kind as usize]);
+        if injected > 0 {
+            println!("  {}: injected {injected}, took effect {bit}", kind.name());
+        }
+    }
+    for v in &outcome.violations {
+        println!("  VIOLATION {} at {} of {}: {}", v.invariant, v.at, v.member, v.detail);
+    }
+    for what in missed {
+        println!("  MISSED: expected {what}");
+    }
+    let verdict = serde_json::to_value(verdict).unwrap_or_default();
+    println!("  seed {seed}  trace {}  verdict {}", outcome.trace_hash, verdict.as_str().unwrap_or("?"));
+}

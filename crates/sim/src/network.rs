@@ -1,0 +1,125 @@
+//! The network: TCP connections as the members see them. Byte streams in order, cut anywhere, late by
+//! each link's own draws; links that hold what they carry while they are cut; connections whose other
+//! end is gone without a word.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use peer::{CloseReason, ConnId, Nanos, Port};
+
+use crate::draw::{Concern, Draws};
+
+/// What travels in one direction of a connection.
+#[derive(Clone, Debug)]
+pub enum Segment {
+    Syn {
+        port: Port,
+    },
+    SynAck,
+    Data {
+        bytes: Bytes,
+        notify: bool,
+    },
+    /// The sender closed in order, or refused, or its process is gone.
+    End(CloseReason),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    pub member: usize,
+    pub conn: ConnId,
+    /// The process that holds this end still does.
+    pub open: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Direction {
+    /// Arrival of the last segment sent: nothing overtakes it.
+    pub last_arrival: Nanos,
+    /// Segments that arrived at a cut link, in order.
+    pub held: VecDeque<Segment>,
+}
+
+/// `ends[0]` dialled.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    pub ends: [End; 2],
+    pub directions: [Direction; 2],
+}
+
+#[derive(Clone, Debug)]
+pub struct Link {
+    pub cut: bool,
+    /// Latency in multiples of the drawn one.
+    pub slow: u64,
+    pub draws: Draws,
+    pub held_segments: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct NetworkSpec {
+    pub mean_latency_ns: u64,
+    /// Cut what is sent into segments.
+    pub segmentation: bool,
+    /// Nanoseconds a byte takes; 0: none.
+    pub ns_per_byte: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Network {
+    pub spec: NetworkSpec,
+    members: usize,
+    links: Vec<Link>,
+    pub connections: Vec<Option<Connection>>,
+}
+
+impl Network {
+    pub fn new(seed: u64, members: usize, spec: NetworkSpec) -> Network {
+        let links = (0..members * members)
+            .map(|i| Link {
+                cut: false,
+                slow: 1,
+                draws: Draws::new(seed, Concern::Network, i as u64),
+                held_segments: 0,
+            })
+            .collect();
+        Network { spec, members, links, connections: Vec::new() }
+    }
+
+    pub fn link(&mut self, from: usize, to: usize) -> &mut Link {
+        &mut self.links[from * self.members + to]
+    }
+
+    /// Slots are not used again: what is still under way for a closed connection finds nothing.
+    pub fn open(&mut self, connection: Connection) -> usize {
+        self.connections.push(Some(connection));
+        self.connections.len() - 1
+    }
+
+    /// When a segment of `len` bytes sent now arrives, behind what was sent before it.
+    pub fn arrival(&mut self, now: Nanos, index: usize, direction: usize, len: usize) -> Option<Nanos> {
+        let connection = self.connections.get(index)?.as_ref()?;
+        let (from, to) = (connection.ends[direction].member, connection.ends[1 - direction].member);
+        let mean = self.spec.mean_latency_ns;
+        let per_byte = self.spec.ns_per_byte * len as u64;
+        let link = self.link(from, to);
+        let latency = link.draws.latency(mean) * link.slow + per_byte;
+        let direction = &mut self.connections[index].as_mut()?.directions[direction];
+        let at = (now + Nanos(latency.max(1))).max(direction.last_arrival);
+        direction.last_arrival = at;
+        Some(at)
+    }
+
+    /// Cut `bytes` at drawn places.
+    pub fn cut(&mut self, from: usize, to: usize, bytes: &Bytes) -> Vec<Bytes> {
+        let mut rest = bytes.clone();
+        let mut pieces = Vec::new();
+        let link = self.link(from, to);
+        while rest.len() > 1 && pieces.len() < 3 && link.draws.chance(400) {
+            let at = 1 + link.draws.below(rest.len() as u64 - 1) as usize;
+            pieces.push(rest.split_to(at));
+        }
+        pieces.push(rest);
+        pieces
+    }
+}

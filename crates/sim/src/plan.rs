@@ -1,0 +1,142 @@
+//! What a run does and when: actions, at a time or when an event was seen. Scenario files and the
+//! swarm make the same plans.
+
+use peer::{Event, Nanos};
+use serde::{Deserialize, Serialize};
+use wire::ServerId;
+
+/// A member by its id, or the leader of the moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub enum Who {
+    Id(i64),
+    /// "leader", "follower" (the one with the smallest id), or "it": the member of the trigger.
+    Named(Named),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Named {
+    Leader,
+    Follower,
+    It,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "do", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Action {
+    /// The process dies; the page cache survives.
+    Kill {
+        member: Who,
+    },
+    /// The machine dies: what was not synced may be lost.
+    PowerLoss {
+        member: Who,
+    },
+    Start {
+        member: Who,
+    },
+    Pause {
+        member: Who,
+        ms: u64,
+    },
+    /// Nothing passes from any of `from` to any of `to`; both ways unless `oneWay`.
+    Partition {
+        from: Vec<Who>,
+        to: Vec<Who>,
+        #[serde(default)]
+        one_way: bool,
+    },
+    /// Cut off from everybody.
+    Isolate {
+        member: Who,
+    },
+    Heal {},
+    Reset {
+        a: Who,
+        b: Who,
+    },
+    SlowLink {
+        from: Who,
+        to: Who,
+        factor: u64,
+        ms: u64,
+    },
+    SlowDisk {
+        member: Who,
+        factor: u64,
+        ms: u64,
+    },
+    FailSync {
+        member: Who,
+        count: u32,
+    },
+    ClockJump {
+        member: Who,
+        ms: i64,
+    },
+    /// Clients connect (again) to this member only.
+    MoveClients {
+        member: Who,
+    },
+    StopWorkload {},
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct When {
+    /// Name of the event, as traces print it ("newLeaderSent").
+    pub event: String,
+    /// The member that tells it.
+    #[serde(default)]
+    pub member: Option<i64>,
+    /// Fields of the event that must be equal.
+    #[serde(default)]
+    pub fields: serde_json::Map<String, serde_json::Value>,
+    /// The how many-th such event counts, from 1.
+    #[serde(default = "one")]
+    pub nth: u32,
+    #[serde(default)]
+    pub after_ms: u64,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl When {
+    pub fn matches(&self, member: ServerId, event: &serde_json::Value) -> bool {
+        self.member.is_none_or(|m| m == member.0)
+            && event["event"] == self.event.as_str()
+            && self.fields.iter().all(|(key, value)| &event[key.as_str()] == value)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Step {
+    /// Milliseconds since the beginning.
+    #[serde(default)]
+    pub at: Option<u64>,
+    #[serde(default)]
+    pub when: Option<When>,
+    pub actions: Vec<Action>,
+}
+
+/// An event as triggers and JSON traces see it.
+pub fn event_json(event: &Event) -> serde_json::Value {
+    serde_json::to_value(event).unwrap_or(serde_json::Value::Null)
+}
+
+/// A step with what is left of its trigger.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    pub step: Step,
+    pub seen: u32,
+    pub done: bool,
+}
+
+/// Milliseconds of a plan.
+pub fn millis(ms: u64) -> Nanos {
+    Nanos::from_millis(ms)
+}

@@ -1,0 +1,226 @@
+//! `SimFs`: a file system that knows what was synced. A process kill keeps everything; power loss
+//! takes unsynced bytes sector by sector, and unsynced names (create, rename, remove) from some point
+//! on.
+
+use std::collections::BTreeMap;
+
+use storage::{FileSystem, FsError};
+
+use crate::draw::Draws;
+
+const SECTOR: usize = 512;
+
+#[derive(Clone, Debug, Default)]
+struct Inode {
+    /// Bytes written; the file goes on with zeros up to `len`.
+    data: Vec<u8>,
+    len: u64,
+    /// Written since the last sync, as one range; later writes only extend it.
+    dirty: Option<(usize, usize)>,
+    synced_len: u64,
+}
+
+#[derive(Clone, Debug)]
+enum NameChange {
+    Link { name: String, inode: usize },
+    Unlink { name: String },
+}
+
+/// How much of what was not synced survives a power loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    All,
+    /// Each sector on its own.
+    Some,
+    /// Everything up to some byte.
+    Torn,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct SimFs {
+    inodes: Vec<Inode>,
+    names: BTreeMap<String, usize>,
+    durable_names: BTreeMap<String, usize>,
+    name_changes: Vec<NameChange>,
+    /// The process dies after so many changing calls.
+    pub calls_left: Option<u32>,
+    /// The next so many syncs fail.
+    pub failing_syncs: u32,
+    pub syncs_failed: u64,
+}
+
+impl SimFs {
+    fn inode(&self, name: &str) -> Result<usize, FsError> {
+        self.names.get(name).copied().ok_or(FsError::NotFound)
+    }
+
+    fn call(&mut self) -> Result<(), FsError> {
+        match &mut self.calls_left {
+            None => Ok(()),
+            Some(0) => Err(FsError::Killed),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+        }
+    }
+
+    fn sync_call(&mut self) -> Result<(), FsError> {
+        self.call()?;
+        if self.failing_syncs > 0 {
+            self.failing_syncs -= 1;
+            self.syncs_failed += 1;
+            return Err(FsError::Io);
+        }
+        Ok(())
+    }
+
+    /// Power loss. Gives the number of bytes and names lost.
+    pub fn lose_power(&mut self, loss: Loss, draws: &mut Draws) -> u64 {
+        let mut lost = 0;
+        for inode in &mut self.inodes {
+            lost += inode.lose(loss, draws);
+        }
+        let keep = match loss {
+            Loss::All => 0,
+            _ => draws.below(self.name_changes.len() as u64 + 1) as usize,
+        };
+        lost += (self.name_changes.len() - keep) as u64;
+        for change in self.name_changes.drain(..).take(keep) {
+            match change {
+                NameChange::Link { name, inode } => {
+                    self.durable_names.insert(name, inode);
+                }
+                NameChange::Unlink { name } => {
+                    self.durable_names.remove(&name);
+                }
+            }
+        }
+        self.names.clone_from(&self.durable_names);
+        lost
+    }
+}
+
+impl Inode {
+    fn lose(&mut self, loss: Loss, draws: &mut Draws) -> u64 {
+        let mut lost = 0;
+        if let Some((from, to)) = self.dirty.take() {
+            let kept_to = match loss {
+                Loss::All => from,
+                Loss::Some => to,
+                Loss::Torn => from + draws.below((to - from) as u64 + 1) as usize,
+            };
+            lost += (to - kept_to) as u64;
+            self.data[kept_to..to].fill(0);
+            if loss == Loss::Some {
+                let mut sector = from / SECTOR * SECTOR;
+                while sector < to {
+                    if draws.chance(500) {
+                        let range = sector.max(from)..(sector + SECTOR).min(to);
+                        lost += range.len() as u64;
+                        self.data[range].fill(0);
+                    }
+                    sector += SECTOR;
+                }
+            }
+        }
+        if self.len > self.synced_len && (loss == Loss::All || draws.chance(500)) {
+            lost += self.len - self.synced_len;
+            self.len = self.synced_len;
+            self.data.truncate(self.len as usize);
+        }
+        self.synced_len = self.len;
+        lost
+    }
+}
+
+impl FileSystem for SimFs {
+    fn list(&self) -> Vec<String> {
+        self.names.keys().cloned().collect()
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>, FsError> {
+        let inode = &self.inodes[self.inode(name)?];
+        // Preallocated zeros matter to a reader only as far as it looks for the end.
+        let padding = (inode.len as usize - inode.data.len()).min(4 * SECTOR);
+        let mut bytes = inode.data.clone();
+        bytes.resize(inode.data.len() + padding, 0);
+        Ok(bytes)
+    }
+
+    fn len(&self, name: &str) -> Result<u64, FsError> {
+        Ok(self.inodes[self.inode(name)?].len)
+    }
+
+    fn create(&mut self, name: &str) -> Result<(), FsError> {
+        self.call()?;
+        let inode = self.inodes.len();
+        self.inodes.push(Inode::default());
+        self.names.insert(name.into(), inode);
+        self.name_changes.push(NameChange::Link { name: name.into(), inode });
+        Ok(())
+    }
+
+    fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> Result<(), FsError> {
+        self.call()?;
+        let index = self.inode(name)?;
+        let inode = &mut self.inodes[index];
+        let (from, to) = (offset as usize, offset as usize + bytes.len());
+        if inode.data.len() < to {
+            inode.data.resize(to, 0);
+        }
+        inode.data[from..to].copy_from_slice(bytes);
+        inode.len = inode.len.max(to as u64);
+        inode.dirty = Some(match inode.dirty {
+            None => (from, to),
+            Some((a, b)) => (a.min(from), b.max(to)),
+        });
+        Ok(())
+    }
+
+    fn set_len(&mut self, name: &str, len: u64) -> Result<(), FsError> {
+        self.call()?;
+        let index = self.inode(name)?;
+        let inode = &mut self.inodes[index];
+        inode.data.truncate(len as usize);
+        inode.len = len;
+        inode.synced_len = inode.synced_len.min(len);
+        if let Some((from, to)) = inode.dirty {
+            let to = to.min(inode.data.len());
+            inode.dirty = (from < to).then_some((from, to));
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self, name: &str) -> Result<(), FsError> {
+        self.sync_call()?;
+        let index = self.inode(name)?;
+        let inode = &mut self.inodes[index];
+        inode.dirty = None;
+        inode.synced_len = inode.len;
+        Ok(())
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), FsError> {
+        self.call()?;
+        let inode = self.names.remove(from).ok_or(FsError::NotFound)?;
+        self.names.insert(to.into(), inode);
+        self.name_changes.push(NameChange::Link { name: to.into(), inode });
+        self.name_changes.push(NameChange::Unlink { name: from.into() });
+        Ok(())
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), FsError> {
+        self.call()?;
+        self.names.remove(name).ok_or(FsError::NotFound)?;
+        self.name_changes.push(NameChange::Unlink { name: name.into() });
+        Ok(())
+    }
+
+    fn sync_dir(&mut self) -> Result<(), FsError> {
+        self.sync_call()?;
+        self.durable_names.clone_from(&self.names);
+        self.name_changes.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! Reading transaction logs:
+//!
+//! ```text
+//! FileHeader  i32 "ZKLG" | i32 version 2 | i64 dbid           16 bytes
+//! entry       i64 adler32 of the payload | i32 length | payload | u8 'B'
+//! zeros       up to the preallocated size
+//! ```
+
+use bytes::Bytes;
+use wire::{TxnHeader, Zxid};
+use zab::{DiskError, TxnEntry};
+
+pub const MAGIC: &[u8; 4] = b"ZKLG";
+pub const HEADER_LEN: usize = 16;
+pub const END_OF_ENTRY: u8 = b'B';
+/// Longest entry: `jute.maxbuffer` with its extra allowance.
+const MAX_ENTRY: usize = 2_097_150;
+/// A disk writes sectors: what was lost of an unsynced write reads as zeros, sector by sector.
+const SECTOR: usize = 512;
+
+/// Why reading of a file ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Padding (or a record of which the length never arrived).
+    Zeros,
+    /// The file ends at an entry's border.
+    Eof,
+    /// The file ends inside an entry, or an entry's end byte is missing.
+    Partial,
+    /// Checksum, length or header is wrong.
+    Crc,
+    /// Shorter than its header.
+    NoHeader,
+}
+
+#[derive(Clone, Debug)]
+pub struct LogFile {
+    /// Entries and the offset at which each begins.
+    pub entries: Vec<(u64, TxnEntry)>,
+    /// Offset behind the last intact entry.
+    pub end: u64,
+    pub reason: End,
+    /// The damage at `end` looks like sectors of an unsynced write that never arrived.
+    pub torn: bool,
+}
+
+/// `log.<hex>` or `snapshot.<hex>`: the zxid of the name.
+pub fn zxid_of_name(name: &str, prefix: &str) -> Option<Zxid> {
+    let hex = name.strip_prefix(prefix)?.strip_prefix('.')?;
+    let canonical = !hex.is_empty() && (hex == "0" || !hex.starts_with('0'));
+    u64::from_str_radix(hex, 16).ok().filter(|_| canonical).map(|z| Zxid(z as i64))
+}
+
+pub fn file_name(prefix: &str, zxid: Zxid) -> String {
+    format!("{prefix}.{:x}", zxid.0)
+}
+
+pub fn read_log(name: &str, bytes: Vec<u8>) -> Result<LogFile, DiskError> {
+    let bytes = Bytes::from(bytes);
+    let mut file = LogFile { entries: Vec::new(), end: HEADER_LEN as u64, reason: End::Eof, torn: false };
+    let zero_header = bytes.iter().take(HEADER_LEN).all(|b| *b == 0);
+    if bytes.len() < HEADER_LEN || zero_header {
+        // The header itself never arrived: nothing of this file was ever synced.
+        return Ok(LogFile { end: 0, reason: End::NoHeader, torn: true, ..file });
+    }
+    if &bytes[..4] != MAGIC {
+        return Err(DiskError::Corrupt { file: name.into(), offset: 0, what: "expected ZKLG".into() });
+    }
+    let mut at = HEADER_LEN;
+    loop {
+        file.end = at as u64;
+        let (reason, entry_end) = match read_entry(&bytes, at) {
+            Ok((entry, next)) => {
+                file.entries.push((at as u64, entry));
+                at = next;
+                continue;
+            }
+            Err(ended) => ended,
+        };
+        file.reason = reason;
+        file.torn = match reason {
+            End::Eof => false,
+            End::Zeros => bytes[at..].iter().any(|b| *b != 0),
+            _ => lost_sector(&bytes, at, entry_end),
+        };
+        return Ok(file);
+    }
+}
+
+/// What is seen at an entry's place, in this order:
+///
+/// | seen | end |
+/// |---|---|
+/// | nothing left | eof |
+/// | less than checksum and length left | partial |
+/// | length 0 | zeros |
+/// | a length below 0 or above the limit | crc |
+/// | fewer bytes than the length | partial |
+/// | another byte than 'B' behind the payload | partial |
+/// | checksum or transaction header wrong | crc |
+fn read_entry(bytes: &Bytes, at: usize) -> Result<(TxnEntry, usize), (End, usize)> {
+    let left = bytes.len() - at;
+    if left == 0 {
+        return Err((End::Eof, at));
+    }
+    if left < 12 {
+        return Err((End::Partial, bytes.len()));
+    }
+    let crc = u64::from_be_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+    let length = i32::from_be_bytes(bytes[at + 8..at + 12].try_into().expect("four bytes"));
+    if length == 0 {
+        return Err((End::Zeros, at + 12));
+    }
+    let length = usize::try_from(length).ok().filter(|n| *n <= MAX_ENTRY).ok_or((End::Crc, at + 12))?;
+    let (start, end) = (at + 12, at + 12 + length);
+    if bytes.len() <= end {
+        return Err((End::Partial, bytes.len()));
+    }
+    if bytes[end] != END_OF_ENTRY {
+        return Err((End::Partial, end + 1));
+    }
+    let txn = bytes.slice(start..end);
+    let header = TxnHeader::peek(&txn);
+    match header {
+        Some(header) if crc == u64::from(adler2::adler32_slice(&txn)) => {
+            Ok((TxnEntry { zxid: header.zxid, txn }, end + 1))
+        }
+        _ => Err((End::Crc, end + 1)),
+    }
+}
+
+/// Is a whole sector under this entry zero, or does the file end inside it?
+fn lost_sector(bytes: &[u8], start: usize, end: usize) -> bool {
+    let end = end.min(bytes.len());
+    if end == bytes.len() {
+        return true;
+    }
+    let mut sector = start / SECTOR * SECTOR;
+    while sector < end {
+        let range = sector.max(start)..(sector + SECTOR).min(bytes.len()).min(end.max(sector + SECTOR));
+        if bytes[range.start..range.end.max(range.start)].iter().all(|b| *b == 0) {
+            return true;
+        }
+        sector += SECTOR;
+    }
+    false
+}

@@ -1,0 +1,237 @@
+//! Recovery: what a disk holds for a member that starts. A plan is made by reading only (`recover`,
+//! which checkers call too), and `Storage` carries it out durably before it answers `Load`.
+//!
+//! | # | found | done |
+//! |---|---|---|
+//! | A | nothing at all | an empty database: `snapshot.0`, both epochs 0 |
+//! | B | `installing.Z.E`, valid, currentEpoch ≥ E | the install had taken effect: it is the whole history |
+//! | C | `installing.Z.E`, else | dropped: nobody counted on it |
+//! | D | log entries, no valid snapshot | refused: missing data is not an empty database (ZOOKEEPER-2325) |
+//! | E | snapshots or log entries of an epoch above currentEpoch | cut: never acknowledged |
+//! | F | damage in the last log that looks torn | cut, with a warning |
+//! | G | other damage, or damage before the last log | refused: it may have been acknowledged |
+//! | H | an epoch file is missing | it is epoch(last zxid) |
+//! | I | acceptedEpoch < currentEpoch | refused |
+
+use bytes::{Bytes, BytesMut};
+use wire::{Epoch, SnapshotWriter, StatPersisted, Zxid};
+use zab::{DiskError, EpochFile, Recovered, TxnEntry};
+
+use crate::epoch;
+use crate::fs::FileSystem;
+use crate::log_reader::{End, HEADER_LEN, read_log, zxid_of_name};
+use crate::snapshot;
+
+/// What recovery would answer, and what it has to change on the disk for that.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub recovered: Recovered,
+    pub remove: Vec<String>,
+    pub cut: Vec<(String, u64)>,
+    /// Row B: rename this to that, after everything else is removed.
+    pub roll_forward: Option<(String, String)>,
+    /// Row A.
+    pub first_start: bool,
+}
+
+/// `installing.<zxid>.<epoch>`
+pub fn installing_name(zxid: Zxid, epoch: Epoch) -> String {
+    format!("installing.{:x}.{:x}", zxid.0, epoch.0)
+}
+
+fn parse_installing(name: &str) -> Option<(Zxid, Epoch)> {
+    let (zxid, epoch) = name.strip_prefix("installing.")?.split_once('.')?;
+    let hex = |text| u64::from_str_radix(text, 16).ok().map(|n| n as i64);
+    Some((Zxid(hex(zxid)?), Epoch(hex(epoch)?)))
+}
+
+/// The body of an empty tree: no sessions, no ACLs, the root.
+pub fn empty_body() -> Bytes {
+    let mut body = BytesMut::new();
+    SnapshotWriter::count(&mut body, 0);
+    SnapshotWriter::count(&mut body, 0);
+    SnapshotWriter::node(&mut body, b"", Some(b""), -1, &StatPersisted::default());
+    SnapshotWriter::end(&mut body);
+    body.freeze()
+}
+
+/// What `recover(disk)` is: the history with which a member would come back.
+pub fn recover<F: FileSystem>(fs: &F, commit_log_count: usize) -> Result<Recovered, DiskError> {
+    plan(fs, commit_log_count).map(|plan| plan.recovered)
+}
+
+pub fn plan<F: FileSystem>(fs: &F, commit_log_count: usize) -> Result<Plan, DiskError> {
+    let mut names = fs.list();
+    names.sort();
+    let current = epoch::read(fs, EpochFile::CurrentEpoch)?;
+    let accepted = epoch::read(fs, EpochFile::AcceptedEpoch)?;
+    let mut plan = Plan {
+        recovered: Recovered {
+            snapshot: None,
+            log: Vec::new(),
+            before_snapshot: Vec::new(),
+            accepted_epoch: Epoch(0),
+            current_epoch: Epoch(0),
+            snapshot_bytes: 0,
+            untrusted_empty: false,
+            warnings: Vec::new(),
+        },
+        remove: names.iter().filter(|name| name.ends_with(".tmp")).cloned().collect(),
+        cut: Vec::new(),
+        roll_forward: None,
+        first_start: false,
+    };
+    find_install(fs, &names, current, &mut plan)?;
+    let entries = if plan.roll_forward.is_some() {
+        plan.remove.extend(names.iter().filter(|n| is_history(n)).cloned());
+        Vec::new()
+    } else {
+        find_snapshot(fs, &names, current, &mut plan);
+        read_logs(fs, &names, current, &mut plan)?
+    };
+    match &plan.recovered.snapshot {
+        None if entries.is_empty() => {
+            plan.first_start = true;
+            plan.recovered.snapshot = Some((Zxid::ZERO, empty_body()));
+        }
+        None => {
+            return Err(DiskError::Refused("no snapshot found, but there are log entries".into()));
+        }
+        Some(_) => split_at_snapshot(entries, commit_log_count, &mut plan.recovered),
+    }
+    let last_epoch = plan.recovered.last_zxid().epoch();
+    plan.recovered.current_epoch = current.unwrap_or(last_epoch);
+    plan.recovered.accepted_epoch = accepted.unwrap_or(plan.recovered.current_epoch);
+    if plan.recovered.accepted_epoch < plan.recovered.current_epoch {
+        return Err(DiskError::Refused(format!(
+            "acceptedEpoch {} is below currentEpoch {}",
+            plan.recovered.accepted_epoch, plan.recovered.current_epoch
+        )));
+    }
+    Ok(plan)
+}
+
+pub(crate) fn is_history(name: &str) -> bool {
+    zxid_of_name(name, "log").is_some() || zxid_of_name(name, "snapshot").is_some()
+}
+
+/// Rows B and C.
+fn find_install<F: FileSystem>(
+    fs: &F,
+    names: &[String],
+    current: Option<Epoch>,
+    plan: &mut Plan,
+) -> Result<(), DiskError> {
+    for name in names {
+        let Some((zxid, epoch)) = parse_installing(name) else { continue };
+        let takes_effect = current.is_some_and(|current| current >= epoch);
+        match fs.read(name).map_err(|e| e.in_file(name)).and_then(|bytes| snapshot::read(name, bytes)) {
+            Ok(body) if takes_effect => {
+                plan.recovered.snapshot_bytes = body.len() as u64;
+                plan.recovered.snapshot = Some((zxid, body));
+                plan.roll_forward = Some((name.clone(), crate::log_reader::file_name("snapshot", zxid)));
+            }
+            Err(error) if takes_effect => return Err(error),
+            _ => plan.remove.push(name.clone()),
+        }
+    }
+    Ok(())
+}
+
+/// The newest valid snapshot that currentEpoch allows; those above it go (row E).
+fn find_snapshot<F: FileSystem>(fs: &F, names: &[String], current: Option<Epoch>, plan: &mut Plan) {
+    let mut snapshots: Vec<(Zxid, &String)> =
+        names.iter().filter_map(|name| Some((zxid_of_name(name, "snapshot")?, name))).collect();
+    snapshots.sort();
+    for (zxid, name) in snapshots.into_iter().rev() {
+        if current.is_some_and(|current| zxid.epoch() > current) {
+            plan.remove.push(name.clone());
+            continue;
+        }
+        let read = fs.read(name).map_err(|e| e.in_file(name)).and_then(|bytes| snapshot::read(name, bytes));
+        match read {
+            Ok(body) => {
+                plan.recovered.snapshot_bytes = body.len() as u64;
+                plan.recovered.snapshot = Some((zxid, body));
+                return;
+            }
+            Err(why) => plan.recovered.warnings.push(format!("snapshot not used: {why}")),
+        }
+    }
+}
+
+/// All log entries that count, ascending; rows E, F and G.
+fn read_logs<F: FileSystem>(
+    fs: &F,
+    names: &[String],
+    current: Option<Epoch>,
+    plan: &mut Plan,
+) -> Result<Vec<TxnEntry>, DiskError> {
+    let mut logs: Vec<(Zxid, &String)> =
+        names.iter().filter_map(|name| Some((zxid_of_name(name, "log")?, name))).collect();
+    logs.sort();
+    let mut entries: Vec<TxnEntry> = Vec::new();
+    let mut cut_here = false;
+    let count = logs.len();
+    for (index, (_, name)) in logs.into_iter().enumerate() {
+        if cut_here {
+            plan.remove.push(name.clone());
+            continue;
+        }
+        let file = read_log(name, fs.read(name).map_err(|e| e.in_file(name))?)?;
+        let last_file = index + 1 == count;
+        match file.reason {
+            End::NoHeader if last_file => plan.remove.push(name.clone()),
+            End::Eof | End::Zeros if !file.torn => {}
+            reason if last_file && file.torn => {
+                plan.recovered
+                    .warnings
+                    .push(format!("{name}: torn at offset {} ({reason:?}), cut there", file.end));
+                plan.cut.push((name.clone(), file.end));
+            }
+            reason => {
+                return Err(DiskError::Corrupt {
+                    file: name.clone(),
+                    offset: file.end,
+                    what: format!("expected an intact entry, found damage ({reason:?})"),
+                });
+            }
+        }
+        for (offset, entry) in file.entries {
+            if current.is_some_and(|current| entry.zxid.epoch() > current) {
+                if offset == HEADER_LEN as u64 {
+                    plan.remove.push(name.clone());
+                } else {
+                    plan.cut.push((name.clone(), offset));
+                }
+                cut_here = true;
+                break;
+            }
+            // A zxid that is not above the last is a repetition (Java warns and writes it).
+            if entries.last().is_none_or(|last| entry.zxid > last.zxid) {
+                entries.push(entry);
+            }
+        }
+    }
+    Ok(entries)
+}
+
+/// What stands behind the snapshot is replayed; what stands before it without a gap fills the
+/// committed log.
+fn split_at_snapshot(mut entries: Vec<TxnEntry>, commit_log_count: usize, recovered: &mut Recovered) {
+    let Some((snapshot, _)) = recovered.snapshot else { return };
+    let behind = entries.partition_point(|entry| entry.zxid <= snapshot);
+    recovered.log = entries.split_off(behind);
+    let reaches = entries.last().is_some_and(|last| last.zxid == snapshot || snapshot.counter() == 0);
+    if !reaches {
+        return;
+    }
+    let mut from = entries.len();
+    while from > 0
+        && entries.len() - from < commit_log_count
+        && (from == entries.len() || entries[from].zxid.follows(entries[from - 1].zxid))
+    {
+        from -= 1;
+    }
+    recovered.before_snapshot = entries.split_off(from);
+}

@@ -1,0 +1,118 @@
+//! `TxnLog`: the log file that is being written. A restart never appends to an existing file.
+
+use wire::Zxid;
+use zab::{DiskError, TxnEntry};
+
+use crate::fs::{FileSystem, FsError};
+use crate::log_reader::{END_OF_ENTRY, HEADER_LEN, MAGIC, file_name};
+
+#[derive(Clone, Debug)]
+struct Open {
+    name: String,
+    position: u64,
+    /// Size of the file, preallocated zeros included.
+    size: u64,
+    /// The directory entry is not durable yet.
+    new: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct TxnLog {
+    open: Option<Open>,
+    /// Rolled files whose bytes are not durable yet.
+    unsynced: Vec<String>,
+    /// A write failed: what the file holds is unknown until the next Load.
+    failed: bool,
+    buffer: Vec<u8>,
+}
+
+impl TxnLog {
+    pub fn append<F: FileSystem>(
+        &mut self,
+        fs: &mut F,
+        entries: &[TxnEntry],
+        prealloc: u64,
+    ) -> Result<(), DiskError> {
+        let Some(first) = entries.first() else { return Ok(()) };
+        if self.failed {
+            return Err(DiskError::Io("transaction log (a former write failed)".into()));
+        }
+        let result = self.try_append(fs, first.zxid, entries, prealloc);
+        self.finish(result)
+    }
+
+    fn finish(&mut self, result: Result<(), FsError>) -> Result<(), DiskError> {
+        result.map_err(|e| {
+            self.failed = true;
+            let name = self.open.as_ref().map_or("transaction log", |open| open.name.as_str());
+            e.in_file(name)
+        })
+    }
+
+    fn try_append<F: FileSystem>(
+        &mut self,
+        fs: &mut F,
+        first: Zxid,
+        entries: &[TxnEntry],
+        prealloc: u64,
+    ) -> Result<(), FsError> {
+        self.buffer.clear();
+        if self.open.is_none() {
+            let name = file_name("log", first);
+            fs.create(&name)?;
+            self.open = Some(Open { name, position: 0, size: 0, new: true });
+            self.buffer.extend_from_slice(MAGIC);
+            self.buffer.extend_from_slice(&2i32.to_be_bytes());
+            self.buffer.extend_from_slice(&0i64.to_be_bytes());
+            debug_assert_eq!(self.buffer.len(), HEADER_LEN);
+        }
+        for entry in entries {
+            let crc = u64::from(adler2::adler32_slice(&entry.txn));
+            self.buffer.extend_from_slice(&crc.to_be_bytes());
+            self.buffer.extend_from_slice(&(entry.txn.len() as i32).to_be_bytes());
+            self.buffer.extend_from_slice(&entry.txn);
+            self.buffer.push(END_OF_ENTRY);
+        }
+        let open = self.open.as_mut().expect("opened above");
+        let end = open.position + self.buffer.len() as u64;
+        if prealloc > 0 && end + 4096 >= open.size {
+            open.size = end + prealloc;
+            fs.set_len(&open.name, open.size)?;
+        }
+        fs.write_at(&open.name, open.position, &self.buffer)?;
+        open.position = end;
+        Ok(())
+    }
+
+    pub fn sync<F: FileSystem>(&mut self, fs: &mut F) -> Result<(), DiskError> {
+        if self.failed {
+            return Err(DiskError::Io("transaction log (a former write failed)".into()));
+        }
+        let result = self.try_sync(fs);
+        self.finish(result)
+    }
+
+    fn try_sync<F: FileSystem>(&mut self, fs: &mut F) -> Result<(), FsError> {
+        let mut names_changed = !self.unsynced.is_empty();
+        for name in self.unsynced.drain(..) {
+            fs.sync(&name)?;
+        }
+        if let Some(open) = &mut self.open {
+            fs.sync(&open.name)?;
+            names_changed |= std::mem::take(&mut open.new);
+        }
+        if names_changed { fs.sync_dir() } else { Ok(()) }
+    }
+
+    /// The next append begins a new file.
+    pub fn roll(&mut self) {
+        if let Some(open) = self.open.take() {
+            self.unsynced.push(open.name);
+        }
+    }
+
+    /// Forget the files: they were recovered, truncated or replaced.
+    pub fn reset(&mut self) {
+        *self = TxnLog::default();
+    }
+}

@@ -1,0 +1,363 @@
+//! `Election`: FastLeaderElection. Decides which member the peer leads with or follows, and answers
+//! those who look while we do not. Called by the peer.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::{Bytes, BytesMut};
+use wire::election::{Layout, Notification, ServerState};
+use wire::{Epoch, ServerId, Zxid};
+
+use super::quorum_cnx_manager::QuorumCnxManager;
+use super::vote::{Received, Vote};
+use crate::config::{Config, LearnerType};
+use crate::context::Io;
+use crate::event::{Event, Role};
+use crate::io::{Input, Output, Port};
+use crate::time::Nanos;
+
+/// How an election ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    pub role: Role,
+    pub vote: Vote,
+}
+
+#[derive(Clone, Debug)]
+enum Phase {
+    /// Not looking; the state says what we do instead (`Looking`: the member has left a role and has
+    /// not begun to look, so it says nothing).
+    Settled(ServerState),
+    /// An observer waits a little before it looks, so that the voters are done first.
+    Waiting { until: Nanos },
+    /// `finalize`: a quorum agrees; wait until then for a better vote.
+    Looking { notify_at: Nanos, interval: Nanos, finalize: Option<Nanos> },
+}
+
+#[derive(Clone, Debug)]
+pub struct Election {
+    cnx: QuorumCnxManager,
+    phase: Phase,
+    /// The logical clock. In memory only.
+    round: i64,
+    /// What we would propose for ourselves.
+    initial: Vote,
+    /// The proposal while looking, the decided vote afterwards.
+    vote: Vote,
+    recvset: BTreeMap<ServerId, Received>,
+    outofelection: BTreeMap<ServerId, Received>,
+    /// Messages not yet counted; those to ourselves skip the network.
+    heard: VecDeque<(ServerId, Notification)>,
+    config_text: Bytes,
+    waits: u64,
+}
+
+impl Election {
+    pub fn new(config: &Config) -> Election {
+        Election {
+            cnx: QuorumCnxManager::default(),
+            phase: Phase::Settled(ServerState::Looking),
+            round: 0,
+            initial: Vote::none(0),
+            vote: Vote::none(0),
+            recvset: BTreeMap::new(),
+            outofelection: BTreeMap::new(),
+            heard: VecDeque::new(),
+            config_text: config.view.text(),
+            waits: config.seed,
+        }
+    }
+
+    pub fn start_listening(&mut self, io: &mut Io<'_>) {
+        io.out.push(Output::Listen(Port::Election));
+    }
+
+    pub fn owns(&self, conn: crate::io::ConnId) -> bool {
+        self.cnx.owns(conn)
+    }
+
+    pub fn state(&self) -> ServerState {
+        match &self.phase {
+            Phase::Settled(state) => *state,
+            Phase::Waiting { .. } | Phase::Looking { .. } => ServerState::Looking,
+        }
+    }
+
+    pub fn round(&self) -> i64 {
+        self.round
+    }
+
+    pub fn vote(&self) -> Vote {
+        self.vote
+    }
+
+    /// After synchronisation the own vote carries the established epoch, so that late joiners hear
+    /// the same from everybody (ZOOKEEPER-1732).
+    pub fn raise_vote_epoch(&mut self, epoch: Epoch) {
+        self.vote.epoch = epoch;
+    }
+
+    /// A role was left and the member does not look yet: it says nothing, rather than something old.
+    pub fn leave(&mut self) {
+        self.phase = Phase::Settled(ServerState::Looking);
+    }
+
+    /// Begin to look for a leader. A decision never comes at once: it waits for `finalizeWait`.
+    pub fn look(&mut self, io: &mut Io<'_>, last_zxid: Zxid, current_epoch: Epoch) {
+        self.round += 1;
+        let observer = io.config.learner_type() == LearnerType::Observer;
+        self.initial = if observer {
+            Vote::none(self.round)
+        } else {
+            Vote { leader: io.sid(), zxid: last_zxid, round: self.round, epoch: current_epoch }
+        };
+        self.vote = self.initial;
+        self.recvset.clear();
+        self.outofelection.clear();
+        self.heard.clear();
+        io.event(Event::ElectionStarted { round: self.round });
+        if observer {
+            // A linear congruential step over the seed material that the host drew.
+            self.waits =
+                self.waits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let wait = Nanos::from_millis((self.waits >> 33) % 200);
+            self.phase = Phase::Waiting { until: io.now.mono + wait };
+        } else {
+            self.begin(io);
+        }
+    }
+
+    fn begin(&mut self, io: &mut Io<'_>) {
+        let interval = io.config.settings.min_notification_interval;
+        self.phase = Phase::Looking { notify_at: io.now.mono + interval, interval, finalize: None };
+        self.send_notifications(io);
+        let decided = self.count_heard(io);
+        debug_assert!(decided.is_none(), "own LOOKING votes decide at the finalize deadline only");
+    }
+
+    pub fn next_deadline(&self) -> (Nanos, &'static str) {
+        let (at, why) = match &self.phase {
+            Phase::Settled(_) => (Nanos::NEVER, "settled"),
+            Phase::Waiting { until } => (*until, "observer waits before it looks"),
+            Phase::Looking { finalize: Some(until), .. } => (*until, "finalizeWait"),
+            Phase::Looking { notify_at, .. } => (*notify_at, "notification interval"),
+        };
+        let cnx = self.cnx.next_deadline();
+        if cnx < at { (cnx, "election connection") } else { (at, why) }
+    }
+
+    /// Everything on the election port, and deadlines. Gives a decision when the election ended.
+    pub fn handle(&mut self, io: &mut Io<'_>, input: Input) -> Option<Decision> {
+        match input {
+            Input::Accepted { conn, .. } => self.cnx.on_accepted(io, conn),
+            Input::Connected { conn } => self.cnx.on_connected(io, conn),
+            Input::Closed { conn, .. } => self.cnx.on_closed(conn),
+            Input::Drained { conn } => self.cnx.on_drained(io, conn),
+            Input::Received { conn, bytes } => {
+                let mut heard = Vec::new();
+                self.cnx.on_received(io, conn, bytes, &mut heard);
+                self.heard.extend(heard);
+                return self.count_heard(io);
+            }
+            Input::Deadline => return self.on_deadline(io),
+            _ => {}
+        }
+        None
+    }
+
+    /// Count what was heard, in order; behind a decision the rest is answered in the new state.
+    fn count_heard(&mut self, io: &mut Io<'_>) -> Option<Decision> {
+        let mut decided = None;
+        while let Some((sid, n)) = self.heard.pop_front() {
+            decided = decided.or(self.on_notification(io, sid, &n));
+        }
+        decided
+    }
+
+    fn on_deadline(&mut self, io: &mut Io<'_>) -> Option<Decision> {
+        let now = io.now.mono;
+        if self.cnx.next_deadline() <= now {
+            self.cnx.on_deadline(io);
+        }
+        match &mut self.phase {
+            Phase::Waiting { until } if *until <= now => self.begin(io),
+            Phase::Looking { finalize: Some(until), .. } if *until <= now => {
+                return Some(self.finish(io, self.vote));
+            }
+            Phase::Looking { notify_at, interval, finalize: None } if *notify_at <= now => {
+                *interval = (*interval + *interval).min(io.config.settings.max_notification_interval);
+                *notify_at = now + *interval;
+                if self.cnx.nothing_delivered() {
+                    self.cnx.connect_all(io);
+                } else {
+                    self.send_notifications(io);
+                    return self.count_heard(io);
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn send_notifications(&mut self, io: &mut Io<'_>) {
+        let config = io.config;
+        for sid in config.view.voters() {
+            self.send(io, sid, self.vote, ServerState::Looking, self.round);
+        }
+    }
+
+    fn send(&mut self, io: &mut Io<'_>, to: ServerId, vote: Vote, state: ServerState, round: i64) {
+        let n = Notification {
+            state,
+            leader: vote.leader,
+            zxid: vote.zxid,
+            round,
+            peer_epoch: vote.epoch,
+            layout: Layout::V2 { version: 2, config: self.config_text.clone() },
+        };
+        if to == io.sid() {
+            self.heard.push_back((to, n));
+            return;
+        }
+        let mut frame = BytesMut::with_capacity(48 + self.config_text.len());
+        n.encode_framed(&mut frame);
+        self.cnx.send(io, to, frame.freeze());
+    }
+
+    /// Who is answered, and with what (`FastLeaderElection.Messenger.WorkerReceiver`).
+    ///
+    /// | I am | sender | answer |
+    /// |---|---|---|
+    /// | silent (between roles) | anybody | none |
+    /// | anything | no voter | my vote and state, my round, at once |
+    /// | LOOKING | LOOKING in an older round | my proposal |
+    /// | LOOKING | other voter | none; the vote is counted |
+    /// | FOLLOWING, LEADING, OBSERVING | LOOKING voter | my vote and state |
+    /// | FOLLOWING, LEADING, OBSERVING | settled voter | none |
+    fn on_notification(&mut self, io: &mut Io<'_>, sid: ServerId, n: &Notification) -> Option<Decision> {
+        match &self.phase {
+            Phase::Settled(ServerState::Looking) | Phase::Waiting { .. } => None,
+            _ if !io.config.view.is_voter(sid) => {
+                self.send(io, sid, self.vote, self.state(), self.round);
+                None
+            }
+            Phase::Settled(state) => {
+                if n.state == ServerState::Looking && sid != io.sid() {
+                    self.send(io, sid, self.vote, *state, self.vote.round);
+                }
+                None
+            }
+            Phase::Looking { .. } => {
+                let voter = io.config.learner_type() == LearnerType::Participant;
+                // An observer's proposal is of no use to a voter: Java answers, and the two keep each
+                // other busy.
+                if n.state == ServerState::Looking && n.round < self.round && voter && sid != io.sid() {
+                    self.send(io, sid, self.vote, ServerState::Looking, self.round);
+                }
+                self.count(io, sid, n)
+            }
+        }
+    }
+
+    /// One step of `lookForLeader`.
+    fn count(&mut self, io: &mut Io<'_>, sid: ServerId, n: &Notification) -> Option<Decision> {
+        if !io.config.view.is_voter(n.leader) {
+            return None;
+        }
+        match n.state {
+            ServerState::Looking => {
+                self.count_looking(io, sid, n);
+                None
+            }
+            ServerState::Observing => None,
+            ServerState::Following | ServerState::Leading => self.count_settled(io, sid, n),
+        }
+    }
+
+    fn count_looking(&mut self, io: &mut Io<'_>, sid: ServerId, n: &Notification) {
+        if n.zxid == Zxid::NONE || self.initial.zxid == Zxid::NONE {
+            return;
+        }
+        let theirs = Vote::of(n);
+        let verifier = &io.config.view.verifier;
+        let Phase::Looking { finalize, .. } = &mut self.phase else { return };
+        if finalize.is_some() {
+            // While a quorum agrees, only a better vote (or a later round) reopens the election; each
+            // other message begins the wait anew, as Java's poll does.
+            if n.round <= self.round && !theirs.better_than(&self.vote, verifier) {
+                if sid != io.config.sid {
+                    *finalize = Some(io.now.mono + io.config.settings.finalize_wait);
+                }
+                return;
+            }
+            *finalize = None;
+            io.mark("election: better vote in finalizeWait");
+        }
+        if n.round > self.round {
+            self.round = n.round;
+            self.recvset.clear();
+            self.initial.round = n.round;
+            self.vote = if theirs.better_than(&self.initial, verifier) { theirs } else { self.initial };
+            self.send_notifications(io);
+        } else if n.round < self.round {
+            return;
+        } else if theirs.better_than(&self.vote, verifier) {
+            self.vote = theirs;
+            self.send_notifications(io);
+        }
+        self.recvset.insert(sid, Received { vote: theirs, state: ServerState::Looking, version: 0 });
+        let mine = self.vote;
+        let agreeing = self.recvset.iter().filter(|(_, r)| r.state == ServerState::Looking && r.vote == mine);
+        if io.config.view.verifier.contains_quorum(agreeing.map(|(sid, _)| *sid)) {
+            let until = io.now.mono + io.config.settings.finalize_wait;
+            if let Phase::Looking { finalize, .. } = &mut self.phase {
+                *finalize = Some(until);
+            }
+        }
+    }
+
+    fn count_settled(&mut self, io: &mut Io<'_>, sid: ServerId, n: &Notification) -> Option<Decision> {
+        let received = Received { vote: Vote::of(n), state: n.state, version: n.version() };
+        if n.round == self.round {
+            self.recvset.insert(sid, Received { version: 0, ..received });
+            if self.joins(io, &self.recvset, &received) {
+                return Some(self.finish(io, received.vote));
+            }
+        }
+        self.outofelection.insert(sid, received);
+        if self.joins(io, &self.outofelection, &received) {
+            self.round = n.round;
+            io.mark("election: joined an established ensemble");
+            return Some(self.finish(io, received.vote));
+        }
+        None
+    }
+
+    /// A quorum speaks for one leader, and the leader itself says that it leads.
+    fn joins(&self, io: &Io<'_>, votes: &BTreeMap<ServerId, Received>, n: &Received) -> bool {
+        let leader = n.vote.leader;
+        let leader_says_so = if leader == io.sid() {
+            n.vote.round == self.round
+        } else {
+            votes.get(&leader).is_some_and(|vote| vote.state == ServerState::Leading)
+        };
+        let agreeing = votes.iter().filter(|(_, vote)| vote.agrees_with(n)).map(|(sid, _)| *sid);
+        leader_says_so && io.config.view.verifier.contains_quorum(agreeing)
+    }
+
+    fn finish(&mut self, io: &mut Io<'_>, vote: Vote) -> Decision {
+        let (role, state) = if vote.leader == io.sid() {
+            (Role::Leading, ServerState::Leading)
+        } else if io.config.learner_type() == LearnerType::Participant {
+            (Role::Following, ServerState::Following)
+        } else {
+            (Role::Observing, ServerState::Observing)
+        };
+        self.vote = vote;
+        self.phase = Phase::Settled(state);
+        self.recvset.clear();
+        self.outofelection.clear();
+        let Vote { leader, zxid, round, epoch } = vote;
+        io.event(Event::ElectionDecided { leader, zxid, epoch, round });
+        Decision { role, vote }
+    }
+}

@@ -1,0 +1,57 @@
+//! Votes and their order.
+
+use wire::election::{Notification, ServerState};
+use wire::{Epoch, ServerId, Zxid};
+
+use crate::quorum_verifier::QuorumVerifier;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vote {
+    pub leader: ServerId,
+    pub zxid: Zxid,
+    pub round: i64,
+    pub epoch: Epoch,
+}
+
+impl Vote {
+    /// An observer's vote, for nobody.
+    pub fn none(round: i64) -> Vote {
+        Vote { leader: ServerId::NONE, zxid: Zxid::MIN, round, epoch: Epoch(i64::MIN) }
+    }
+    pub fn of(n: &Notification) -> Vote {
+        Vote { leader: n.leader, zxid: n.zxid, round: n.round, epoch: n.peer_epoch }
+    }
+    /// The total order: epoch, then zxid, then sid (ZOOKEEPER-1419). A server of weight 0 never wins.
+    pub fn better_than(&self, other: &Vote, verifier: &QuorumVerifier) -> bool {
+        verifier.weight(self.leader) != 0
+            && (self.epoch, self.zxid, self.leader) > (other.epoch, other.zxid, other.leader)
+    }
+}
+
+/// A vote as it was received: from whom does not matter, in which state does.
+#[derive(Clone, Copy, Debug)]
+pub struct Received {
+    pub vote: Vote,
+    pub state: ServerState,
+    pub version: i32,
+}
+
+impl Received {
+    /// Do two received votes speak for the same leader?
+    ///
+    /// | states | versions | must be equal |
+    /// |---|---|---|
+    /// | one is LOOKING | any | leader, zxid, round, epoch |
+    /// | both settled | exactly one is 0 | leader |
+    /// | both settled | else | leader, epoch: late joiners keep another zxid and round (ZOOKEEPER-1732) |
+    pub fn agrees_with(&self, other: &Received) -> bool {
+        let (a, b) = (&self.vote, &other.vote);
+        if self.state == ServerState::Looking || other.state == ServerState::Looking {
+            return a == b;
+        }
+        if (self.version > 0) != (other.version > 0) {
+            return a.leader == b.leader;
+        }
+        a.leader == b.leader && a.epoch == b.epoch
+    }
+}

@@ -1,0 +1,256 @@
+//! Broadcast, the leader's side: Prep, Proposal, Ack, Commit, ToBeApplied; and what learners send once
+//! they are up to date.
+
+use bytes::Bytes;
+use wire::txn::touched_sessions;
+use wire::{Packet, SessionId, TxnHeader, Zxid, code, op};
+
+use super::proposals::PendingSync;
+use super::session_tracker::Owner;
+use super::{Leader, Phase};
+use crate::context::{Ctx, Leave, RoleResult};
+use crate::disk::{DiskDone, TxnEntry};
+use crate::event::{Event, txn_digest};
+use crate::io::{ClientInput, ConnId};
+use crate::learner::refuse;
+use crate::processors::LocalRequest;
+use crate::processors::client_sessions::ClientAction;
+use crate::state_machine::{StateMachine, WriteRequest};
+
+/// A write on its way to `Prep`.
+pub(super) struct Request {
+    pub session: SessionId,
+    pub cxid: i32,
+    pub op: i32,
+    pub body: Bytes,
+    pub from: Owner,
+}
+
+impl<S: StateMachine> Leader<S> {
+    pub(super) fn on_broadcast(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, packet: Packet) -> RoleResult {
+        let tick = self.tick;
+        let Some(handler) = self.handlers.get_mut(&conn) else { return Ok(()) };
+        handler.tick_of_next_ack_deadline = tick + u64::from(ctx.io.config.settings.sync_limit);
+        match packet {
+            Packet::Ack { zxid } => self.on_ack(ctx, conn, zxid),
+            Packet::Ping { touched, .. } => {
+                for (session, _) in touched_sessions(&touched.unwrap_or_default()) {
+                    self.tracker.touch(session, ctx.io.now.mono);
+                }
+            }
+            Packet::Revalidate { session, .. } => {
+                let valid = self.tracker.touch(session, ctx.io.now.mono);
+                if valid {
+                    self.tracker.set_owner(session, Owner::Learner(conn));
+                }
+                handler.queue(&mut ctx.io, &Packet::Revalidated { session, valid });
+            }
+            Packet::Request(request) => {
+                if request.op == op::SYNC {
+                    self.process_sync(ctx, PendingSync::Learner(conn));
+                    return Ok(());
+                }
+                let from = Owner::Learner(conn);
+                let wire::ForwardedRequest { session, cxid, op, body, .. } = request;
+                return self.submit(ctx, &Request { session, cxid, op, body, from });
+            }
+            Packet::Unknown(raw) => ctx.io.warn(format!("unknown packet type {} ignored", raw.kind)),
+            packet => self.drop_learner(ctx, conn, format!("not for a leader: {packet}")),
+        }
+        Ok(())
+    }
+
+    /// Prep and Proposal: the next zxid, the transaction, the proposal.
+    pub(super) fn submit(&mut self, ctx: &mut Ctx<'_, S>, request: &Request) -> RoleResult {
+        let Phase::Established { .. } = self.phase else {
+            unreachable!("requests come from clients and synced learners of an established leader")
+        };
+        // The last counter is never proposed (ZOOKEEPER-1277).
+        if self.last_proposed.counter() >= Zxid::ROLL_OVER - 1 {
+            ctx.io.mark("leader: zxid counter at its end");
+            return Err(Leave::RollOver);
+        }
+        let zxid = self.last_proposed.next();
+        let session_error = self.check_session(ctx, request).err();
+        let write = WriteRequest {
+            session: request.session,
+            cxid: request.cxid,
+            op: request.op,
+            body: &request.body,
+            session_error,
+        };
+        let txn = ctx.db.state.prepare(zxid, ctx.io.now.wall_ms, &write);
+        self.propose(ctx, TxnEntry { zxid, txn });
+        Ok(())
+    }
+
+    fn check_session(&mut self, ctx: &mut Ctx<'_, S>, request: &Request) -> Result<(), i32> {
+        if request.op == op::CREATE_SESSION {
+            let timeout = request.body.first_chunk::<4>().ok_or(code::UNIMPLEMENTED)?;
+            let timeout_ms = i32::from_be_bytes(*timeout);
+            self.tracker.track(request.session, timeout_ms, Some(request.from), ctx.io.now.mono);
+            return Ok(());
+        }
+        self.tracker.check(request.session, request.from)?;
+        if request.op == op::CLOSE_SESSION {
+            self.tracker.closing(request.session);
+        }
+        Ok(())
+    }
+
+    fn propose(&mut self, ctx: &mut Ctx<'_, S>, entry: TxnEntry) {
+        let zxid = entry.zxid;
+        let digest = txn_digest(&entry.txn);
+        self.last_proposed = zxid;
+        ctx.io.event(Event::Proposed { zxid, digest });
+        self.outstanding.push(entry.clone(), digest);
+        let packet = Packet::Proposal { zxid, txn: entry.txn.clone() };
+        for handler in self.handlers.values_mut().filter(|h| h.forwarding && h.participant) {
+            handler.oldest_unacked.get_or_insert((zxid, ctx.io.now.mono));
+            handler.queue(&mut ctx.io, &packet);
+        }
+        self.sync.submit(&mut ctx.io, entry);
+    }
+
+    /// The leader's own log is durable (`AckRequestProcessor`): its ACK counts like any other.
+    pub(super) fn on_synced(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> Result<bool, Leave> {
+        let Some(durable) = self.sync.on_disk(&mut ctx.io, done)? else { return Ok(false) };
+        let by = ctx.io.config.sid;
+        for &zxid in durable {
+            if self.outstanding.ack(by, zxid) {
+                ctx.io.out.push(crate::io::Output::Event(Event::AckCounted { zxid, by }));
+            }
+        }
+        self.try_commit(ctx);
+        if self.sync.wants_snapshot(&ctx.io) {
+            self.snapshot.begin(ctx);
+        }
+        Ok(true)
+    }
+
+    /// `processAck` of a learner.
+    pub(super) fn on_ack(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, zxid: Zxid) {
+        // ACKs of NEWLEADER and UPTODATE.
+        if zxid.counter() == 0 {
+            return;
+        }
+        let Some(handler) = self.handlers.get_mut(&conn) else { return };
+        let by = handler.sid;
+        if handler.oldest_unacked.is_some_and(|(oldest, _)| oldest <= zxid) {
+            let more = self.last_proposed > zxid;
+            handler.oldest_unacked = more.then(|| (zxid.next(), ctx.io.now.mono));
+        }
+        if !self.outstanding.ack(by, zxid) {
+            if zxid > self.last_proposed {
+                ctx.io.warn(format!("ACK of {zxid}, which was never proposed, from {by}"));
+            }
+            return;
+        }
+        ctx.io.event(Event::AckCounted { zxid, by });
+        self.try_commit(ctx);
+    }
+
+    /// Commit, strictly in order, what a quorum has acknowledged.
+    fn try_commit(&mut self, ctx: &mut Ctx<'_, S>) {
+        let config = ctx.io.config;
+        while let Some(proposal) = self.outstanding.pop_committed(&config.view.verifier) {
+            let (entry, digest) = (proposal.entry, proposal.digest);
+            let zxid = entry.zxid;
+            self.last_committed = zxid;
+            ctx.io.event(Event::Committed { zxid, digest });
+            for handler in self.handlers.values_mut().filter(|h| h.forwarding) {
+                if handler.participant {
+                    handler.queue(&mut ctx.io, &Packet::Commit { zxid });
+                } else {
+                    handler.queue(&mut ctx.io, &Packet::Inform { zxid, txn: entry.txn.clone() });
+                }
+            }
+            if let Some(header) = TxnHeader::peek(&entry.txn)
+                && header.kind == op::CLOSE_SESSION
+            {
+                self.tracker.remove(header.client_id);
+            }
+            // In the committed log from the decision on: a learner's last transaction is never
+            // truncated because it is not applied here yet.
+            ctx.db.committed_log.add(entry.clone());
+            self.to_be_applied.push_back(entry.clone());
+            self.commit.commit(&mut ctx.io, entry);
+            self.release_syncs(ctx, zxid);
+        }
+    }
+
+    fn release_syncs(&mut self, ctx: &mut Ctx<'_, S>, committed: Zxid) {
+        while let Some((_, sync)) = self.pending_syncs.pop_front_if(|(zxid, _)| *zxid <= committed) {
+            self.answer_sync(ctx, sync);
+        }
+    }
+
+    /// `processSync`: answered behind the COMMIT of everything proposed before it.
+    fn process_sync(&mut self, ctx: &mut Ctx<'_, S>, sync: PendingSync) {
+        if self.outstanding.is_empty() {
+            self.answer_sync(ctx, sync);
+        } else {
+            self.pending_syncs.push_back((self.last_proposed, sync));
+        }
+    }
+
+    fn answer_sync(&mut self, ctx: &mut Ctx<'_, S>, sync: PendingSync) {
+        match sync {
+            PendingSync::Local(request) => {
+                self.commit.release_sync(&mut ctx.io, request.session, request.cxid);
+            }
+            PendingSync::Learner(conn) => {
+                if let Some(handler) = self.handlers.get_mut(&conn) {
+                    handler.queue(&mut ctx.io, &Packet::Sync { zxid: Zxid::ZERO });
+                }
+            }
+        }
+    }
+
+    /// Commit, ToBeApplied, Final.
+    pub(super) fn run_commit_processor(&mut self, ctx: &mut Ctx<'_, S>) {
+        if let Some(last) = self.commit.run(ctx, &mut self.clients) {
+            while self.to_be_applied.pop_front_if(|entry| entry.zxid <= last).is_some() {}
+        }
+    }
+
+    pub(super) fn on_client(&mut self, ctx: &mut Ctx<'_, S>, input: ClientInput) -> RoleResult {
+        let serves = matches!(self.phase, Phase::Established { .. }) && ctx.io.config.settings.leader_serves;
+        // A client that has seen more than this member must not read older state (MONR).
+        let ahead =
+            matches!(&input, ClientInput::Connect { last_zxid, .. } if *last_zxid > ctx.db.last_processed);
+        if !serves || ahead {
+            refuse(ctx, &input);
+            return Ok(());
+        }
+        match self.clients.on_input(&mut ctx.io, input) {
+            None => Ok(()),
+            Some(ClientAction::Gone { session }) => {
+                self.commit.forget(session);
+                Ok(())
+            }
+            Some(ClientAction::Revalidate { session, .. }) => {
+                let valid = self.tracker.touch(session, ctx.io.now.mono);
+                if valid {
+                    self.tracker.set_owner(session, Owner::Local);
+                }
+                self.clients.revalidated(&mut ctx.io, session, valid);
+                Ok(())
+            }
+            Some(ClientAction::Submit(request)) => self.submit_local(ctx, request),
+        }
+    }
+
+    fn submit_local(&mut self, ctx: &mut Ctx<'_, S>, request: LocalRequest) -> RoleResult {
+        self.commit.submit_local(&mut ctx.io, ctx.db, request.clone());
+        if request.op == op::SYNC {
+            self.process_sync(ctx, PendingSync::Local(request));
+            Ok(())
+        } else if request.needs_leader() {
+            let LocalRequest { session, cxid, op, body, .. } = request;
+            self.submit(ctx, &Request { session, cxid, op, body, from: Owner::Local })
+        } else {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Discovery, the leader's side: three gates, each a quorum of voters that this leader counts
+//! (`getEpochToPropose`, `waitForEpochAck`, `waitForNewLeaderAck`). Observers never count
+//! (ZOOKEEPER-2959).
+
+use wire::{Epoch, LearnerInfo, Packet, ServerId, Zxid};
+
+use super::learner_handler::Phase as H;
+use super::session_tracker::SessionTracker;
+use super::{Leader, Phase, StateSummary};
+use crate::context::{Ctx, Leave, RoleResult};
+use crate::disk::{DiskDone, DiskOp, EpochFile};
+use crate::event::Event;
+use crate::io::ConnId;
+use crate::learner::PROTOCOL_VERSION;
+use crate::state_machine::StateMachine;
+
+impl<S: StateMachine> Leader<S> {
+    pub(super) fn on_hello(
+        &mut self,
+        ctx: &mut Ctx<'_, S>,
+        conn: ConnId,
+        participant: bool,
+        accepted: Zxid,
+        info: &LearnerInfo,
+    ) {
+        if info.config_version() > 0 {
+            return self.drop_learner(ctx, conn, "a later configuration than the leader's".into());
+        }
+        let pre_1_0 = info.protocol() < PROTOCOL_VERSION;
+        if pre_1_0 && !ctx.io.config.settings.allow_pre_1_0 {
+            return self.drop_learner(ctx, conn, "protocol version below 0x10000".into());
+        }
+        let sid = info.sid().unwrap_or_else(|| {
+            self.followers_without_id -= 1;
+            ServerId(self.followers_without_id)
+        });
+        let older = self.handlers.values().find(|h| h.sid == sid && h.conn != conn).map(|h| h.conn);
+        if let Some(older) = older {
+            self.drop_learner(ctx, older, format!("learner {sid} connected again"));
+        }
+        let Some(handler) = self.handlers.get_mut(&conn) else { return };
+        handler.sid = sid;
+        handler.participant = participant;
+        handler.pre_1_0 = pre_1_0;
+        handler.phase = H::AwaitingEpoch;
+        let settings = &ctx.io.config.settings;
+        handler.tick_of_next_ack_deadline =
+            self.tick + u64::from(settings.init_limit) + u64::from(settings.sync_limit);
+        if pre_1_0 {
+            // It knows no ACKEPOCH: its hello is taken for one when the epoch is proposed.
+            ctx.io.mark("leader: learner of before 1.0");
+            handler.early_acks.push(accepted);
+        }
+        match self.phase {
+            Phase::Discovery { .. } => self.count_accepted_epoch(ctx, sid, accepted.epoch()),
+            Phase::AcceptingEpoch { .. } => {}
+            Phase::AwaitingEpochAcks { epoch, .. }
+            | Phase::WritingCurrentEpoch { epoch, .. }
+            | Phase::AwaitingNewLeaderAcks { epoch, .. }
+            | Phase::Established { epoch } => self.send_leader_info(ctx, conn, epoch),
+        }
+    }
+
+    /// `getEpochToPropose`. The largest accepted epoch counts from anybody, the quorum from voters.
+    pub(super) fn count_accepted_epoch(&mut self, ctx: &mut Ctx<'_, S>, sid: ServerId, accepted: Epoch) {
+        let Phase::Discovery { .. } = self.phase else { return };
+        self.next_epoch = self.next_epoch.max(accepted.next());
+        if ctx.io.config.view.is_voter(sid) {
+            self.connecting.insert(sid);
+        }
+        let complete = self.connecting.contains(&ctx.io.sid())
+            && ctx.io.config.view.verifier.contains_quorum(self.connecting.iter().copied());
+        if complete {
+            // Durable first, told afterwards (ZOOKEEPER-1291).
+            let epoch = self.next_epoch;
+            let op = ctx.io.disk(DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, epoch));
+            self.phase = Phase::AcceptingEpoch { op, epoch };
+        }
+    }
+
+    /// One of the leader's own epoch files is durable.
+    pub(super) fn on_epoch_written(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> RoleResult {
+        if let Err(error) = &done.result {
+            return Err(Leave::Disk(error.clone()));
+        }
+        let deadline = ctx.io.now.mono + ctx.io.config.settings.init_time();
+        match self.phase {
+            Phase::AcceptingEpoch { op, epoch } if op == done.id => {
+                ctx.epochs.accepted = epoch;
+                self.phase = Phase::AwaitingEpochAcks { epoch, deadline };
+                ctx.io.event(Event::EpochProposed { epoch });
+                let waiting: Vec<ConnId> = self
+                    .handlers
+                    .values()
+                    .filter(|h| matches!(h.phase, H::AwaitingEpoch))
+                    .map(|h| h.conn)
+                    .collect();
+                for conn in waiting {
+                    self.send_leader_info(ctx, conn, epoch);
+                }
+                self.count_epoch_ack(ctx, ctx.io.config.sid);
+                Ok(())
+            }
+            Phase::WritingCurrentEpoch { op, epoch } if op == done.id => {
+                ctx.epochs.current = epoch;
+                self.phase = Phase::AwaitingNewLeaderAcks { epoch, deadline };
+                let waiting: Vec<(ConnId, Zxid)> = self
+                    .handlers
+                    .values()
+                    .filter_map(|h| match h.phase {
+                        H::AwaitingEpochQuorum { peer_last_zxid } => Some((h.conn, peer_last_zxid)),
+                        _ => None,
+                    })
+                    .collect();
+                for (conn, peer_last_zxid) in waiting {
+                    self.synchronise(ctx, conn, peer_last_zxid);
+                }
+                self.count_new_leader_ack(ctx, ctx.io.config.sid);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn send_leader_info(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, epoch: Epoch) {
+        let Some(handler) = self.handlers.get_mut(&conn) else { return };
+        if handler.pre_1_0 {
+            // `StateSummary(epoch(zxid), zxid)` from its hello stands for ACKEPOCH.
+            let zxid = handler.early_acks.pop().unwrap_or(Zxid::ZERO);
+            handler.phase = H::AwaitingAckEpoch;
+            return self.on_ack_epoch(ctx, conn, zxid, zxid.epoch());
+        }
+        handler.phase = H::AwaitingAckEpoch;
+        let to = handler.sid;
+        handler
+            .queue(&mut ctx.io, &Packet::LeaderInfo { zxid: epoch.first_zxid(), protocol: PROTOCOL_VERSION });
+        ctx.io.event(Event::LeaderInfoSent { epoch, to });
+    }
+
+    /// `waitForEpochAck`: a learner with a better history than the leader's is refused; it must win
+    /// the next election. Epoch -1 ("accepted before") and zxid -1 (an emptied disk) do not count.
+    pub(super) fn on_ack_epoch(
+        &mut self,
+        ctx: &mut Ctx<'_, S>,
+        conn: ConnId,
+        last_zxid: Zxid,
+        current_epoch: Epoch,
+    ) {
+        let Some(handler) = self.handlers.get_mut(&conn) else { return };
+        let sid = handler.sid;
+        handler.phase = H::AwaitingEpochQuorum { peer_last_zxid: last_zxid };
+        match self.phase {
+            Phase::AwaitingEpochAcks { .. } => {
+                if current_epoch != Epoch::NONE {
+                    let theirs = StateSummary { current_epoch, last_zxid };
+                    if theirs > self.summary {
+                        ctx.io.event(Event::LearnerAhead {
+                            learner: sid,
+                            epoch: current_epoch,
+                            zxid: last_zxid,
+                        });
+                        return self.drop_learner(ctx, conn, "learner is ahead of the leader".into());
+                    }
+                    if last_zxid != Zxid::NONE {
+                        self.count_epoch_ack(ctx, sid);
+                    }
+                }
+            }
+            Phase::WritingCurrentEpoch { .. } => {}
+            Phase::AwaitingNewLeaderAcks { .. } | Phase::Established { .. } => {
+                self.synchronise(ctx, conn, last_zxid);
+            }
+            Phase::Discovery { .. } | Phase::AcceptingEpoch { .. } => {
+                unreachable!("no LEADERINFO left before the epoch was durable")
+            }
+        }
+    }
+
+    fn count_epoch_ack(&mut self, ctx: &mut Ctx<'_, S>, sid: ServerId) {
+        let Phase::AwaitingEpochAcks { epoch, .. } = self.phase else { return };
+        if ctx.io.config.view.is_voter(sid) {
+            self.electing.insert(sid);
+        }
+        let complete = self.electing.contains(&ctx.io.sid())
+            && ctx.io.config.view.verifier.contains_quorum(self.electing.iter().copied());
+        if complete {
+            ctx.io.event(Event::EpochAcked { epoch });
+            let op = ctx.io.disk(DiskOp::WriteEpoch(EpochFile::CurrentEpoch, epoch));
+            self.phase = Phase::WritingCurrentEpoch { op, epoch };
+        }
+    }
+
+    pub(super) fn on_new_leader_ack(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, zxid: Zxid) -> RoleResult {
+        let (Phase::AwaitingNewLeaderAcks { epoch, .. } | Phase::Established { epoch }) = self.phase else {
+            unreachable!("NEWLEADER leaves only when currentEpoch is durable")
+        };
+        let Some(handler) = self.handlers.get_mut(&conn) else { return Ok(()) };
+        if zxid != epoch.first_zxid() {
+            // Releases with ZOOKEEPER-4685 let ACKs of proposals overtake the ACK of NEWLEADER.
+            ctx.io.mark("leader: ACK of a proposal before the ACK of NEWLEADER");
+            handler.early_acks.push(zxid);
+            return Ok(());
+        }
+        let sid = handler.sid;
+        handler.phase = H::AwaitingUpToDate;
+        ctx.io.event(Event::NewLeaderAcked { epoch, by: sid });
+        if let Phase::Established { epoch } = self.phase {
+            self.send_up_to_date(ctx, conn, epoch);
+        } else {
+            self.count_new_leader_ack(ctx, sid);
+        }
+        Ok(())
+    }
+
+    fn count_new_leader_ack(&mut self, ctx: &mut Ctx<'_, S>, sid: ServerId) {
+        let Phase::AwaitingNewLeaderAcks { epoch, .. } = self.phase else { return };
+        if ctx.io.config.view.is_voter(sid) {
+            self.new_leader_acks.insert(sid);
+        }
+        if ctx.io.config.view.verifier.contains_quorum(self.new_leader_acks.iter().copied()) {
+            self.establish(ctx, epoch);
+        }
+    }
+
+    /// `startZkServer`: only now does the last zxid move to the new epoch (ZOOKEEPER-790).
+    fn establish(&mut self, ctx: &mut Ctx<'_, S>, epoch: Epoch) {
+        self.phase = Phase::Established { epoch };
+        ctx.io.event(Event::Established { epoch });
+        let first = epoch.first_zxid();
+        self.last_committed = first;
+        ctx.db.last_processed = first;
+        self.last_proposed = match ctx.io.config.settings.initial_zxid {
+            Some(counter) => Zxid::new(epoch, counter),
+            None => first,
+        };
+        self.tracker = SessionTracker::default();
+        for (session, timeout_ms) in ctx.db.state.sessions() {
+            self.tracker.track(session, timeout_ms, None, ctx.io.now.mono);
+        }
+        let acked: Vec<ConnId> = self
+            .handlers
+            .values()
+            .filter(|h| matches!(h.phase, H::AwaitingUpToDate))
+            .map(|h| h.conn)
+            .collect();
+        for conn in acked {
+            self.send_up_to_date(ctx, conn, epoch);
+        }
+    }
+
+    fn send_up_to_date(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, epoch: Epoch) {
+        let Some(handler) = self.handlers.get_mut(&conn) else { return };
+        let settings = &ctx.io.config.settings;
+        handler.phase = H::Synced;
+        handler.tick_of_next_ack_deadline = self.tick + u64::from(settings.sync_limit);
+        handler.read_deadline = ctx.io.now.mono + settings.sync_time();
+        handler.queue(&mut ctx.io, &Packet::UpToDate);
+        let (to, early) = (handler.sid, std::mem::take(&mut handler.early_acks));
+        ctx.io.event(Event::UpToDateSent { epoch, to });
+        for zxid in early {
+            self.on_ack(ctx, conn, zxid);
+        }
+    }
+
+    /// A gate's time is over.
+    pub(super) fn give_up(&self, ctx: &Ctx<'_, S>) -> Leave {
+        let voters = self.handlers.values().filter(|h| h.participant).map(|h| h.sid);
+        let present: std::collections::BTreeSet<ServerId> =
+            voters.chain(std::iter::once(ctx.io.sid())).collect();
+        let enough = ctx.io.config.view.verifier.contains_quorum(present);
+        Leave::Because(match self.phase {
+            Phase::Discovery { .. } => "no quorum of accepted epochs within initLimit".into(),
+            Phase::AwaitingEpochAcks { .. } => "no quorum of ACKEPOCHs within initLimit".into(),
+            _ if enough => {
+                "no quorum acknowledged NEWLEADER: enough followers present; initLimit may be too small"
+                    .into()
+            }
+            _ => "no quorum acknowledged NEWLEADER within initLimit".into(),
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! The leader's clock: PINGs every half tick, time-outs, stepping down without a quorum, expiry.
+
+use bytes::Bytes;
+use wire::{Packet, ServerId, op};
+
+use super::broadcast::Request;
+use super::session_tracker::Owner;
+use super::{Leader, Phase};
+use crate::context::{Ctx, Leave, RoleResult};
+use crate::event::Event;
+use crate::io::ConnId;
+use crate::state_machine::StateMachine;
+
+impl<S: StateMachine> Leader<S> {
+    pub(super) fn on_deadline(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
+        let now = ctx.io.now.mono;
+        if let Phase::Discovery { deadline }
+        | Phase::AwaitingEpochAcks { deadline, .. }
+        | Phase::AwaitingNewLeaderAcks { deadline, .. } = self.phase
+            && deadline <= now
+        {
+            return Err(self.give_up(ctx));
+        }
+        if self.half_tick_at <= now {
+            self.half_tick_at = now + ctx.io.config.settings.half_tick();
+            self.on_half_tick(ctx)?;
+        }
+        Ok(())
+    }
+
+    fn on_half_tick(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
+        self.half_ticks += 1;
+        self.drop_late_learners(ctx);
+        // The tick stands still during discovery and synchronisation.
+        if let Phase::Established { .. } = self.phase
+            && self.half_ticks.is_multiple_of(2)
+        {
+            self.tick += 1;
+            self.check_quorum(ctx)?;
+        }
+        for handler in self.handlers.values_mut().filter(|h| h.is_sending()) {
+            handler.queue(&mut ctx.io, &Packet::Ping { zxid: self.last_proposed, touched: None });
+        }
+        if let Phase::Established { .. } = self.phase {
+            self.expire_sessions(ctx)?;
+        }
+        Ok(())
+    }
+
+    /// Read time-outs, and `SyncLimitCheck`: a proposal that a learner has not acknowledged for T *
+    /// syncLimit ends its connection.
+    fn drop_late_learners(&mut self, ctx: &mut Ctx<'_, S>) {
+        let now = ctx.io.now.mono;
+        let sync_time = ctx.io.config.settings.sync_time();
+        let late: Vec<(ConnId, &'static str)> = self
+            .handlers
+            .values()
+            .filter_map(|h| {
+                let unacked =
+                    h.is_synced() && h.oldest_unacked.is_some_and(|(_, since)| since + sync_time <= now);
+                if h.read_deadline <= now {
+                    Some((h.conn, "read time-out"))
+                } else {
+                    unacked.then_some((h.conn, "no ACK within syncLimit"))
+                }
+            })
+            .collect();
+        for (conn, why) in late {
+            self.drop_learner(ctx, conn, why.into());
+        }
+    }
+
+    /// {self} and the learners that answered in time must be a quorum.
+    fn check_quorum(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
+        let tick = self.tick;
+        let synced: std::collections::BTreeSet<ServerId> = self
+            .handlers
+            .values()
+            .filter(|h| h.is_sending() && h.tick_of_next_ack_deadline >= tick)
+            .map(|h| h.sid)
+            .chain(std::iter::once(ctx.io.config.sid))
+            .collect();
+        if ctx.io.config.view.verifier.contains_quorum(synced.iter().copied()) {
+            return Ok(());
+        }
+        ctx.io.mark("leader: no quorum of live learners");
+        Err(Leave::Because(format!("not sufficient followers synced, only {synced:?}")))
+    }
+
+    fn expire_sessions(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
+        let now = ctx.io.now.mono;
+        for session in self.clients.drain_touched().into_keys() {
+            self.tracker.touch(session, now);
+        }
+        for session in self.tracker.expired(now) {
+            ctx.io.event(Event::SessionExpired { session });
+            // The leader itself speaks for a session that it closes.
+            self.tracker.set_owner(session, Owner::Local);
+            let request =
+                Request { session, cxid: 0, op: op::CLOSE_SESSION, body: Bytes::new(), from: Owner::Local };
+            self.submit(ctx, &request)?;
+        }
+        Ok(())
+    }
+}

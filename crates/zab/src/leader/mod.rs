@@ -1,0 +1,247 @@
+//! `Leader`: one attempt to lead. Called by the peer when the election was won; ends by `Leave`.
+//!
+//! ```text
+//! Discovery ─▶ AcceptingEpoch ─▶ AwaitingEpochAcks ─▶ WritingCurrentEpoch ─▶ AwaitingNewLeaderAcks
+//!   quorum of     acceptedEpoch     quorum of             currentEpoch          quorum of ACKs of
+//!   FOLLOWERINFO  durable           ACKEPOCH              durable               NEWLEADER ─▶ Established
+//! ```
+//!
+//! Each gate has T * initLimit; then the attempt is given up.
+
+mod broadcast;
+mod discovery;
+mod learner_handler;
+mod liveness;
+mod proposals;
+mod session_tracker;
+mod sync_decision;
+mod synchronise;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use wire::{Epoch, Inbound, Packet, ServerId, Zxid};
+
+use crate::context::{Ctx, RoleResult};
+use crate::disk::{DiskDone, OpId, TxnEntry};
+use crate::io::{ConnId, Input, Output, Port, Task};
+use crate::processors::{ClientSessions, CommitProcessor, SnapshotTaker, SyncRequestProcessor};
+use crate::state_machine::StateMachine;
+use crate::time::Nanos;
+use learner_handler::LearnerHandler;
+use proposals::{Outstanding, PendingSync};
+use session_tracker::SessionTracker;
+
+pub use sync_decision::{SyncInputs, SyncOp, SyncPlan, decide, with_disk_log};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Discovery { deadline: Nanos },
+    AcceptingEpoch { op: OpId, epoch: Epoch },
+    AwaitingEpochAcks { epoch: Epoch, deadline: Nanos },
+    WritingCurrentEpoch { op: OpId, epoch: Epoch },
+    AwaitingNewLeaderAcks { epoch: Epoch, deadline: Nanos },
+    Established { epoch: Epoch },
+}
+
+/// `StateSummary`: what the leader stood for when it loaded its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct StateSummary {
+    current_epoch: Epoch,
+    last_zxid: Zxid,
+}
+
+#[derive(Clone)]
+pub struct Leader<S: StateMachine> {
+    phase: Phase,
+    summary: StateSummary,
+    /// The epoch to propose: one above the largest accepted epoch heard of until it is fixed.
+    next_epoch: Epoch,
+    /// Voters whose accepted epoch is known; that acknowledged the epoch; that acknowledged NEWLEADER.
+    connecting: BTreeSet<ServerId>,
+    electing: BTreeSet<ServerId>,
+    new_leader_acks: BTreeSet<ServerId>,
+    handlers: BTreeMap<ConnId, LearnerHandler<S::SnapshotCursor>>,
+    /// Ids for learners that send none: -1, -2, ...
+    followers_without_id: i64,
+    config_text: Bytes,
+
+    tick: u64,
+    half_ticks: u64,
+    half_tick_at: Nanos,
+
+    last_proposed: Zxid,
+    last_committed: Zxid,
+    outstanding: Outstanding,
+    /// Committed, not yet applied: a learner that joins now is sent these too.
+    to_be_applied: VecDeque<TxnEntry>,
+    pending_syncs: VecDeque<(Zxid, PendingSync)>,
+    sync: SyncRequestProcessor,
+    commit: CommitProcessor,
+    snapshot: SnapshotTaker<S>,
+    clients: ClientSessions,
+    tracker: SessionTracker,
+}
+
+impl<S: StateMachine> Leader<S> {
+    /// The database is loaded: learners are accepted from now on (`LearnerCnxAcceptor`).
+    pub fn start(ctx: &mut Ctx<'_, S>) -> Leader<S> {
+        let now = ctx.io.now.mono;
+        let settings = &ctx.io.config.settings;
+        ctx.io.out.push(Output::Listen(Port::Quorum));
+        let mut leader = Leader {
+            phase: Phase::Discovery { deadline: now + settings.init_time() },
+            summary: StateSummary { current_epoch: ctx.epochs.current, last_zxid: ctx.db.last_processed },
+            next_epoch: ctx.epochs.accepted.next(),
+            connecting: BTreeSet::new(),
+            electing: BTreeSet::new(),
+            new_leader_acks: BTreeSet::new(),
+            handlers: BTreeMap::new(),
+            followers_without_id: 0,
+            config_text: ctx.io.config.view.text(),
+            tick: 0,
+            half_ticks: 0,
+            half_tick_at: now + settings.half_tick(),
+            last_proposed: ctx.db.last_processed,
+            last_committed: ctx.db.last_processed,
+            outstanding: Outstanding::new(ctx.io.config.view.voters()),
+            to_be_applied: VecDeque::new(),
+            pending_syncs: VecDeque::new(),
+            sync: SyncRequestProcessor::new(),
+            commit: CommitProcessor::new(),
+            snapshot: SnapshotTaker::new(),
+            clients: ClientSessions::new(&ctx.io),
+            tracker: SessionTracker::default(),
+        };
+        leader.count_accepted_epoch(ctx, ctx.io.config.sid, ctx.epochs.accepted);
+        leader
+    }
+
+    /// The epoch that a quorum established with this leader.
+    pub fn established(&self) -> Option<Epoch> {
+        match self.phase {
+            Phase::Established { epoch } => Some(epoch),
+            _ => None,
+        }
+    }
+
+    pub fn next_deadline(&self) -> (Nanos, &'static str) {
+        let (at, why) = match self.phase {
+            Phase::Discovery { deadline } => (deadline, "epoch proposal within initLimit"),
+            Phase::AwaitingEpochAcks { deadline, .. } => (deadline, "epoch ACKs within initLimit"),
+            Phase::AwaitingNewLeaderAcks { deadline, .. } => (deadline, "NEWLEADER ACKs within initLimit"),
+            _ => (Nanos::NEVER, "none"),
+        };
+        if self.half_tick_at < at { (self.half_tick_at, "half tick") } else { (at, why) }
+    }
+
+    pub fn handle(&mut self, ctx: &mut Ctx<'_, S>, input: Input) -> RoleResult {
+        match input {
+            Input::Received { conn, bytes } => self.on_received(ctx, conn, bytes),
+            Input::Disk(done) => self.on_disk(ctx, &done),
+            Input::Client(client) => self.on_client(ctx, client),
+            Input::Accepted { conn, .. } => {
+                self.handlers.insert(conn, LearnerHandler::new(&ctx.io, conn));
+                Ok(())
+            }
+            Input::Closed { conn, .. } => {
+                self.handlers.remove(&conn);
+                Ok(())
+            }
+            Input::Drained { conn } => {
+                if let Some(handler) = self.handlers.get_mut(&conn) {
+                    handler.on_drained(&mut ctx.io);
+                }
+                Ok(())
+            }
+            Input::Deadline => self.on_deadline(ctx),
+            Input::Run(task) => {
+                self.run(ctx, task);
+                Ok(())
+            }
+            Input::Boot | Input::Connected { .. } => Ok(()),
+        }
+    }
+
+    fn run(&mut self, ctx: &mut Ctx<'_, S>, task: Task) {
+        match task {
+            Task::LearnerSender(conn) => {
+                if let Some(handler) = self.handlers.get_mut(&conn) {
+                    handler.run_sender(&mut ctx.io);
+                }
+            }
+            Task::SnapshotSender(conn) => self.send_snapshot_slice(ctx, conn),
+            Task::SyncProcessor => self.sync.run(&mut ctx.io),
+            Task::CommitProcessor => self.run_commit_processor(ctx),
+            Task::Snapshot => self.snapshot.run(ctx),
+        }
+    }
+
+    fn on_received(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, bytes: Bytes) -> RoleResult {
+        let Some(handler) = self.handlers.get_mut(&conn) else { return Ok(()) };
+        let settings = &ctx.io.config.settings;
+        let timeout = if handler.is_synced() { settings.sync_time() } else { settings.init_time() };
+        handler.read_deadline = ctx.io.now.mono + timeout;
+        handler.stream.feed(bytes);
+        while let Some(handler) = self.handlers.get_mut(&conn) {
+            match handler.stream.next() {
+                Ok(None) => break,
+                Ok(Some(Inbound::Packet(packet))) => self.on_packet(ctx, conn, packet)?,
+                Ok(Some(Inbound::Snapshot(_) | Inbound::SnapshotEnd)) => {
+                    unreachable!("a stream to the leader carries packets only")
+                }
+                Err(e) => self.drop_learner(ctx, conn, e.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Which packet is taken in which phase of a handler; every other one ends its connection.
+    fn on_packet(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, packet: Packet) -> RoleResult {
+        use learner_handler::Phase as H;
+        let Some(handler) = self.handlers.get_mut(&conn) else { return Ok(()) };
+        match (&handler.phase, packet) {
+            (H::Hello, Packet::FollowerInfo { accepted, info }) => {
+                self.on_hello(ctx, conn, true, accepted, &info);
+            }
+            (H::Hello, Packet::ObserverInfo { accepted, info }) => {
+                self.on_hello(ctx, conn, false, accepted, &info);
+            }
+            (H::AwaitingAckEpoch, Packet::AckEpoch { last_zxid, current_epoch }) => {
+                self.on_ack_epoch(ctx, conn, last_zxid, current_epoch);
+            }
+            (H::AwaitingNewLeaderAck, Packet::Ack { zxid }) => self.on_new_leader_ack(ctx, conn, zxid)?,
+            (H::AwaitingUpToDate, Packet::Ack { zxid }) => handler.early_acks.push(zxid),
+            (H::Synced, packet) => return self.on_broadcast(ctx, conn, packet),
+            (_, packet) => self.drop_learner(ctx, conn, format!("out of phase: {packet}")),
+        }
+        Ok(())
+    }
+
+    fn drop_learner(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, reason: String) {
+        if let Some(handler) = self.handlers.remove(&conn) {
+            let with = (handler.sid != ServerId::NONE).then_some(handler.sid);
+            ctx.io.drop_connection(conn, with, reason);
+        }
+    }
+
+    fn on_disk(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> RoleResult {
+        if self.on_synced(ctx, done)? || self.snapshot.on_disk(&mut ctx.io, done)? {
+            return Ok(());
+        }
+        if self.on_log_read(ctx, done) {
+            return Ok(());
+        }
+        self.on_epoch_written(ctx, done)
+    }
+
+    /// Everything of this attempt ends: connections, clients, a snapshot under way.
+    pub fn shut_down(mut self, ctx: &mut Ctx<'_, S>) {
+        ctx.io.out.push(Output::StopListening(Port::Quorum));
+        for conn in self.handlers.into_keys() {
+            ctx.io.close(conn);
+        }
+        self.snapshot.abandon(&mut ctx.io);
+        self.clients.disconnect_all(&mut ctx.io);
+    }
+}

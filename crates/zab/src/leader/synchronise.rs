@@ -1,0 +1,159 @@
+//! Bringing one learner up to date: the decision, what it puts on the wire, and from where on the
+//! learner gets what is proposed (`syncFollower`, `startForwarding`).
+//!
+//! Decision and forwarding are one step (ZOOKEEPER-962), and in the same step the learner's earlier
+//! acknowledgements of outstanding proposals are forgotten: TRUNC may cut what it acknowledged on a
+//! former connection, and it is sent those proposals again.
+
+use bytes::{Bytes, BytesMut};
+use wire::{Packet, SNAPSHOT_SIGNATURE, Zxid};
+
+use super::learner_handler::Phase as H;
+use super::sync_decision::{SyncInputs, SyncOp, SyncPlan, decide, with_disk_log};
+use super::{Leader, Phase};
+use crate::context::Ctx;
+use crate::disk::{DiskAnswer, DiskDone, DiskOp};
+use crate::event::{Event, SyncMode};
+use crate::io::{ConnId, Task};
+use crate::state_machine::StateMachine;
+
+impl<S: StateMachine> Leader<S> {
+    pub(super) fn synchronise(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, peer_last_zxid: Zxid) {
+        let plan = decide(&inputs(ctx, peer_last_zxid));
+        if let SyncPlan::ReadLog { after, through, size_limit } = plan {
+            let op = ctx.io.disk(DiskOp::ReadLog { after, through, size_limit });
+            if let Some(handler) = self.handlers.get_mut(&conn) {
+                handler.phase = H::ReadingLog { peer_last_zxid, op };
+            }
+            return;
+        }
+        self.carry_out(ctx, conn, peer_last_zxid, plan);
+    }
+
+    /// True where `done` answered a `ReadLog`. A log that cannot be read is no reason to step down:
+    /// the learner gets a snapshot.
+    pub(super) fn on_log_read(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> bool {
+        let asked = self.handlers.values().find_map(|h| match h.phase {
+            H::ReadingLog { peer_last_zxid, op } if op == done.id => Some((h.conn, peer_last_zxid)),
+            _ => None,
+        });
+        let from_disk = match &done.result {
+            Ok(DiskAnswer::Log(entries)) => entries.clone(),
+            _ if asked.is_none() => return false,
+            _ => None,
+        };
+        if let Some((conn, peer_last_zxid)) = asked {
+            let plan = with_disk_log(&inputs(ctx, peer_last_zxid), from_disk);
+            self.carry_out(ctx, conn, peer_last_zxid, plan);
+        }
+        true
+    }
+
+    fn carry_out(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, peer_last_zxid: Zxid, plan: SyncPlan) {
+        let Some(handler) = self.handlers.get_mut(&conn) else { return };
+        let learner = handler.sid;
+        self.outstanding.forget_acks(learner);
+        if handler.pre_1_0 {
+            // A learner of before 1.0 wants NEWLEADER first.
+            self.queue_new_leader(ctx, conn);
+        }
+        match plan {
+            SyncPlan::Stream { mode, op, txns, forward_from } => {
+                let (packet, zxid) = match op {
+                    SyncOp::Diff(zxid) => (Packet::Diff { zxid }, zxid),
+                    SyncOp::Trunc(zxid) => (Packet::Trunc { zxid }, zxid),
+                };
+                ctx.io.event(Event::SyncChosen { learner, mode, peer_last_zxid, zxid });
+                let Some(handler) = self.handlers.get_mut(&conn) else { return };
+                handler.queue(&mut ctx.io, &packet);
+                for entry in txns {
+                    handler.queue(&mut ctx.io, &Packet::Proposal { zxid: entry.zxid, txn: entry.txn });
+                    handler.queue(&mut ctx.io, &Packet::Commit { zxid: entry.zxid });
+                }
+                self.start_forwarding(ctx, conn, forward_from);
+                self.finish_sync(ctx, conn);
+            }
+            SyncPlan::Snap { forward_from } => {
+                let zxid = ctx.db.last_processed;
+                ctx.io.event(Event::SyncChosen { learner, mode: SyncMode::Snap, peer_last_zxid, zxid });
+                let Some(handler) = self.handlers.get_mut(&conn) else { return };
+                handler.run_sender(&mut ctx.io);
+                handler.phase = H::SendingSnapshot { cursor: ctx.db.state.snapshot_begin() };
+                let mut snap = BytesMut::with_capacity(20);
+                Packet::Snap { zxid }.encode(&mut snap);
+                handler.write(&mut ctx.io, snap.freeze());
+                if !handler.is_blocked() {
+                    ctx.io.schedule(Task::SnapshotSender(conn));
+                }
+                self.start_forwarding(ctx, conn, forward_from);
+            }
+            SyncPlan::ReadLog { .. } => unreachable!("the log was read before"),
+        }
+    }
+
+    /// From here on the learner gets every PROPOSAL and COMMIT (or INFORM).
+    fn start_forwarding(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, last_seen: Zxid) {
+        let Some(handler) = self.handlers.get_mut(&conn) else { return };
+        for entry in self.to_be_applied.iter().filter(|entry| entry.zxid > last_seen) {
+            handler.queue(&mut ctx.io, &Packet::Proposal { zxid: entry.zxid, txn: entry.txn.clone() });
+            handler.queue(&mut ctx.io, &Packet::Commit { zxid: entry.zxid });
+        }
+        if handler.participant {
+            for proposal in self.outstanding.iter().filter(|p| p.entry.zxid > last_seen) {
+                let (zxid, txn) = (proposal.entry.zxid, proposal.entry.txn.clone());
+                handler.queue(&mut ctx.io, &Packet::Proposal { zxid, txn });
+            }
+        }
+        handler.forwarding = true;
+    }
+
+    /// `Task::SnapshotSender`: one slice; what is proposed meanwhile waits in the queue, and NEWLEADER
+    /// comes behind it (ZOOKEEPER-3104).
+    pub(super) fn send_snapshot_slice(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId) {
+        let Some(handler) = self.handlers.get_mut(&conn) else { return };
+        if handler.is_blocked() {
+            return;
+        }
+        let H::SendingSnapshot { cursor } = &mut handler.phase else { return };
+        let mut slice = BytesMut::new();
+        let complete = ctx.db.state.snapshot_slice(cursor, ctx.io.config.settings.snapshot_slice, &mut slice);
+        if complete {
+            wire::jute::put_buffer(&mut slice, Some(SNAPSHOT_SIGNATURE));
+        }
+        handler.write(&mut ctx.io, slice.freeze());
+        if complete {
+            self.finish_sync(ctx, conn);
+        } else if !handler.is_blocked() {
+            ctx.io.schedule(Task::SnapshotSender(conn));
+        }
+    }
+
+    fn finish_sync(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId) {
+        let Some(handler) = self.handlers.get_mut(&conn) else { return };
+        handler.phase = H::AwaitingNewLeaderAck;
+        handler.schedule(&mut ctx.io);
+        if !handler.pre_1_0 {
+            self.queue_new_leader(ctx, conn);
+        }
+    }
+
+    fn queue_new_leader(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId) {
+        let (Phase::AwaitingNewLeaderAcks { epoch, .. } | Phase::Established { epoch }) = self.phase else {
+            unreachable!("NEWLEADER leaves only when currentEpoch is durable")
+        };
+        let Some(handler) = self.handlers.get_mut(&conn) else { return };
+        let config: Option<Bytes> = (!handler.pre_1_0).then(|| self.config_text.clone());
+        handler.queue(&mut ctx.io, &Packet::NewLeader { zxid: epoch.first_zxid(), config });
+        ctx.io.event(Event::NewLeaderSent { epoch, to: handler.sid });
+    }
+}
+
+fn inputs<'a, S>(ctx: &'a Ctx<'_, S>, peer_last_zxid: Zxid) -> SyncInputs<'a> {
+    SyncInputs {
+        peer_last_zxid,
+        last_processed: ctx.db.last_processed,
+        log: &ctx.db.committed_log,
+        snapshot_bytes: ctx.db.snapshot_bytes,
+        settings: &ctx.io.config.settings,
+    }
+}

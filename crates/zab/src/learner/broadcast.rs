@@ -1,0 +1,167 @@
+//! Broadcast, the learner's side: `Follower` and `Observer` once they are up to date, and their
+//! clients (`FollowerRequestProcessor`, `ObserverRequestProcessor`, `SendAckRequestProcessor`).
+
+use wire::{ForwardedRequest, Packet, SessionId, Zxid, op};
+
+use super::{Learner, Phase};
+use crate::context::{Ctx, Leave, RoleResult};
+use crate::disk::{DiskDone, TxnEntry};
+use crate::event::Event;
+use crate::io::{ClientInput, ClientOutput};
+use crate::processors::client_sessions::ClientAction;
+use crate::state_machine::StateMachine;
+use crate::switches::Switch;
+
+impl<S: StateMachine> Learner<S> {
+    pub(super) fn on_broadcast(&mut self, ctx: &mut Ctx<'_, S>, packet: Packet) -> RoleResult {
+        match packet {
+            Packet::Ping { zxid, .. } => {
+                // Never null: a Java leader would close the connection.
+                let touched = Some(self.clients.take_touched());
+                self.say(&Packet::Ping { zxid, touched });
+            }
+            Packet::Proposal { zxid, .. } | Packet::Commit { zxid } if self.observer => {
+                ctx.io.warn(format!("observer: PROPOSAL or COMMIT of {zxid} ignored"));
+            }
+            Packet::Proposal { zxid, txn } => self.on_proposal(ctx, TxnEntry { zxid, txn }),
+            Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => {
+                return self.on_commit(ctx, zxid);
+            }
+            Packet::Inform { zxid, txn } | Packet::InformAndActivate { zxid, txn, .. } => {
+                if !self.observer {
+                    ctx.io.warn(format!("follower: INFORM of {zxid} ignored"));
+                    return Ok(());
+                }
+                self.on_inform(ctx, TxnEntry { zxid, txn });
+            }
+            Packet::Sync { .. } => match self.pending_syncs.pop_front() {
+                Some((session, cxid)) => self.commit.release_sync(&mut ctx.io, session, cxid),
+                None => ctx.io.warn("SYNC without a pending sync"),
+            },
+            Packet::Revalidated { session, valid } => {
+                self.clients.revalidated(&mut ctx.io, session, valid);
+            }
+            Packet::UpToDate => ctx.io.warn("UPTODATE after start ignored"),
+            packet => ctx.io.warn(format!("ignored: {packet}")),
+        }
+        Ok(())
+    }
+
+    fn on_proposal(&mut self, ctx: &mut Ctx<'_, S>, entry: TxnEntry) {
+        let last = self.last_queued;
+        if last != Zxid::ZERO && !entry.zxid.follows(last) {
+            ctx.io.event(Event::ZxidGap { expected: Zxid(last.0 + 1), got: entry.zxid });
+        }
+        self.last_queued = entry.zxid;
+        self.log_and_ack(ctx, entry);
+    }
+
+    /// To the log; the ACK follows its fsync.
+    pub(super) fn log_and_ack(&mut self, ctx: &mut Ctx<'_, S>, entry: TxnEntry) {
+        let zxid = entry.zxid;
+        self.pending_txns.push_back(entry.clone());
+        self.sync.submit(&mut ctx.io, entry);
+        // Right: SendAck stands behind the sync processor (`on_synced`). Wrong: before it.
+        if ctx.io.config.switches.has(Switch::AckBeforeSync) {
+            self.say(&Packet::Ack { zxid });
+            ctx.io.event(Event::AckSent { zxid });
+        }
+    }
+
+    /// True where `done` was a group commit of the sync processor: SendAck.
+    pub(super) fn on_synced(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> Result<bool, Leave> {
+        let Some(durable) = self.sync.on_disk(&mut ctx.io, done)? else { return Ok(false) };
+        if !self.observer && !ctx.io.config.switches.has(Switch::AckBeforeSync) {
+            for &zxid in durable {
+                Packet::Ack { zxid }.encode(&mut self.out);
+                ctx.io.event(Event::AckSent { zxid });
+            }
+        }
+        if self.sync.wants_snapshot(&ctx.io) {
+            self.snapshot.begin(ctx);
+        }
+        Ok(true)
+    }
+
+    pub(super) fn on_commit(&mut self, ctx: &mut Ctx<'_, S>, zxid: Zxid) -> RoleResult {
+        match self.pending_txns.front() {
+            None => {
+                ctx.io.warn(format!("COMMIT {zxid} without its PROPOSAL ignored"));
+                Ok(())
+            }
+            // Java ends its process here (exit code 12).
+            Some(head) if head.zxid != zxid => {
+                Err(Leave::LostLeader(format!("COMMIT {zxid}, but the oldest proposal is {}", head.zxid)))
+            }
+            Some(_) => {
+                let entry = self.pending_txns.pop_front().expect("looked at above");
+                ctx.db.committed_log.add(entry.clone());
+                self.commit.commit(&mut ctx.io, entry);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn on_inform(&mut self, ctx: &mut Ctx<'_, S>, entry: TxnEntry) {
+        if ctx.io.config.settings.sync_enabled {
+            self.sync.submit(&mut ctx.io, entry.clone());
+        }
+        ctx.db.committed_log.add(entry.clone());
+        self.commit.commit(&mut ctx.io, entry);
+    }
+
+    pub(super) fn on_client(&mut self, ctx: &mut Ctx<'_, S>, input: ClientInput) -> RoleResult {
+        if !matches!(self.phase, Phase::Serving) {
+            refuse(ctx, &input);
+            return Ok(());
+        }
+        // A client that has seen more than this member must not read older state (MONR).
+        if let ClientInput::Connect { client, last_zxid, .. } = &input
+            && *last_zxid > ctx.db.last_processed
+        {
+            let client = *client;
+            ctx.io.client(ClientOutput::Disconnected { client });
+            return Ok(());
+        }
+        match self.clients.on_input(&mut ctx.io, input) {
+            None => {}
+            Some(ClientAction::Gone { session }) => self.commit.forget(session),
+            Some(ClientAction::Revalidate { session, timeout_ms }) => {
+                self.say(&Packet::Revalidate { session, timeout_ms });
+            }
+            Some(ClientAction::Submit(request)) => {
+                let (session, cxid) = (request.session, request.cxid);
+                let forward = request.needs_leader().then(|| ForwardedRequest {
+                    session,
+                    cxid,
+                    op: request.op,
+                    body: request.body.clone(),
+                    authinfo: None,
+                });
+                // First the pending entry, then the forward: the commit must find it.
+                self.commit.submit_local(&mut ctx.io, ctx.db, request);
+                if let Some(forward) = forward {
+                    self.forward(forward, session, cxid);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn forward(&mut self, request: ForwardedRequest, session: SessionId, cxid: i32) {
+        if request.op == op::SYNC {
+            self.pending_syncs.push_back((session, cxid));
+        }
+        self.say(&Packet::Request(request));
+    }
+}
+
+/// A member that does not serve sends its clients away.
+pub(crate) fn refuse<S: StateMachine>(ctx: &mut Ctx<'_, S>, input: &ClientInput) {
+    match *input {
+        ClientInput::Connect { client, .. }
+        | ClientInput::Request { client, .. }
+        | ClientInput::Ping { client } => ctx.io.client(ClientOutput::Disconnected { client }),
+        ClientInput::Disconnect { .. } => {}
+    }
+}

@@ -1,0 +1,273 @@
+//! `Learner`: one member following (or observing) a leader: finds it, registers, synchronises, then
+//! plays its role. Called by the peer; one `Learner` is one connection to one leader.
+//!
+//! ```text
+//! Connecting ─▶ Registering ─▶ [AcceptingEpoch] ─▶ AwaitingSync ─▶ Syncing ─▶ MakingDurable
+//!      ─▶ AwaitingUpToDate ─▶ Serving
+//! ```
+//!
+//! While a phase waits for the disk, the stream is not read, as Java's one thread would not.
+
+mod broadcast;
+mod register;
+mod sync;
+
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
+use wire::{Direction, Epoch, Inbound, Packet, QuorumStream, ServerId, SessionId, Zxid};
+
+use crate::context::{Ctx, Leave, RoleResult};
+use crate::disk::{DiskDone, OpId, TxnEntry};
+use crate::event::Event;
+use crate::io::{ConnId, Input, Task};
+use crate::processors::{ClientSessions, CommitProcessor, SnapshotTaker, SyncRequestProcessor};
+use crate::state_machine::StateMachine;
+use crate::time::Nanos;
+use sync::{Durable, Syncing};
+
+pub(crate) use broadcast::refuse;
+pub(crate) use register::PROTOCOL_VERSION;
+
+#[derive(Clone, Debug)]
+enum Phase {
+    /// `conn`: a dial is under way; else the next try comes at `retry_at`.
+    Connecting {
+        conn: Option<ConnId>,
+        tries: u32,
+        retry_at: Nanos,
+        give_up: Nanos,
+    },
+    /// FOLLOWERINFO or OBSERVERINFO is sent.
+    Registering,
+    /// acceptedEpoch is being written; then ACKEPOCH leaves with `reply`.
+    AcceptingEpoch {
+        op: OpId,
+        epoch: Epoch,
+        reply: Epoch,
+    },
+    /// A leader from before 1.0 sent NEWLEADER first: the same write, no ACKEPOCH.
+    AcceptingEpochPre1 {
+        op: OpId,
+        epoch: Epoch,
+    },
+    /// ACKEPOCH is sent: DIFF, TRUNC or SNAP comes.
+    AwaitingSync {
+        epoch: Epoch,
+    },
+    Truncating {
+        op: OpId,
+        epoch: Epoch,
+        zxid: Zxid,
+    },
+    Syncing(Syncing),
+    /// NEWLEADER came: history durable, then currentEpoch durable, then its ACK.
+    MakingDurable {
+        sync: Syncing,
+        step: Durable,
+    },
+    AwaitingUpToDate(Syncing),
+    Serving,
+}
+
+#[derive(Clone)]
+pub struct Learner<S: StateMachine> {
+    leader: ServerId,
+    observer: bool,
+    phase: Phase,
+    conn: Option<ConnId>,
+    stream: QuorumStream,
+    /// What this input makes us say; one Send at its end.
+    out: BytesMut,
+    /// Last zxid as it was before the connection was opened (for ACKEPOCH).
+    last_zxid: Zxid,
+    read_deadline: Nanos,
+    read_timeout: Nanos,
+    established: Option<Epoch>,
+    /// The leader speaks the protocol of before 1.0.
+    pre_1_0: bool,
+    // --- broadcast
+    /// `lastQueued`: zxid of the last PROPOSAL.
+    last_queued: Zxid,
+    pending_txns: VecDeque<TxnEntry>,
+    /// COMMITs that came between NEWLEADER and UPTODATE.
+    early_commits: VecDeque<Zxid>,
+    pending_syncs: VecDeque<(SessionId, i32)>,
+    sync: SyncRequestProcessor,
+    commit: CommitProcessor,
+    snapshot: SnapshotTaker<S>,
+    clients: ClientSessions,
+}
+
+impl<S: StateMachine> Learner<S> {
+    pub fn start(ctx: &mut Ctx<'_, S>, leader: ServerId) -> Learner<S> {
+        let settings = &ctx.io.config.settings;
+        let observer = ctx.io.config.learner_type() == crate::config::LearnerType::Observer;
+        let mut learner = Learner {
+            leader,
+            observer,
+            phase: Phase::Connecting {
+                conn: None,
+                tries: 0,
+                retry_at: ctx.io.now.mono,
+                give_up: ctx.io.now.mono + settings.init_time(),
+            },
+            conn: None,
+            stream: QuorumStream::with_limit(Direction::ToLearner, settings.jute_maxbuffer),
+            out: BytesMut::new(),
+            last_zxid: ctx.db.last_processed,
+            read_deadline: Nanos::NEVER,
+            read_timeout: settings.init_time(),
+            established: None,
+            pre_1_0: false,
+            last_queued: Zxid::ZERO,
+            pending_txns: VecDeque::new(),
+            early_commits: VecDeque::new(),
+            pending_syncs: VecDeque::new(),
+            sync: SyncRequestProcessor::new(),
+            commit: CommitProcessor::new(),
+            snapshot: SnapshotTaker::new(),
+            clients: ClientSessions::new(&ctx.io),
+        };
+        learner.connect(ctx);
+        learner
+    }
+
+    /// The epoch of the leader, once UPTODATE was processed.
+    pub fn established(&self) -> Option<Epoch> {
+        self.established
+    }
+
+    pub fn next_deadline(&self) -> (Nanos, &'static str) {
+        match &self.phase {
+            Phase::Connecting { conn: None, retry_at, .. } => (*retry_at, "connect to the leader again"),
+            Phase::Connecting { give_up, .. } => (*give_up, "give up connecting to the leader"),
+            _ if self.waits_for_disk() => (Nanos::NEVER, "waiting for the disk"),
+            _ => (self.read_deadline, "read time-out"),
+        }
+    }
+
+    pub fn handle(&mut self, ctx: &mut Ctx<'_, S>, input: Input) -> RoleResult {
+        let result = self.dispatch(ctx, input);
+        if let Some(conn) = self.conn
+            && !self.out.is_empty()
+        {
+            ctx.io.send(conn, self.out.split().freeze());
+        }
+        result
+    }
+
+    fn dispatch(&mut self, ctx: &mut Ctx<'_, S>, input: Input) -> RoleResult {
+        match input {
+            Input::Connected { conn } => self.on_connected(ctx, conn),
+            Input::Closed { conn, reason } => self.on_closed(ctx, conn, reason),
+            Input::Received { conn, bytes } if Some(conn) == self.conn => {
+                self.read_deadline = ctx.io.now.mono + self.read_timeout;
+                self.stream.feed(bytes);
+                self.read(ctx)
+            }
+            Input::Disk(done) => self.on_disk(ctx, &done),
+            Input::Deadline => self.on_deadline(ctx),
+            Input::Client(client) => self.on_client(ctx, client),
+            Input::Run(Task::SyncProcessor) => {
+                self.sync.run(&mut ctx.io);
+                Ok(())
+            }
+            Input::Run(Task::CommitProcessor) => {
+                self.commit.run(ctx, &mut self.clients);
+                Ok(())
+            }
+            Input::Run(Task::Snapshot) => {
+                self.snapshot.run(ctx);
+                Ok(())
+            }
+            Input::Accepted { conn, .. } => {
+                ctx.io.close(conn);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn waits_for_disk(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::AcceptingEpoch { .. }
+                | Phase::AcceptingEpochPre1 { .. }
+                | Phase::Truncating { .. }
+                | Phase::MakingDurable { .. }
+        )
+    }
+
+    /// Process what the stream holds, until it is empty or a phase waits for the disk.
+    fn read(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
+        while !self.waits_for_disk() {
+            let inbound = self.stream.next().map_err(|e| Leave::LostLeader(e.to_string()))?;
+            match inbound {
+                None => return Ok(()),
+                Some(Inbound::Packet(packet)) => self.on_packet(ctx, packet)?,
+                Some(Inbound::Snapshot(record)) => {
+                    ctx.db.state.restore(record).map_err(|e| Leave::LostLeader(format!("snapshot: {e}")))?;
+                }
+                Some(Inbound::SnapshotEnd) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn on_packet(&mut self, ctx: &mut Ctx<'_, S>, packet: Packet) -> RoleResult {
+        match &self.phase {
+            Phase::Registering => self.on_leader_info(ctx, &packet),
+            Phase::AwaitingSync { epoch } => {
+                let epoch = *epoch;
+                self.on_sync_mode(ctx, epoch, &packet)
+            }
+            Phase::Syncing(_) => self.on_sync_packet(ctx, packet),
+            Phase::AwaitingUpToDate(_) => self.on_packet_before_uptodate(ctx, packet),
+            Phase::Serving => self.on_broadcast(ctx, packet),
+            phase => unreachable!("the stream is not read in {phase:?}"),
+        }
+    }
+
+    fn on_disk(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> RoleResult {
+        if self.on_synced(ctx, done)? || self.snapshot.on_disk(&mut ctx.io, done)? {
+            return Ok(());
+        }
+        self.on_handshake_disk(ctx, done)?;
+        self.read_deadline = ctx.io.now.mono + self.read_timeout;
+        self.read(ctx)
+    }
+
+    fn on_deadline(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
+        if let Phase::Connecting { .. } = self.phase {
+            return self.on_connect_deadline(ctx);
+        }
+        if !self.waits_for_disk() && self.read_deadline <= ctx.io.now.mono {
+            return Err(Leave::LostLeader("read time-out".into()));
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, packet: &Packet) {
+        packet.encode(&mut self.out);
+    }
+
+    /// A packet that its phase does not allow ends the connection.
+    fn out_of_phase(packet: &Packet, expected: &str) -> Leave {
+        Leave::LostLeader(format!("expected {expected}, received {packet}"))
+    }
+
+    /// The role ends: the connection, the clients and a snapshot under way end with it.
+    pub fn shut_down(mut self, ctx: &mut Ctx<'_, S>) {
+        let dialled = match self.phase {
+            Phase::Connecting { conn, .. } => conn,
+            _ => None,
+        };
+        if let Some(conn) = self.conn.or(dialled) {
+            ctx.io.close(conn);
+        }
+        self.snapshot.abandon(&mut ctx.io);
+        self.clients.disconnect_all(&mut ctx.io);
+        ctx.io.event(Event::ConnectionDropped { with: Some(self.leader), reason: "role left".into() });
+    }
+}

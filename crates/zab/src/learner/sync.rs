@@ -1,0 +1,320 @@
+//! Synchronisation, the learner's side: DIFF, TRUNC or SNAP, the transactions behind it, NEWLEADER,
+//! UPTODATE (`Learner.syncWithLeader`).
+//!
+//! | packet | before NEWLEADER | between NEWLEADER and UPTODATE |
+//! |---|---|---|
+//! | PROPOSAL | queued; a gap inside an epoch is fatal (ZOOKEEPER-4925) | the same |
+//! | COMMIT | must name the head of the queue | kept, applied after UPTODATE (ZOOKEEPER-4394) |
+//! | INFORM | queued and committed | the same |
+//! | NEWLEADER | everything committed durable, then currentEpoch, then its ACK | fatal |
+//! | UPTODATE | fatal (but for a leader of before 1.0) | ACK, serve |
+//! | PING and others | ignored, without an answer | the same |
+//!
+//! What is durable before the ACK of NEWLEADER (ZOOKEEPER-3911, 4643, 4646, 4785): after DIFF and
+//! TRUNC the committed transactions, in the log; after SNAP a snapshot of the state with the committed
+//! transactions applied, installed. Then currentEpoch. Transactions of the sync count as delivered at
+//! UPTODATE, not before: until then nobody knows that the leader is established.
+
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
+use wire::{Epoch, Packet, Zxid};
+
+use super::{Learner, Phase};
+use crate::context::{Ctx, Leave, RoleResult};
+use crate::disk::{DiskAnswer, DiskDone, DiskError, DiskOp, EpochFile, OpId, TxnEntry};
+use crate::event::{Event, SyncMode, txn_digest};
+use crate::state_machine::StateMachine;
+
+/// A synchronisation under way.
+#[derive(Clone, Debug)]
+pub(super) struct Syncing {
+    epoch: Epoch,
+    mode: SyncMode,
+    last_queued: Option<Zxid>,
+    /// Proposed and not committed.
+    not_logged: VecDeque<TxnEntry>,
+    /// Committed before NEWLEADER, in order.
+    committed: Vec<TxnEntry>,
+    /// Of a SNAP, after `committed` was applied: what UPTODATE will tell.
+    restored: Option<(Zxid, u64)>,
+}
+
+/// The steps between NEWLEADER and its ACK.
+#[derive(Clone, Debug)]
+pub(super) enum Durable {
+    History { op: OpId },
+    CurrentEpoch { op: OpId },
+}
+
+impl Syncing {
+    fn new(epoch: Epoch, mode: SyncMode) -> Syncing {
+        Syncing {
+            epoch,
+            mode,
+            last_queued: None,
+            not_logged: VecDeque::new(),
+            committed: Vec::new(),
+            restored: None,
+        }
+    }
+
+    fn queue(&mut self, entry: TxnEntry) -> RoleResult {
+        if let Some(last) = self.last_queued
+            && !entry.zxid.follows(last)
+        {
+            return Err(Leave::LostLeader(format!(
+                "gap in the synchronisation: {} after {last}",
+                entry.zxid
+            )));
+        }
+        self.last_queued = Some(entry.zxid);
+        self.not_logged.push_back(entry);
+        Ok(())
+    }
+
+    fn commit_head(&mut self, zxid: Zxid) -> RoleResult {
+        match self.not_logged.pop_front_if(|head| head.zxid == zxid) {
+            Some(entry) => {
+                self.committed.push(entry);
+                Ok(())
+            }
+            None => Err(Leave::LostLeader(format!("COMMIT {zxid} does not name the oldest proposal"))),
+        }
+    }
+}
+
+impl<S: StateMachine> Learner<S> {
+    pub(super) fn on_sync_mode(&mut self, ctx: &mut Ctx<'_, S>, epoch: Epoch, packet: &Packet) -> RoleResult {
+        let (mode, zxid) = match *packet {
+            Packet::Diff { zxid } => (SyncMode::Diff, zxid),
+            Packet::Trunc { zxid } => (SyncMode::Trunc, zxid),
+            Packet::Snap { zxid } => (SyncMode::Snap, zxid),
+            Packet::Ping { .. } => return Ok(()),
+            _ => return Err(Self::out_of_phase(packet, "DIFF, TRUNC or SNAP")),
+        };
+        ctx.io.event(Event::SyncStarted { mode, zxid });
+        self.phase = match mode {
+            SyncMode::Trunc => {
+                let op = ctx.io.disk(DiskOp::Truncate(zxid));
+                Phase::Truncating { op, epoch, zxid }
+            }
+            SyncMode::Snap => {
+                ctx.db.state.clear();
+                ctx.db.committed_log.clear();
+                ctx.db.last_processed = zxid;
+                Phase::Syncing(Syncing::new(epoch, mode))
+            }
+            // The zxid inside DIFF moves nothing (ZOOKEEPER-2355).
+            mode => Phase::Syncing(Syncing::new(epoch, mode)),
+        };
+        Ok(())
+    }
+
+    pub(super) fn on_sync_packet(&mut self, ctx: &mut Ctx<'_, S>, packet: Packet) -> RoleResult {
+        let Phase::Syncing(sync) = &mut self.phase else { unreachable!("called while synchronising") };
+        match packet {
+            Packet::Proposal { zxid, txn } => sync.queue(TxnEntry { zxid, txn }),
+            Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => sync.commit_head(zxid),
+            Packet::Inform { zxid, txn } | Packet::InformAndActivate { zxid, txn, .. } => {
+                sync.queue(TxnEntry { zxid, txn })?;
+                sync.commit_head(zxid)
+            }
+            Packet::NewLeader { zxid, .. } => {
+                if zxid != sync.epoch.first_zxid() {
+                    return Err(Self::out_of_phase(&packet, "NEWLEADER of the accepted epoch"));
+                }
+                self.on_new_leader(ctx)
+            }
+            Packet::UpToDate if self.pre_1_0 => self.on_new_leader(ctx),
+            Packet::UpToDate => Err(Self::out_of_phase(&packet, "NEWLEADER before UPTODATE")),
+            _ => Ok(()),
+        }
+    }
+
+    fn on_new_leader(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
+        let Phase::Syncing(sync) = std::mem::replace(&mut self.phase, Phase::Registering) else {
+            unreachable!("called while synchronising")
+        };
+        ctx.io.event(Event::NewLeaderReceived { epoch: sync.epoch });
+        let mut sync = sync;
+        let op = if sync.mode == SyncMode::Snap {
+            Some(install(ctx, &mut sync))
+        } else if sync.committed.is_empty() {
+            None
+        } else {
+            for entry in &sync.committed {
+                let digest = txn_digest(&entry.txn);
+                ctx.io.event(Event::Logged { zxid: entry.zxid, digest });
+            }
+            ctx.io.disk(DiskOp::Append(sync.committed.clone()));
+            Some(ctx.io.disk(DiskOp::Sync))
+        };
+        match op {
+            Some(op) => {
+                self.phase = Phase::MakingDurable { sync, step: Durable::History { op } };
+                Ok(())
+            }
+            None => self.on_history_durable(ctx, sync),
+        }
+    }
+
+    fn on_history_durable(&mut self, ctx: &mut Ctx<'_, S>, sync: Syncing) -> RoleResult {
+        if ctx.epochs.current == sync.epoch {
+            return self.ack_new_leader(ctx, sync);
+        }
+        let op = ctx.io.disk(DiskOp::WriteEpoch(EpochFile::CurrentEpoch, sync.epoch));
+        self.phase = Phase::MakingDurable { sync, step: Durable::CurrentEpoch { op } };
+        Ok(())
+    }
+
+    fn ack_new_leader(&mut self, ctx: &mut Ctx<'_, S>, sync: Syncing) -> RoleResult {
+        let epoch = sync.epoch;
+        ctx.io.event(Event::NewLeaderAckSent { epoch });
+        self.say(&Packet::Ack { zxid: epoch.first_zxid() });
+        self.read_timeout = ctx.io.config.settings.sync_time();
+        if self.pre_1_0 {
+            return self.on_up_to_date(ctx, sync);
+        }
+        self.phase = Phase::AwaitingUpToDate(sync);
+        Ok(())
+    }
+
+    pub(super) fn on_handshake_disk(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> RoleResult {
+        let answer = match &done.result {
+            Ok(answer) => answer,
+            Err(e @ DiskError::CannotTruncate(_)) => return Err(Leave::Because(e.to_string())),
+            Err(e) => return Err(Leave::Disk(e.clone())),
+        };
+        match &self.phase {
+            Phase::AcceptingEpoch { .. } | Phase::AcceptingEpochPre1 { .. } => {
+                self.on_epoch_accepted(ctx, done.id);
+                Ok(())
+            }
+            Phase::Truncating { op, epoch, zxid } if *op == done.id => {
+                let (epoch, zxid) = (*epoch, *zxid);
+                let DiskAnswer::Loaded(recovered) = answer else {
+                    unreachable!("Truncate is answered by what is left")
+                };
+                ctx.db.load(recovered).map_err(Leave::Because)?;
+                assert_eq!(ctx.db.last_processed, zxid, "TRUNC leaves its own zxid last");
+                ctx.io.event(Event::Loaded {
+                    last_zxid: zxid,
+                    snapshot: recovered.snapshot.as_ref().map_or(Zxid::ZERO, |(z, _)| *z),
+                    accepted_epoch: recovered.accepted_epoch,
+                    current_epoch: recovered.current_epoch,
+                });
+                self.phase = Phase::Syncing(Syncing::new(epoch, SyncMode::Trunc));
+                Ok(())
+            }
+            Phase::MakingDurable { .. } => self.on_durable_step(ctx, done.id),
+            _ => Ok(()),
+        }
+    }
+
+    fn on_durable_step(&mut self, ctx: &mut Ctx<'_, S>, done: OpId) -> RoleResult {
+        let Phase::MakingDurable { sync, step } = std::mem::replace(&mut self.phase, Phase::Registering)
+        else {
+            unreachable!("called while making durable")
+        };
+        match step {
+            Durable::History { op } if op == done => self.on_history_durable(ctx, sync),
+            Durable::CurrentEpoch { op } if op == done => {
+                ctx.epochs.current = sync.epoch;
+                self.ack_new_leader(ctx, sync)
+            }
+            step => {
+                self.phase = Phase::MakingDurable { sync, step };
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn on_packet_before_uptodate(&mut self, ctx: &mut Ctx<'_, S>, packet: Packet) -> RoleResult {
+        let Phase::AwaitingUpToDate(sync) = &mut self.phase else { unreachable!("called before UPTODATE") };
+        match packet {
+            Packet::Proposal { zxid, txn } => sync.queue(TxnEntry { zxid, txn }),
+            Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => {
+                ctx.io.mark("learner: COMMIT between NEWLEADER and UPTODATE");
+                self.early_commits.push_back(zxid);
+                Ok(())
+            }
+            Packet::Inform { zxid, txn } | Packet::InformAndActivate { zxid, txn, .. } => {
+                sync.queue(TxnEntry { zxid, txn })?;
+                self.early_commits.push_back(zxid);
+                Ok(())
+            }
+            Packet::UpToDate => {
+                let Phase::AwaitingUpToDate(sync) = std::mem::replace(&mut self.phase, Phase::Registering)
+                else {
+                    unreachable!("matched above")
+                };
+                self.on_up_to_date(ctx, sync)
+            }
+            Packet::NewLeader { .. } => Err(Self::out_of_phase(&packet, "one NEWLEADER")),
+            _ => Ok(()),
+        }
+    }
+
+    /// UPTODATE: the leader is established, what it committed is delivered, the rest is logged and
+    /// acknowledged one by one.
+    fn on_up_to_date(&mut self, ctx: &mut Ctx<'_, S>, sync: Syncing) -> RoleResult {
+        let epoch = sync.epoch;
+        self.say(&Packet::Ack { zxid: epoch.first_zxid() });
+        ctx.io.event(Event::UpToDate { epoch });
+        self.established = Some(epoch);
+        if let Some((zxid, tree)) = sync.restored {
+            ctx.io.event(Event::Restored { zxid, tree });
+        } else {
+            for entry in &sync.committed {
+                ctx.db.apply(entry);
+                ctx.db.committed_log.add(entry.clone());
+                let tree = ctx.db.state.digest();
+                ctx.io.event(Event::Delivered { zxid: entry.zxid, digest: txn_digest(&entry.txn), tree });
+            }
+        }
+        self.phase = Phase::Serving;
+        self.last_queued = sync.last_queued.unwrap_or(Zxid::ZERO);
+        if self.observer {
+            return self.serve_observer(ctx, sync.not_logged);
+        }
+        for entry in sync.not_logged {
+            self.log_and_ack(ctx, entry);
+        }
+        while let Some(zxid) = self.early_commits.pop_front() {
+            self.on_commit(ctx, zxid)?;
+        }
+        Ok(())
+    }
+
+    /// What an observer got between NEWLEADER and UPTODATE: committed proposals are logged and applied
+    /// (ZOOKEEPER-1551), others (of an old leader) are skipped.
+    fn serve_observer(&mut self, ctx: &mut Ctx<'_, S>, not_logged: VecDeque<TxnEntry>) -> RoleResult {
+        for entry in not_logged {
+            if self.early_commits.front() == Some(&entry.zxid) {
+                self.early_commits.pop_front();
+                self.on_inform(ctx, entry);
+            } else {
+                ctx.io.warn(format!("observer: proposal {} was never committed", entry.zxid));
+            }
+        }
+        self.early_commits.clear();
+        Ok(())
+    }
+}
+
+/// Apply what was committed behind the snapshot and install the state (Java takes its snapshot here
+/// too). The name is the last zxid in it.
+fn install<S: StateMachine>(ctx: &mut Ctx<'_, S>, sync: &mut Syncing) -> OpId {
+    for entry in &sync.committed {
+        // The snapshot is fuzzy: it may hold this effect already, and replaying it is harmless.
+        ctx.db.apply(entry);
+        ctx.db.committed_log.add(entry.clone());
+    }
+    let zxid = ctx.db.last_processed;
+    sync.restored = Some((zxid, ctx.db.state.digest()));
+    let mut cursor = ctx.db.state.snapshot_begin();
+    let mut body = BytesMut::new();
+    while !ctx.db.state.snapshot_slice(&mut cursor, usize::MAX, &mut body) {}
+    ctx.io.disk(DiskOp::Install { zxid, epoch: sync.epoch, body: body.freeze() })
+}

@@ -1,0 +1,179 @@
+//! `ClientSessions`: which client of this member has which session, and which sessions were touched
+//! since the last PING. Used by every role that serves clients.
+
+use std::collections::BTreeMap;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use wire::{SessionId, op};
+
+use super::LocalRequest;
+use crate::context::Io;
+use crate::io::{ClientId, ClientInput, ClientOutput};
+
+/// What a client's input asks of the role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientAction {
+    /// Through the processors.
+    Submit(LocalRequest),
+    /// Ask the leader (or, on it, the tracker) whether the session lives.
+    Revalidate { session: SessionId, timeout_ms: i32 },
+    /// A client gave up its connection; its session lives on.
+    Gone { session: SessionId },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Creating,
+    Revalidating,
+    Open,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Client {
+    session: SessionId,
+    timeout_ms: i32,
+    state: State,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct ClientSessions {
+    clients: BTreeMap<ClientId, Client>,
+    by_session: BTreeMap<SessionId, ClientId>,
+    next_session: i64,
+    touched: BTreeMap<SessionId, i32>,
+}
+
+impl ClientSessions {
+    /// Ids count up from `((ms << 24) >>> 8) | (sid << 56)` (`SessionTrackerImpl`).
+    pub fn new(io: &Io<'_>) -> ClientSessions {
+        let ms = io.now.wall_ms as u64;
+        // The generation keeps ids apart when the wall clock stood still or went back.
+        let first = (((ms << 24) >> 8) & 0x00ff_ffff_ffff_0000)
+            | ((io.sid().0 as u64 & 0xff) << 56)
+            | u64::from(io.ids.generation & 0xff) << 8;
+        ClientSessions { next_session: first as i64, ..ClientSessions::default() }
+    }
+
+    pub fn on_input(&mut self, io: &mut Io<'_>, input: ClientInput) -> Option<ClientAction> {
+        match input {
+            ClientInput::Connect { client, resume: None, timeout_ms, .. } => {
+                let settings = &io.config.settings;
+                let timeout_ms =
+                    timeout_ms.clamp(settings.min_session_timeout_ms, settings.max_session_timeout_ms);
+                self.next_session += 1;
+                let session = SessionId(self.next_session);
+                self.add(client, Client { session, timeout_ms, state: State::Creating });
+                let mut body = BytesMut::with_capacity(4);
+                body.put_i32(timeout_ms);
+                Some(ClientAction::Submit(LocalRequest {
+                    client,
+                    session,
+                    cxid: 0,
+                    op: op::CREATE_SESSION,
+                    body: body.freeze(),
+                }))
+            }
+            ClientInput::Connect { client, resume: Some(session), timeout_ms, .. } => {
+                if let Some(old) = self.by_session.remove(&session) {
+                    self.clients.remove(&old);
+                    io.client(ClientOutput::Disconnected { client: old });
+                }
+                self.add(client, Client { session, timeout_ms, state: State::Revalidating });
+                Some(ClientAction::Revalidate { session, timeout_ms })
+            }
+            ClientInput::Request { client, cxid, op, body } => match self.clients.get(&client) {
+                Some(Client { session, timeout_ms, state: State::Open }) => {
+                    self.touched.insert(*session, *timeout_ms);
+                    Some(ClientAction::Submit(LocalRequest { client, session: *session, cxid, op, body }))
+                }
+                _ => {
+                    io.client(ClientOutput::Disconnected { client });
+                    None
+                }
+            },
+            ClientInput::Ping { client } => {
+                match self.clients.get(&client) {
+                    Some(Client { session, timeout_ms, state: State::Open }) => {
+                        self.touched.insert(*session, *timeout_ms);
+                    }
+                    _ => io.client(ClientOutput::Disconnected { client }),
+                }
+                None
+            }
+            ClientInput::Disconnect { client } => {
+                let gone = self.clients.remove(&client)?;
+                self.by_session.remove(&gone.session);
+                Some(ClientAction::Gone { session: gone.session })
+            }
+        }
+    }
+
+    fn add(&mut self, id: ClientId, client: Client) {
+        self.by_session.insert(client.session, id);
+        self.clients.insert(id, client);
+    }
+
+    /// createSession was applied.
+    pub fn created(&mut self, io: &mut Io<'_>, request: &LocalRequest, ok: bool) {
+        let Some(client) = self.clients.get_mut(&request.client) else { return };
+        if ok {
+            client.state = State::Open;
+            self.touched.insert(client.session, client.timeout_ms);
+            let Client { session, timeout_ms, .. } = *client;
+            io.client(ClientOutput::Connected { client: request.client, session, timeout_ms });
+        } else {
+            self.expire(io, request.session);
+        }
+    }
+
+    pub fn revalidated(&mut self, io: &mut Io<'_>, session: SessionId, valid: bool) {
+        let Some(&id) = self.by_session.get(&session) else { return };
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        if client.state != State::Revalidating {
+            return;
+        }
+        if valid {
+            client.state = State::Open;
+            let timeout_ms = client.timeout_ms;
+            self.touched.insert(session, timeout_ms);
+            io.client(ClientOutput::Connected { client: id, session, timeout_ms });
+        } else {
+            self.expire(io, session);
+        }
+    }
+
+    fn expire(&mut self, io: &mut Io<'_>, session: SessionId) {
+        if let Some(client) = self.by_session.remove(&session) {
+            self.clients.remove(&client);
+            io.client(ClientOutput::Expired { client });
+        }
+    }
+
+    /// closeSession was applied.
+    pub fn closed(&mut self, io: &mut Io<'_>, session: SessionId) {
+        self.touched.remove(&session);
+        self.expire(io, session);
+    }
+
+    /// The table for the answer to a PING, 12 bytes a session; it is empty afterwards.
+    pub fn take_touched(&mut self) -> Bytes {
+        let mut table = BytesMut::with_capacity(12 * self.touched.len());
+        for (session, timeout_ms) in std::mem::take(&mut self.touched) {
+            table.put_i64(session.0);
+            table.put_i32(timeout_ms);
+        }
+        table.freeze()
+    }
+
+    /// The same on the leader itself.
+    pub fn drain_touched(&mut self) -> BTreeMap<SessionId, i32> {
+        std::mem::take(&mut self.touched)
+    }
+
+    pub fn disconnect_all(&mut self, io: &mut Io<'_>) {
+        for client in std::mem::take(&mut self.clients).into_keys() {
+            io.client(ClientOutput::Disconnected { client });
+        }
+        self.by_session.clear();
+    }
+}

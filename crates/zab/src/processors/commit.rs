@@ -1,0 +1,179 @@
+//! `CommitProcessor` (with the final processor behind it): applies what is committed, in order, and
+//! answers this member's own clients. Per session, requests take effect and are answered in the
+//! order in which they came: a read waits behind its session's own writes.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use wire::{SessionId, TxnHeader, Zxid, op};
+
+use super::ClientSessions;
+use crate::context::{Ctx, Io};
+use crate::database::ZkDatabase;
+use crate::disk::TxnEntry;
+use crate::event::{Event, txn_digest};
+use crate::io::{ClientId, ClientOutput, Task};
+use crate::state_machine::StateMachine;
+
+/// A request of a client that is connected to this member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalRequest {
+    pub client: ClientId,
+    pub session: SessionId,
+    pub cxid: i32,
+    pub op: i32,
+    pub body: Bytes,
+}
+
+impl LocalRequest {
+    /// Goes through the leader: a write, a sync, the opening or closing of a session.
+    pub fn needs_leader(&self) -> bool {
+        self.op != op::GET_DATA
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Committed {
+    Txn(TxnEntry),
+    /// A sync is answered only after what was committed before it is applied.
+    Sync {
+        session: SessionId,
+        cxid: i32,
+    },
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct CommitProcessor {
+    committed: VecDeque<Committed>,
+    scheduled: bool,
+    waiting: BTreeMap<SessionId, VecDeque<LocalRequest>>,
+}
+
+impl CommitProcessor {
+    pub fn new() -> CommitProcessor {
+        CommitProcessor::default()
+    }
+
+    /// A local request. A read with nothing of its session before it is answered at once.
+    pub fn submit_local<S: StateMachine>(
+        &mut self,
+        io: &mut Io<'_>,
+        db: &ZkDatabase<S>,
+        request: LocalRequest,
+    ) {
+        let queue = self.waiting.get_mut(&request.session).filter(|queue| !queue.is_empty());
+        match queue {
+            None if !request.needs_leader() => answer_read(io, db, &request),
+            Some(queue) => queue.push_back(request),
+            None => self.waiting.entry(request.session).or_default().push_back(request),
+        }
+    }
+
+    pub fn commit(&mut self, io: &mut Io<'_>, entry: TxnEntry) {
+        self.committed.push_back(Committed::Txn(entry));
+        self.schedule(io);
+    }
+
+    pub fn release_sync(&mut self, io: &mut Io<'_>, session: SessionId, cxid: i32) {
+        self.committed.push_back(Committed::Sync { session, cxid });
+        self.schedule(io);
+    }
+
+    fn schedule(&mut self, io: &mut Io<'_>) {
+        if !self.scheduled {
+            self.scheduled = true;
+            io.schedule(Task::CommitProcessor);
+        }
+    }
+
+    /// `Task::CommitProcessor`: apply everything that is committed. Gives the last applied zxid.
+    pub fn run<S: StateMachine>(
+        &mut self,
+        ctx: &mut Ctx<'_, S>,
+        clients: &mut ClientSessions,
+    ) -> Option<Zxid> {
+        self.scheduled = false;
+        let mut last = None;
+        while let Some(committed) = self.committed.pop_front() {
+            match committed {
+                Committed::Txn(entry) => {
+                    last = Some(entry.zxid);
+                    self.apply(ctx, clients, &entry);
+                }
+                Committed::Sync { session, cxid } => {
+                    self.finish_head(ctx, clients, session, cxid, ctx_last(ctx), Ok(Bytes::new()));
+                }
+            }
+        }
+        last
+    }
+
+    fn apply<S: StateMachine>(
+        &mut self,
+        ctx: &mut Ctx<'_, S>,
+        clients: &mut ClientSessions,
+        entry: &TxnEntry,
+    ) {
+        let header = TxnHeader::peek(&entry.txn);
+        let applied = ctx.db.apply(entry);
+        ctx.io.event(Event::Delivered {
+            zxid: entry.zxid,
+            digest: txn_digest(&entry.txn),
+            tree: ctx.db.state.digest(),
+        });
+        let Some(header) = header else { return };
+        match header.kind {
+            op::CREATE_SESSION => ctx.io.event(Event::SessionOpened { session: header.client_id }),
+            op::CLOSE_SESSION => ctx.io.event(Event::SessionClosed { session: header.client_id }),
+            _ => {}
+        }
+        self.finish_head(ctx, clients, header.client_id, header.cxid, entry.zxid, applied.result);
+        if header.kind == op::CLOSE_SESSION {
+            self.waiting.remove(&header.client_id);
+            clients.closed(&mut ctx.io, header.client_id);
+        }
+    }
+
+    /// The head of the session's queue, if it is `cxid`, is done; what reads wait behind it go on.
+    fn finish_head<S: StateMachine>(
+        &mut self,
+        ctx: &mut Ctx<'_, S>,
+        clients: &mut ClientSessions,
+        session: SessionId,
+        cxid: i32,
+        zxid: Zxid,
+        result: Result<Bytes, i32>,
+    ) {
+        let Some(queue) = self.waiting.get_mut(&session) else { return };
+        if queue.front().is_none_or(|head| head.cxid != cxid) {
+            return;
+        }
+        let head = queue.pop_front().expect("looked at above");
+        if head.op == op::CREATE_SESSION {
+            clients.created(&mut ctx.io, &head, result.is_ok());
+        } else {
+            ctx.io.client(ClientOutput::Reply { client: head.client, cxid, zxid, result });
+        }
+        while let Some(read) = queue.pop_front_if(|next| !next.needs_leader()) {
+            answer_read(&mut ctx.io, ctx.db, &read);
+        }
+        if queue.is_empty() {
+            self.waiting.remove(&session);
+        }
+    }
+
+    /// A client went away: its requests may still commit, nobody waits for them.
+    pub fn forget(&mut self, session: SessionId) {
+        self.waiting.remove(&session);
+    }
+}
+
+fn ctx_last<S: StateMachine>(ctx: &Ctx<'_, S>) -> Zxid {
+    ctx.db.last_processed
+}
+
+fn answer_read<S: StateMachine>(io: &mut Io<'_>, db: &ZkDatabase<S>, request: &LocalRequest) {
+    let result = db.state.read(request.op, &request.body);
+    let LocalRequest { client, cxid, .. } = *request;
+    io.client(ClientOutput::Reply { client, cxid, zxid: db.last_processed, result });
+}

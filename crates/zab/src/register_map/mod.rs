@@ -1,0 +1,281 @@
+//! `RegisterMap`: the first state machine, a flat map of registers with sessions that may own some.
+//! The fastest workload to hunt protocol bugs with; its transactions and snapshots are ZooKeeper's
+//! own records, so that Java reads both.
+//!
+//! * setData on `/name` sets a register and makes it where it is missing. An expected version other
+//!   than -1 must match (BADVERSION, -103).
+//! * Registers below `/e/` belong to the session that made them and go with it (closeSession).
+//! * getData answers `buffer data | i32 version | i64 mzxid`.
+//! * Anything else is an error transaction of -6 (unimplemented).
+
+mod snapshot;
+
+use std::collections::BTreeMap;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use wire::{Reader, SessionId, SnapshotRecord, Txn, TxnBody, TxnHeader, Zxid, code, op};
+
+use crate::event::txn_digest;
+use crate::state_machine::{Applied, StateMachine, WriteRequest};
+
+pub use snapshot::Cursor;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Register {
+    data: Bytes,
+    version: i32,
+    czxid: Zxid,
+    mzxid: Zxid,
+    ctime: i64,
+    mtime: i64,
+    owner: SessionId,
+}
+
+/// A session that owns nothing: the owner of plain registers.
+const NOBODY: SessionId = SessionId(0);
+
+#[derive(Clone, Debug, Default)]
+pub struct RegisterMap {
+    registers: BTreeMap<Bytes, Register>,
+    sessions: BTreeMap<SessionId, i32>,
+    /// Versions that prepared, not yet applied writes will leave, and the zxid of the last of them.
+    prepared: BTreeMap<Bytes, (i32, Zxid)>,
+    digest: u64,
+}
+
+fn is_owned(path: &[u8]) -> bool {
+    path.starts_with(b"/e/")
+}
+
+fn register_digest(path: &[u8], register: &Register) -> u64 {
+    txn_digest(path)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .wrapping_add(txn_digest(&register.data))
+        .wrapping_add((register.mzxid.0 as u64).wrapping_mul(0xc2b2_ae3d_27d4_eb4f))
+        .wrapping_add((register.version as u64) << 32)
+        .wrapping_add(register.owner.0 as u64)
+}
+
+fn session_digest(session: SessionId, timeout_ms: i32) -> u64 {
+    (session.0 as u64 ^ (timeout_ms as u64) << 40).wrapping_mul(0xd6e8_feb8_6659_fd93)
+}
+
+impl RegisterMap {
+    pub fn new() -> RegisterMap {
+        RegisterMap::default()
+    }
+
+    pub fn len(&self) -> usize {
+        self.registers.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.registers.is_empty()
+    }
+
+    fn insert(&mut self, path: Bytes, register: Register) {
+        self.digest = self.digest.wrapping_add(register_digest(&path, &register));
+        if let Some(old) = self.registers.insert(path.clone(), register) {
+            self.digest = self.digest.wrapping_sub(register_digest(&path, &old));
+        }
+    }
+
+    fn remove(&mut self, path: &Bytes) {
+        if let Some(old) = self.registers.remove(path) {
+            self.digest = self.digest.wrapping_sub(register_digest(path, &old));
+        }
+    }
+
+    fn open_session(&mut self, session: SessionId, timeout_ms: i32) {
+        self.close_session(session);
+        self.sessions.insert(session, timeout_ms);
+        self.digest = self.digest.wrapping_add(session_digest(session, timeout_ms));
+    }
+
+    fn close_session(&mut self, session: SessionId) {
+        if let Some(timeout_ms) = self.sessions.remove(&session) {
+            self.digest = self.digest.wrapping_sub(session_digest(session, timeout_ms));
+        }
+    }
+
+    fn set_data(&mut self, header: &TxnHeader, path: Bytes, data: Option<Bytes>, version: i32) -> Applied {
+        let old = self.registers.get(&path);
+        // Replay over a fuzzy snapshot: a newer effect is there already and stays.
+        if old.is_some_and(|old| old.mzxid >= header.zxid) {
+            return Applied { result: Ok(Bytes::new()) };
+        }
+        let owner = match old {
+            Some(old) => old.owner,
+            None if is_owned(&path) => header.client_id,
+            None => NOBODY,
+        };
+        let register = Register {
+            data: data.unwrap_or_default(),
+            version,
+            czxid: old.map_or(header.zxid, |old| old.czxid),
+            mzxid: header.zxid,
+            ctime: old.map_or(header.time_ms, |old| old.ctime),
+            mtime: header.time_ms,
+            owner,
+        };
+        self.insert(path, register);
+        Applied { result: Ok(Bytes::new()) }
+    }
+
+    /// Version that `path` has once everything prepared is applied; -1 where it will be missing.
+    fn prepared_version(&self, path: &Bytes) -> i32 {
+        match self.prepared.get(path) {
+            Some((version, _)) => *version,
+            None => self.registers.get(path).map_or(-1, |register| register.version),
+        }
+    }
+
+    fn prepare_body(&mut self, zxid: Zxid, request: &WriteRequest<'_>) -> Result<(i32, TxnBody), i32> {
+        if let Some(code) = request.session_error {
+            return Err(code);
+        }
+        let mut r = Reader::new(request.body.clone());
+        match request.op {
+            op::CREATE_SESSION => {
+                let timeout_ms = r.i32("timeout").map_err(|_| code::UNIMPLEMENTED)?;
+                Ok((op::CREATE_SESSION, TxnBody::CreateSession { timeout_ms }))
+            }
+            op::CLOSE_SESSION => {
+                let owned = self.registers.iter().filter(|(_, reg)| reg.owner == request.session);
+                let paths: Vec<Bytes> = owned.map(|(path, _)| path.clone()).collect();
+                for path in &paths {
+                    self.prepared.insert(path.clone(), (-1, zxid));
+                }
+                Ok((op::CLOSE_SESSION, TxnBody::CloseSession { paths: Some(paths) }))
+            }
+            op::SET_DATA => {
+                let path = r.string("path").map_err(|_| code::UNIMPLEMENTED)?;
+                let data = r.buffer("data").map_err(|_| code::UNIMPLEMENTED)?;
+                let expected = r.i32("version").map_err(|_| code::UNIMPLEMENTED)?;
+                if !path.starts_with(b"/") || path.len() < 2 {
+                    return Err(code::UNIMPLEMENTED);
+                }
+                let before = self.prepared_version(&path);
+                if expected != -1 && expected != before {
+                    return Err(code::BAD_VERSION);
+                }
+                let version = before + 1;
+                self.prepared.insert(path.clone(), (version, zxid));
+                Ok((op::SET_DATA, TxnBody::SetData { path, data, version }))
+            }
+            _ => Err(code::UNIMPLEMENTED),
+        }
+    }
+}
+
+impl StateMachine for RegisterMap {
+    type SnapshotCursor = Cursor;
+
+    fn prepare(&mut self, zxid: Zxid, wall_ms: i64, request: &WriteRequest<'_>) -> Bytes {
+        let (kind, body) =
+            self.prepare_body(zxid, request).unwrap_or_else(|code| (op::ERROR, TxnBody::Error { code }));
+        let header =
+            TxnHeader { client_id: request.session, cxid: request.cxid, zxid, time_ms: wall_ms, kind };
+        Txn { header, body, rest: Bytes::new() }.to_bytes()
+    }
+
+    fn forget_prepared(&mut self) {
+        self.prepared.clear();
+    }
+
+    fn apply(&mut self, zxid: Zxid, txn: &Bytes) -> Applied {
+        let Ok(txn) = Txn::decode(txn) else {
+            // A record of another state machine: kept in the log, without effect here.
+            return Applied { result: Err(code::UNIMPLEMENTED) };
+        };
+        match txn.body {
+            TxnBody::CreateSession { timeout_ms } => {
+                self.open_session(txn.header.client_id, timeout_ms);
+                Applied { result: Ok(Bytes::new()) }
+            }
+            TxnBody::CloseSession { paths } => {
+                for path in paths.unwrap_or_default() {
+                    // Replay over a fuzzy snapshot: a register made again later stays.
+                    if self.registers.get(&path).is_some_and(|register| register.czxid < zxid) {
+                        self.remove(&path);
+                    }
+                    if self.prepared.get(&path).is_some_and(|(_, last)| *last == zxid) {
+                        self.prepared.remove(&path);
+                    }
+                }
+                self.close_session(txn.header.client_id);
+                Applied { result: Ok(Bytes::new()) }
+            }
+            TxnBody::SetData { path, data, version } => {
+                if self.prepared.get(&path).is_some_and(|(_, last)| *last == zxid) {
+                    self.prepared.remove(&path);
+                }
+                self.set_data(&txn.header, path, data, version)
+            }
+            TxnBody::Error { code } => Applied { result: Err(code) },
+            TxnBody::Other(_) => Applied { result: Err(code::UNIMPLEMENTED) },
+        }
+    }
+
+    fn read(&self, kind: i32, body: &Bytes) -> Result<Bytes, i32> {
+        if kind != op::GET_DATA {
+            return Err(code::UNIMPLEMENTED);
+        }
+        let path = Reader::new(body.clone()).string("path").map_err(|_| code::UNIMPLEMENTED)?;
+        let register = self.registers.get(&path).ok_or(code::NO_NODE)?;
+        let mut out = BytesMut::with_capacity(16 + register.data.len());
+        wire::jute::put_buffer(&mut out, Some(&register.data));
+        out.put_i32(register.version);
+        out.put_i64(register.mzxid.0);
+        Ok(out.freeze())
+    }
+
+    fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    fn session_timeout(&self, session: SessionId) -> Option<i32> {
+        self.sessions.get(&session).copied()
+    }
+
+    fn sessions(&self) -> Vec<(SessionId, i32)> {
+        self.sessions.iter().map(|(session, timeout)| (*session, *timeout)).collect()
+    }
+
+    fn snapshot_begin(&self) -> Cursor {
+        Cursor::new()
+    }
+
+    fn snapshot_slice(&self, cursor: &mut Cursor, max: usize, out: &mut BytesMut) -> bool {
+        cursor.write(self, max, out)
+    }
+
+    fn clear(&mut self) {
+        *self = RegisterMap::default();
+    }
+
+    fn restore(&mut self, record: SnapshotRecord) -> Result<(), String> {
+        match record {
+            SnapshotRecord::Session { id, timeout_ms } => self.open_session(id, timeout_ms),
+            SnapshotRecord::AclEntry { .. } => {}
+            SnapshotRecord::Node { path, data, stat, .. } => {
+                // The root, the nodes above registers, and /zookeeper are scaffolding.
+                let scaffolding =
+                    path.is_empty() || path.as_ref() == b"/e" || path.starts_with(b"/zookeeper");
+                if !scaffolding {
+                    let register = Register {
+                        data: data.unwrap_or_default(),
+                        version: stat.version,
+                        czxid: stat.czxid,
+                        mzxid: stat.mzxid,
+                        ctime: stat.ctime,
+                        mtime: stat.mtime,
+                        owner: SessionId(stat.ephemeral_owner),
+                    };
+                    self.insert(path, register);
+                }
+            }
+        }
+        Ok(())
+    }
+}
