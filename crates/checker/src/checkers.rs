@@ -130,6 +130,9 @@ impl Checkers {
     }
 
     fn role_left(&mut self, m: usize) {
+        // An operation on the disk may have failed half-way.
+        let synchronising = self.ghost.members[m].is_synchronising();
+        self.ghost.members[m].disk.being_replaced |= synchronising;
         self.ghost.members[m].enter_role(Role::Looking);
         self.step(m, "left its role");
     }
@@ -137,7 +140,7 @@ impl Checkers {
     fn crashed(&mut self, m: usize, power_loss: bool) {
         let member = &mut self.ghost.members[m];
         // The process may have died inside a truncation or an installation.
-        member.disk.being_replaced = member.is_synchronising();
+        member.disk.being_replaced |= member.is_synchronising();
         member.enter_role(Role::Looking);
         member.up = false;
         member.power_lost = power_loss;
@@ -213,7 +216,7 @@ impl Checkers {
             initial_history::late_commit(g, m, zxid, report);
         }
         let last = g.committed.last();
-        if last.epoch() > epoch {
+        if last.epoch() > epoch || (zxid <= last && g.newest_led > epoch && g.committed.holds(zxid)) {
             // A later epoch is established: its initial history was held against this one.
             return;
         }

@@ -64,6 +64,8 @@ enum State {
     Down,
     Connecting,
     Open,
+    /// The session's close is asked for: nothing may follow it.
+    Closing,
 }
 
 #[derive(Clone, Debug)]
@@ -168,7 +170,7 @@ impl Workload {
             (WAKE, State::Down) if !self.stopped => self.connect(world, i),
             (WAKE, State::Open) => self.ask(world, i),
             (TIMEOUT, State::Connecting) => self.give_up(world, i),
-            (TIMEOUT, State::Open) if !self.clients[i].asked.is_empty() => {
+            (TIMEOUT, State::Open | State::Closing) if !self.clients[i].asked.is_empty() => {
                 // Something is unanswered; only a connection on which nothing moves is given up.
                 self.give_up(world, i);
             }
@@ -237,7 +239,7 @@ impl Workload {
         let Some(session) = client.session else { return };
         let register = client.draws.below(spec.registers.max(1));
         let owned = client.draws.chance(50);
-        let path = if owned { format!("/e/c{i}") } else { format!("/r{register}") };
+        let path = if owned { format!("/e/{:x}", session.0) } else { format!("/r{register}") };
         let pick = client.draws.below(1000);
         let (op, body) = if pick < spec.reads_milli {
             (op::GET_DATA, get_data_request(path.as_bytes()))
@@ -251,6 +253,9 @@ impl Workload {
         let cxid = client.next_cxid;
         client.next_cxid += 1;
         client.asked.push(Asked { cxid, op });
+        if op == op::CLOSE_SESSION {
+            client.state = State::Closing;
+        }
         let value: &[u8] = if op == op::SET_DATA { value.as_bytes() } else { b"" };
         let (member, attempt) = (client.member, client.attempt);
         let id = ClientId((i as u64) << 32 | u64::from(attempt));

@@ -259,10 +259,13 @@ impl World {
                 }
             }
             What::Resume { member } => {
-                if self.members[member].paused_until <= self.now {
-                    while let Some(input) = self.members[member].held.pop_front() {
+                let m = &mut self.members[member];
+                if m.paused_until > Nanos::ZERO && m.paused_until <= self.now {
+                    m.paused_until = Nanos::ZERO;
+                    for input in std::mem::take(&mut m.held) {
                         self.input(member, input);
                     }
+                    self.run_ready();
                     self.arm(member);
                 }
             }
@@ -315,7 +318,7 @@ impl World {
         if m.peer.is_none() {
             return;
         }
-        if m.paused_until > now {
+        if m.paused_until > Nanos::ZERO {
             self.faults.effect(FaultKind::Pause);
             m.held.push_back(input);
             return;
@@ -603,6 +606,9 @@ impl World {
 
     pub fn pause(&mut self, sid: ServerId, duration: Nanos) {
         let member = self.index(sid);
+        if self.members[member].peer.is_none() {
+            return;
+        }
         self.faults.inject(FaultKind::Pause);
         let until = self.now + duration;
         self.members[member].paused_until = until;
@@ -615,7 +621,7 @@ impl World {
         let m = &mut self.members[member];
         m.disk_slow = 1;
         m.storage.fs.failing_syncs = 0;
-        if m.paused_until > self.now {
+        if m.paused_until > Nanos::ZERO {
             m.paused_until = self.now;
             self.queue.push(self.now, What::Resume { member });
         }
@@ -723,6 +729,11 @@ impl World {
                     self.faults.effect(FaultKind::HalfOpen);
                     // The process that held this end is gone: its host answers with a reset.
                     self.transmit(connection, 1 - direction, Segment::End(CloseReason::Reset), 0);
+                } else if from.open {
+                    // The host is down: TCP sends it again until the host answers.
+                    let segment = Segment::Data { bytes, notify };
+                    let at = self.now + Nanos::from_millis(1000);
+                    self.queue.push(at, What::Arrive { connection, direction, segment });
                 }
             }
             Segment::End(reason) => self.arrive_end(connection, to, reason),
@@ -785,12 +796,14 @@ impl World {
         for connection in 0..self.network.connections.len() {
             for direction in 0..2 {
                 let Some(c) = self.network.connections[connection].as_mut() else { continue };
+                // Ahead of what is still under way: the stream keeps its order.
                 let held = std::mem::take(&mut c.directions[direction].held);
                 for segment in held {
-                    self.transmit(connection, direction, segment, 0);
+                    self.arrive(connection, direction, segment);
                 }
             }
         }
+        self.run_ready();
     }
 
     pub fn slow_link(&mut self, from: ServerId, to: ServerId, factor: u64, duration: Nanos) {

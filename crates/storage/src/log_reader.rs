@@ -129,10 +129,11 @@ fn read_entry(bytes: &Bytes, at: usize) -> Result<(TxnEntry, usize), (End, usize
     }
 }
 
-/// Is a whole sector under this entry zero, or does the file end inside it?
+/// Is a whole sector under this entry zero, does the file end inside it, or is its end zero and
+/// nothing behind it?
 fn lost_sector(bytes: &[u8], start: usize, end: usize) -> bool {
     let end = end.min(bytes.len());
-    if end == bytes.len() {
+    if end == bytes.len() || bytes[end - 1..].iter().all(|b| *b == 0) {
         return true;
     }
     let mut sector = start / SECTOR * SECTOR;

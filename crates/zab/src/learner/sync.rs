@@ -36,8 +36,6 @@ pub(super) struct Syncing {
     not_logged: VecDeque<TxnEntry>,
     /// Committed before NEWLEADER, in order.
     committed: Vec<TxnEntry>,
-    /// Of a SNAP, after `committed` was applied: what UPTODATE will tell.
-    restored: Option<(Zxid, u64)>,
 }
 
 /// The steps between NEWLEADER and its ACK.
@@ -49,14 +47,7 @@ pub(super) enum Durable {
 
 impl Syncing {
     fn new(epoch: Epoch, mode: SyncMode) -> Syncing {
-        Syncing {
-            epoch,
-            mode,
-            last_queued: None,
-            not_logged: VecDeque::new(),
-            committed: Vec::new(),
-            restored: None,
-        }
+        Syncing { epoch, mode, last_queued: None, not_logged: VecDeque::new(), committed: Vec::new() }
     }
 
     fn queue(&mut self, entry: TxnEntry) -> RoleResult {
@@ -137,9 +128,8 @@ impl<S: StateMachine> Learner<S> {
             unreachable!("called while synchronising")
         };
         ctx.io.event(Event::NewLeaderReceived { epoch: sync.epoch });
-        let mut sync = sync;
         let op = if sync.mode == SyncMode::Snap {
-            Some(install(ctx, &mut sync))
+            Some(install(ctx, &sync))
         } else if sync.committed.is_empty() {
             None
         } else {
@@ -261,11 +251,8 @@ impl<S: StateMachine> Learner<S> {
     fn on_up_to_date(&mut self, ctx: &mut Ctx<'_, S>, sync: Syncing) -> RoleResult {
         let epoch = sync.epoch;
         self.say(&Packet::Ack { zxid: epoch.first_zxid() });
-        ctx.io.event(Event::UpToDate { epoch });
         self.established = Some(epoch);
-        if let Some((zxid, tree)) = sync.restored {
-            ctx.io.event(Event::Restored { zxid, tree });
-        } else {
+        if sync.mode != SyncMode::Snap {
             for entry in &sync.committed {
                 ctx.db.apply(entry);
                 ctx.db.committed_log.add(entry.clone());
@@ -273,6 +260,7 @@ impl<S: StateMachine> Learner<S> {
                 ctx.io.event(Event::Delivered { zxid: entry.zxid, digest: txn_digest(&entry.txn), tree });
             }
         }
+        ctx.io.event(Event::UpToDate { epoch });
         self.phase = Phase::Serving;
         self.last_queued = sync.last_queued.unwrap_or(Zxid::ZERO);
         if self.observer {
@@ -305,14 +293,18 @@ impl<S: StateMachine> Learner<S> {
 
 /// Apply what was committed behind the snapshot and install the state (Java takes its snapshot here
 /// too). The name is the last zxid in it.
-fn install<S: StateMachine>(ctx: &mut Ctx<'_, S>, sync: &mut Syncing) -> OpId {
+fn install<S: StateMachine>(ctx: &mut Ctx<'_, S>, sync: &Syncing) -> OpId {
+    ctx.io.event(Event::Restored { zxid: ctx.db.last_processed, tree: ctx.db.state.digest() });
     for entry in &sync.committed {
         // The snapshot is fuzzy: it may hold this effect already, and replaying it is harmless.
         ctx.db.apply(entry);
         ctx.db.committed_log.add(entry.clone());
+        let (digest, tree) = (txn_digest(&entry.txn), ctx.db.state.digest());
+        // It goes to the disk inside the snapshot.
+        ctx.io.event(Event::Logged { zxid: entry.zxid, digest });
+        ctx.io.event(Event::Delivered { zxid: entry.zxid, digest, tree });
     }
     let zxid = ctx.db.last_processed;
-    sync.restored = Some((zxid, ctx.db.state.digest()));
     let mut cursor = ctx.db.state.snapshot_begin();
     let mut body = BytesMut::new();
     while !ctx.db.state.snapshot_slice(&mut cursor, usize::MAX, &mut body) {}
