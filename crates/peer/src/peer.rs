@@ -103,18 +103,18 @@ impl<S: StateMachine> Peer<S> {
             Input::Disk(done) => self.on_disk(now, done, out),
             Input::Deadline => self.on_deadline(now, out),
             Input::Client(client) => self.on_client(now, client, out),
-            Input::Accepted { port: Port::Election, .. } => self.to_election(now, input, out),
+            Input::Accepted { port: Port::Election, .. } => self.hand_to_election(now, input, out),
             Input::Accepted { port: Port::Quorum, .. } | Input::Run(_) => {
-                self.to_role(now, input, out);
+                self.hand_to_role(now, input, out);
             }
             Input::Connected { conn }
             | Input::Closed { conn, .. }
             | Input::Received { conn, .. }
             | Input::Drained { conn } => {
                 if self.election.owns(conn) {
-                    self.to_election(now, input, out);
+                    self.hand_to_election(now, input, out);
                 } else {
-                    self.to_role(now, input, out);
+                    self.hand_to_role(now, input, out);
                 }
             }
         }
@@ -158,13 +158,9 @@ impl<S: StateMachine> Peer<S> {
         match &self.phase {
             Phase::Loading { op } if *op == done.id => self.on_loaded(now, done, out),
             Phase::Leading(_) | Phase::Learning(_) if done.id.generation == self.ids.generation => {
-                self.to_role(now, Input::Disk(done), out);
+                self.hand_to_role(now, Input::Disk(done), out);
             }
-            Phase::Leaving => {
-                if self.ids.ops_in_flight == 0 && !silent_failure {
-                    self.load(now, out);
-                }
-            }
+            Phase::Leaving if self.ids.ops_in_flight == 0 && !silent_failure => self.load(now, out),
             // The completion of a role that was left, or a late failure of it: the disk was read
             // after it.
             _ => {}
@@ -214,7 +210,7 @@ impl<S: StateMachine> Peer<S> {
         self.election.look(&mut io, last_zxid, current);
     }
 
-    fn to_election(&mut self, now: Now, input: Input, out: &mut Outbox) {
+    fn hand_to_election(&mut self, now: Now, input: Input, out: &mut Outbox) {
         let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
         if let Some(decision) = self.election.handle(&mut io, input) {
             assert!(matches!(self.phase, Phase::Looking), "an election ends in LOOKING only");
@@ -237,7 +233,7 @@ impl<S: StateMachine> Peer<S> {
         };
     }
 
-    fn to_role(&mut self, now: Now, input: Input, out: &mut Outbox) {
+    fn hand_to_role(&mut self, now: Now, input: Input, out: &mut Outbox) {
         let mut ctx = ctx!(self, now, out);
         let (result, established) = match &mut self.phase {
             Phase::Leading(leader) => (leader.handle(&mut ctx, input), leader.established()),
@@ -263,16 +259,16 @@ impl<S: StateMachine> Peer<S> {
 
     fn on_deadline(&mut self, now: Now, out: &mut Outbox) {
         if self.election.next_deadline().0 <= now.mono {
-            self.to_election(now, Input::Deadline, out);
+            self.hand_to_election(now, Input::Deadline, out);
         }
         if self.role_deadline().0 <= now.mono {
-            self.to_role(now, Input::Deadline, out);
+            self.hand_to_role(now, Input::Deadline, out);
         }
     }
 
     fn on_client(&mut self, now: Now, client: ClientInput, out: &mut Outbox) {
         if matches!(self.phase, Phase::Leading(_) | Phase::Learning(_)) {
-            return self.to_role(now, Input::Client(client), out);
+            return self.hand_to_role(now, Input::Client(client), out);
         }
         let client = match client {
             ClientInput::Connect { client, .. }

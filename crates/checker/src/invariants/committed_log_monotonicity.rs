@@ -14,9 +14,9 @@ use crate::report::Report;
 /// `m`'s disk is about to hold `after` instead of what it held.
 pub(crate) fn replaced(g: &Ghost, m: usize, after: &History, report: &mut Report) {
     let member = &g.members[m];
-    // What stands above currentEpoch's epoch was never acknowledged: recovery cuts it.
-    let acknowledged = Zxid(member.disk.current.next().first_zxid().0 - 1);
-    let decided = member.sync_point.unwrap_or(Zxid(i64::MAX)).min(g.committed.last()).min(acknowledged);
+    // What was never durable, or stands above currentEpoch's epoch, was never acknowledged.
+    let decided =
+        member.sync_point.unwrap_or(Zxid(i64::MAX)).min(g.committed.last()).min(member.disk.covered);
     let mut from = Zxid::MIN;
     while let Some(removed) = after.first_missing(&member.disk.history, from, decided) {
         if g.committed.holds(removed) {
