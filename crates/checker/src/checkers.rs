@@ -317,6 +317,7 @@ impl Checkers {
         let initial = state.initial.clone().unwrap_or_default();
         let committed = &mut self.ghost.committed;
         let before = committed.last();
+        state.committed_before = Some(before);
         if initial.base() > before {
             // History behind a snapshot whose content nobody told.
             *committed = initial;

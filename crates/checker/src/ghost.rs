@@ -5,7 +5,7 @@
 use wire::{Epoch, ServerId, Zxid};
 use zab::Role;
 
-use crate::history::History;
+use crate::history::{History, end_before};
 use crate::observation::EnsembleSpec;
 use crate::quorum::{Quorums, is_voter};
 use crate::txns::{Attempt, Epochs};
@@ -277,6 +277,15 @@ impl Ghost {
     /// `zxid` names a transaction: an epoch's beginning and "no zxid" do not.
     pub fn is_txn(zxid: Zxid) -> bool {
         zxid > Zxid::ZERO && zxid.counter() != 0
+    }
+
+    /// The last transaction of an epoch below `epoch` that was committed by the authority of an epoch
+    /// below it. Where a later epoch is established already, its `I[e]` may hold more, which a leader
+    /// that was late need not have.
+    pub fn committed_below(&self, epoch: Epoch) -> Zxid {
+        let later = self.epochs.above(epoch).iter().filter_map(|state| state.committed_before).min();
+        let end = end_before(epoch).min(later.unwrap_or(Zxid::MAX));
+        if self.committed.holds(end) { end } else { self.committed.prev(end).unwrap_or(Zxid::ZERO) }
     }
 
     /// `zxid` is no transaction, or it is committed.

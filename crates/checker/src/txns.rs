@@ -49,6 +49,8 @@ pub(crate) struct EpochState {
     pub established: Option<Attempt>,
     /// `I[e]`.
     pub initial: Option<History>,
+    /// Where `C` ended when this epoch was established.
+    pub committed_before: Option<Zxid>,
     /// `B[e]`.
     pub broadcast: History,
     /// Counter of `slots[0]`.
@@ -69,6 +71,7 @@ impl EpochState {
             broadcaster: None,
             established: None,
             initial: None,
+            committed_before: None,
             broadcast: History::starting_at(epoch.first_zxid()),
             first: 0,
             slots: Vec::new(),

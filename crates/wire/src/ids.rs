@@ -53,6 +53,7 @@ impl Zxid {
     pub const ZERO: Zxid = Zxid(0);
     /// The zxid in an observer's vote for nobody.
     pub const MIN: Zxid = Zxid(i64::MIN);
+    pub const MAX: Zxid = Zxid(i64::MAX);
     /// The counter a leader never proposes: it resigns instead (ZOOKEEPER-1277).
     pub const ROLL_OVER: u32 = u32::MAX;
 

@@ -11,18 +11,17 @@
 use wire::{Epoch, Zxid};
 
 use crate::ghost::Ghost;
-use crate::history::{History, end_before};
+use crate::history::History;
 use crate::report::Report;
 
 /// `initial` is `I[epoch]`, fixed by the first NEWLEADER (or where nobody is there to be sent one).
 pub(crate) fn fixed(g: &Ghost, m: usize, epoch: Epoch, initial: &History, report: &mut Report) {
-    let end = end_before(epoch);
-    if let Some(zxid) = initial.first_missing(&g.committed, Zxid::MIN, end) {
+    let past = g.committed_below(epoch);
+    if let Some(zxid) = initial.first_missing(&g.committed, Zxid::MIN, past) {
         report.add("IHI", g.sid(m), format!("I[{epoch}] lacks {zxid}, which is committed"));
         return;
     }
     // What stands in it before the last committed transaction must be committed as well.
-    let past = g.committed.prev(end).unwrap_or(Zxid::ZERO);
     if let Some(zxid) = g.committed.first_missing(initial, Zxid::ZERO, past) {
         report.add("IHI", g.sid(m), format!("I[{epoch}] holds {zxid} before {past}, and C does not"));
     }
@@ -41,7 +40,7 @@ pub(crate) fn late_commit(g: &Ghost, m: usize, zxid: Zxid, report: &mut Report) 
 /// `m` establishes `epoch`.
 pub(crate) fn leader_complete(g: &Ghost, m: usize, epoch: Epoch, report: &mut Report) {
     let log = &g.members[m].log;
-    if let Some(zxid) = log.first_missing(&g.committed, Zxid::MIN, end_before(epoch)) {
+    if let Some(zxid) = log.first_missing(&g.committed, Zxid::MIN, g.committed_below(epoch)) {
         report.add("LLC", g.sid(m), format!("establishes epoch {epoch} without the committed {zxid}"));
     }
 }
@@ -112,5 +111,22 @@ mod tests {
         run.lead(3, 2);
         run.commit(z(1, 1));
         run.first_is("IHI");
+    }
+
+    /// Epoch 2's leader was slow: epoch 3 committed a tail that it does not have, and need not.
+    #[test]
+    fn a_slow_leader_lacks_what_only_a_later_epoch_committed() {
+        let mut run = Run::waiving(3, &["EPQ"]);
+        run.establish(1, 1, &[2, 3]);
+        run.propose(z(1, 1));
+        run.log(1, z(1, 1));
+        run.append_sync(1, z(1, 1));
+        run.leave_all();
+        run.lead(1, 3);
+        run.connect(2, 1);
+        run.sync_with(2, 3, &[z(1, 1)]);
+        run.established_event(1, 3);
+        run.lead(3, 2);
+        run.sound();
     }
 }

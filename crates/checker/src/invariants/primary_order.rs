@@ -9,7 +9,6 @@
 use wire::{Epoch, Zxid};
 
 use crate::ghost::Ghost;
-use crate::history::end_before;
 use crate::report::Report;
 
 /// `zxid` is about to follow `prev` in `D[p]`: true where a transaction of its epoch is left out.
@@ -31,7 +30,7 @@ pub(crate) fn steps_back(g: &Ghost, m: usize, what: &str, prev: Zxid, zxid: Zxid
 /// `m` broadcasts in `epoch` for the first time.
 pub(crate) fn first_broadcast(g: &Ghost, m: usize, epoch: Epoch, report: &mut Report) {
     let log = &g.members[m].log;
-    if let Some(zxid) = log.first_missing(&g.committed, Zxid::MIN, end_before(epoch)) {
+    if let Some(zxid) = log.first_missing(&g.committed, Zxid::MIN, g.committed_below(epoch)) {
         report.add(
             "PIN",
             g.sid(m),
