@@ -15,8 +15,7 @@ use crate::report::Report;
 pub(crate) fn replaced(g: &Ghost, m: usize, after: &History, report: &mut Report) {
     let member = &g.members[m];
     // What was never durable, or stands above currentEpoch's epoch, was never acknowledged.
-    let decided =
-        member.sync_point.unwrap_or(Zxid::MAX).min(g.committed.last()).min(member.disk.covered);
+    let decided = member.sync_point.unwrap_or(Zxid::MAX).min(g.committed.last()).min(member.disk.covered);
     let mut from = Zxid::MIN;
     while let Some(removed) = after.first_missing(&member.disk.history, from, decided) {
         if g.committed.holds(removed) {

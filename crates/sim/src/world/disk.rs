@@ -1,0 +1,112 @@
+//! The simulated disks' time: operations wait in their lane, take as long as the disk's draws say, and
+//! are then carried out by `storage` over the member's `SimFs`.
+
+use super::*;
+
+impl World {
+    pub(super) fn start_lane(&mut self, member: usize, lane: usize) {
+        let mean = self.spec.disk.mean_sync_ns;
+        loop {
+            let m = &mut self.members[member];
+            if m.lane_busy[lane] {
+                return;
+            }
+            let Some((_, op)) = m.lanes[lane].front() else { return };
+            if op.answers() {
+                let latency = m.disk_draws.latency(mean) * m.disk_slow;
+                if m.disk_slow > 1 {
+                    self.faults.effect(FaultKind::SlowDisk);
+                }
+                m.lane_busy[lane] = true;
+                let incarnation = m.incarnation;
+                let at = self.now + Nanos(latency.max(1));
+                self.queue.push(at, What::DiskDone { member, incarnation, lane });
+                return;
+            }
+            let (id, op) = m.lanes[lane].pop_front().expect("looked at above");
+            self.execute(member, id, &op);
+        }
+    }
+
+    pub(super) fn disk_done(&mut self, member: usize, lane: usize) {
+        let m = &mut self.members[member];
+        m.lane_busy[lane] = false;
+        let Some((id, op)) = m.lanes[lane].pop_front() else { return };
+        self.execute(member, id, &op);
+        self.start_lane(member, lane);
+    }
+
+    pub(super) fn execute(&mut self, member: usize, id: OpId, op: &DiskOp) {
+        let failed_before = self.members[member].storage.fs.syncs_failed;
+        let result = self.members[member].storage.execute(op);
+        if self.members[member].storage.fs.syncs_failed > failed_before {
+            self.faults.effect(FaultKind::FailedSync);
+        }
+        if self.check {
+            self.observe_disk(member, op, &result);
+        }
+        if op.answers() || result.is_err() {
+            self.ready.push_back((member, Input::Disk(DiskDone { id, result })));
+        }
+    }
+
+    pub(super) fn observe_disk(
+        &mut self,
+        member: usize,
+        op: &DiskOp,
+        result: &Result<DiskAnswer, DiskError>,
+    ) {
+        let Ok(answer) = result else { return };
+        match op {
+            DiskOp::Append(entries) => self.observe(member, &Observation::Appended(entries)),
+            DiskOp::Sync => self.observe(member, &Observation::Synced),
+            DiskOp::Truncate(zxid) => self.observe(member, &Observation::Truncated(*zxid)),
+            DiskOp::WriteEpoch(file, epoch) => {
+                self.observe(member, &Observation::EpochWritten(*file, *epoch));
+                if *file == EpochFile::CurrentEpoch
+                    && let Some((zxid, of)) = self.members[member].installing
+                    && *epoch >= of
+                {
+                    self.members[member].installing = None;
+                    self.observe(member, &Observation::Installed { zxid, epoch: of, effective: true });
+                }
+            }
+            DiskOp::SnapshotFinish { zxid } => self.observe(member, &Observation::SnapshotDurable(*zxid)),
+            DiskOp::Install { zxid, epoch, .. } => {
+                let effective = !self.members[member].storage.install_pending();
+                if !effective {
+                    self.members[member].installing = Some((*zxid, *epoch));
+                }
+                let (zxid, epoch) = (*zxid, *epoch);
+                self.observe(member, &Observation::Installed { zxid, epoch, effective });
+            }
+            DiskOp::Load => {
+                if let DiskAnswer::Loaded(recovered) = answer {
+                    self.observe(member, &Observation::Recovered(recovered));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub fn slow_disk(&mut self, sid: ServerId, factor: u64, duration: Nanos) {
+        let member = self.index(sid);
+        self.faults.inject(FaultKind::SlowDisk);
+        self.members[member].disk_slow = factor;
+        self.queue.push(self.now + duration, What::DiskFast { member });
+    }
+
+    pub fn fail_syncs(&mut self, sid: ServerId, count: u32) {
+        let member = self.index(sid);
+        self.faults.inject(FaultKind::FailedSync);
+        self.members[member].storage.fs.failing_syncs = count;
+    }
+}
+
+pub(super) fn lane_index(lane: Lane) -> usize {
+    match lane {
+        Lane::Log => 0,
+        Lane::Epoch => 1,
+        Lane::Snapshot => 2,
+    }
+}

@@ -1,0 +1,432 @@
+//! `World`: members, network, disks and clocks under one virtual time. Called by the runner, which
+//! steps it and injects faults.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use checker::{Checkers, EnsembleSpec, Observation};
+use peer::{
+    ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskAnswer, DiskDone, DiskError, DiskOp,
+    EpochFile, Event, Input, Lane, Nanos, Now, OpId, Outbox, Output, Peer, Port, Role, Task,
+};
+use storage::{Storage, StorageSettings};
+use wire::{Epoch, ServerId, Zxid};
+use zab::register_map::RegisterMap;
+
+mod connections;
+mod describe;
+mod disk;
+mod processes;
+
+use self::describe::{describe_input, describe_output};
+use self::disk::lane_index;
+use crate::draw::{Concern, Draws};
+use crate::faults::{FaultCounters, FaultKind};
+use crate::network::{Connection, Direction, End, Network, NetworkSpec, Segment};
+use crate::queue::Queue;
+use crate::sim_fs::{Loss, SimFs};
+use crate::trace::TraceHash;
+
+#[derive(Clone, Debug)]
+pub struct DiskSpec {
+    /// Mean of a sync, a load, the writing of an epoch file or a snapshot.
+    pub mean_sync_ns: u64,
+    pub prealloc: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct WorldSpec {
+    pub seed: u64,
+    pub members: Vec<Config>,
+    pub network: NetworkSpec,
+    pub disk: DiskSpec,
+    /// A task is delayed so often (of a thousand), by at most so long.
+    pub task_delay_milli: u64,
+    pub task_delay_max_ns: u64,
+    /// Clock drift is drawn up to so many parts per million.
+    pub drift_ppm: u64,
+    pub allow_zxid_jumps: bool,
+    pub waived: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Arrive {
+        connection: usize,
+        direction: usize,
+        segment: Segment,
+    },
+    DiskDone {
+        member: usize,
+        incarnation: u32,
+        lane: usize,
+    },
+    Deadline {
+        member: usize,
+        incarnation: u32,
+    },
+    RunTask {
+        member: usize,
+        incarnation: u32,
+        task: Task,
+    },
+    Resume {
+        member: usize,
+    },
+    Boot {
+        member: usize,
+    },
+    DiskFast {
+        member: usize,
+    },
+    LinkFast {
+        from: usize,
+        to: usize,
+    },
+    /// Of the runner or the workload.
+    Timer(u64),
+}
+
+#[derive(Clone)]
+struct Member {
+    config: Config,
+    sid: ServerId,
+    peer: Option<Peer<RegisterMap>>,
+    storage: Storage<SimFs>,
+    incarnation: u32,
+    listening: [bool; 2],
+    lanes: [VecDeque<(OpId, DiskOp)>; 3],
+    lane_busy: [bool; 3],
+    conns: BTreeMap<ConnId, (usize, usize)>,
+    next_accepted: u64,
+    paused_until: Nanos,
+    held: VecDeque<Input>,
+    deadline_at: Nanos,
+    disk_slow: u64,
+    disk_draws: Draws,
+    crash_draws: Draws,
+    task_draws: Draws,
+    seed_draws: Draws,
+    /// Local time runs faster by so many parts per million (slower if below zero).
+    drift_ppm: i64,
+    wall_offset_ms: i64,
+    installing: Option<(Zxid, Epoch)>,
+}
+
+/// What a step gave to the runner.
+#[derive(Clone, Debug)]
+pub enum Happened {
+    Timer(u64),
+    Client { member: ServerId, output: ClientOutput },
+    Event { member: ServerId, event: Event },
+}
+
+#[derive(Clone)]
+pub struct World {
+    pub now: Nanos,
+    queue: Queue<What>,
+    members: Vec<Member>,
+    network: Network,
+    pub checkers: Checkers,
+    pub check: bool,
+    pub hash: TraceHash,
+    pub faults: FaultCounters,
+    /// Inputs handed to machines.
+    pub events: u64,
+    spec: WorldSpec,
+    happened: VecDeque<Happened>,
+    /// Events are handed to the runner (else only to the checkers).
+    pub tell_events: bool,
+    pub trace: Option<Vec<String>>,
+    outbox: Outbox,
+    ready: VecDeque<(usize, Input)>,
+}
+
+const WALL_START_MS: i64 = 1_700_000_000_000;
+
+impl World {
+    pub fn new(spec: WorldSpec) -> World {
+        let mut draws = Draws::new(spec.seed, Concern::Clock, 0);
+        let members: Vec<Member> = spec
+            .members
+            .iter()
+            .map(|config| {
+                let entity = config.sid.0 as u64;
+                let settings = StorageSettings {
+                    prealloc: spec.disk.prealloc,
+                    commit_log_count: config.settings.commit_log_count,
+                    trust_empty: true,
+                };
+                let drift = draws.below(2 * spec.drift_ppm + 1) as i64 - spec.drift_ppm as i64;
+                Member {
+                    config: config.clone(),
+                    sid: config.sid,
+                    peer: None,
+                    storage: Storage::new(SimFs::default(), settings),
+                    incarnation: 0,
+                    listening: [false; 2],
+                    lanes: Default::default(),
+                    lane_busy: [false; 3],
+                    conns: BTreeMap::new(),
+                    next_accepted: 0,
+                    paused_until: Nanos::ZERO,
+                    held: VecDeque::new(),
+                    deadline_at: Nanos::NEVER,
+                    disk_slow: 1,
+                    disk_draws: Draws::new(spec.seed, Concern::Disk, entity),
+                    crash_draws: Draws::new(spec.seed, Concern::Crash, entity),
+                    task_draws: Draws::new(spec.seed, Concern::Tasks, entity),
+                    seed_draws: Draws::new(spec.seed, Concern::Peer, entity),
+                    drift_ppm: drift,
+                    wall_offset_ms: draws.below(100) as i64,
+                    installing: None,
+                }
+            })
+            .collect();
+        let mut ensemble = EnsembleSpec::of(&spec.members[0].view);
+        ensemble.allow_zxid_jumps = spec.allow_zxid_jumps;
+        ensemble.waived = spec.waived.clone();
+        World {
+            now: Nanos::ZERO,
+            queue: Queue::new(),
+            network: Network::new(spec.seed, members.len(), spec.network.clone()),
+            members,
+            checkers: Checkers::new(&ensemble),
+            check: true,
+            hash: TraceHash::default(),
+            faults: FaultCounters::default(),
+            events: 0,
+            spec,
+            happened: VecDeque::new(),
+            tell_events: true,
+            trace: None,
+            outbox: Vec::new(),
+            ready: VecDeque::new(),
+        }
+    }
+
+    pub fn member_ids(&self) -> Vec<ServerId> {
+        self.members.iter().map(|m| m.sid).collect()
+    }
+
+    fn index(&self, sid: ServerId) -> usize {
+        self.members.iter().position(|m| m.sid == sid).expect("a member of this world")
+    }
+
+    pub fn is_up(&self, sid: ServerId) -> bool {
+        self.members[self.index(sid)].peer.is_some()
+    }
+
+    pub fn role(&self, sid: ServerId) -> Option<Role> {
+        self.members[self.index(sid)].peer.as_ref().map(Peer::role)
+    }
+
+    pub fn timer(&mut self, at: Nanos, timer: u64) {
+        self.queue.push(at.max(self.now), What::Timer(timer));
+    }
+
+    /// The next thing that happened, running the world up to `until` for it. `None`: nothing more
+    /// happens up to then.
+    pub fn next(&mut self, until: Nanos) -> Option<Happened> {
+        loop {
+            if let Some(happened) = self.happened.pop_front() {
+                return Some(happened);
+            }
+            if self.queue.next_at().is_none_or(|at| at > until) {
+                self.now = self.now.max(until);
+                return None;
+            }
+            let (at, what) = self.queue.pop().expect("looked at above");
+            debug_assert!(at >= self.now, "time does not go back");
+            self.now = at;
+            self.step(what);
+        }
+    }
+
+    fn step(&mut self, what: What) {
+        match what {
+            What::Timer(timer) => self.happened.push_back(Happened::Timer(timer)),
+            What::Arrive { connection, direction, segment } => self.arrive(connection, direction, segment),
+            What::DiskDone { member, incarnation, lane } => {
+                if self.members[member].incarnation == incarnation {
+                    self.disk_done(member, lane);
+                }
+            }
+            What::Deadline { member, incarnation } => {
+                let now = self.now;
+                let m = &mut self.members[member];
+                if m.incarnation == incarnation && m.deadline_at <= now {
+                    m.deadline_at = Nanos::NEVER;
+                    self.input(member, Input::Deadline);
+                }
+            }
+            What::RunTask { member, incarnation, task } => {
+                if self.members[member].incarnation == incarnation {
+                    self.input(member, Input::Run(task));
+                }
+            }
+            What::Resume { member } => {
+                let m = &mut self.members[member];
+                if m.paused_until > Nanos::ZERO && m.paused_until <= self.now {
+                    m.paused_until = Nanos::ZERO;
+                    for input in std::mem::take(&mut m.held) {
+                        self.input(member, input);
+                    }
+                    self.run_ready();
+                    self.arm(member);
+                }
+            }
+            What::Boot { member } => self.boot_now(member),
+            What::DiskFast { member } => self.members[member].disk_slow = 1,
+            What::LinkFast { from, to } => self.network.link(from, to).slow = 1,
+        }
+        self.run_ready();
+    }
+
+    fn run_ready(&mut self) {
+        while let Some((member, input)) = self.ready.pop_front() {
+            self.input(member, input);
+        }
+    }
+
+    // --- members
+
+    fn observe(&mut self, member: usize, observation: &Observation<'_>) {
+        if self.check {
+            self.checkers.observe(self.now, self.members[member].sid, observation);
+        }
+    }
+
+    fn say(&mut self, member: usize, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{:>14} {} {}", self.now.to_string(), self.members[member].sid, line()));
+        }
+    }
+
+    fn local_now(&self, member: usize) -> Now {
+        let m = &self.members[member];
+        let drift = (i128::from(self.now.0) * i128::from(m.drift_ppm) / 1_000_000) as i64;
+        let mono = Nanos(self.now.0.saturating_add_signed(drift));
+        let wall_ms = WALL_START_MS + (mono.0 / 1_000_000) as i64 + m.wall_offset_ms;
+        Now { mono, wall_ms }
+    }
+
+    /// The world's time at which the member's clock shows `local`.
+    fn world_time(&self, member: usize, local: Nanos) -> Nanos {
+        let ppm = i128::from(self.members[member].drift_ppm);
+        let at = i128::from(local.0) * 1_000_000 / (1_000_000 + ppm);
+        Nanos(at as u64 + u64::from(ppm != 0))
+    }
+
+    fn input(&mut self, member: usize, input: Input) {
+        let now = self.now;
+        let local = self.local_now(member);
+        let m = &mut self.members[member];
+        if m.peer.is_none() {
+            return;
+        }
+        if m.paused_until > Nanos::ZERO {
+            self.faults.effect(FaultKind::Pause);
+            m.held.push_back(input);
+            return;
+        }
+        self.events += 1;
+        self.hash.input(now.0, m.sid.0 as u64, &input);
+        if self.trace.is_some() {
+            self.say(member, || describe_input(&input));
+        }
+        let mut outbox = std::mem::take(&mut self.outbox);
+        let peer = self.members[member].peer.as_mut().expect("looked at above");
+        peer.handle(local, input, &mut outbox);
+        for output in outbox.drain(..) {
+            self.output(member, output);
+        }
+        self.outbox = outbox;
+        self.arm(member);
+    }
+
+    /// One deadline a member is in the queue; an earlier one is put in beside it.
+    fn arm(&mut self, member: usize) {
+        let m = &self.members[member];
+        let Some(peer) = &m.peer else { return };
+        let deadline = peer.next_deadline();
+        if deadline.at == Nanos::NEVER {
+            self.members[member].deadline_at = Nanos::NEVER;
+            return;
+        }
+        let at = self.world_time(member, deadline.at).max(self.now);
+        let incarnation = m.incarnation;
+        if at < m.deadline_at || m.deadline_at < self.now {
+            self.members[member].deadline_at = at;
+            self.queue.push(at, What::Deadline { member, incarnation });
+        } else if at > m.deadline_at {
+            // The earlier entry fires, finds nothing due, and is armed anew.
+        }
+    }
+
+    fn output(&mut self, member: usize, output: Output) {
+        self.hash.output(&output);
+        if self.members[member].peer.is_none() {
+            return;
+        }
+        if self.trace.is_some() {
+            self.say(member, || format!("  {}", describe_output(&output)));
+        }
+        match output {
+            Output::Event(event) => {
+                self.observe(member, &Observation::Event(&event));
+                if self.tell_events {
+                    let sid = self.members[member].sid;
+                    self.happened.push_back(Happened::Event { member: sid, event });
+                }
+            }
+            Output::Send { conn, bytes, notify } => self.send(member, conn, bytes, notify),
+            Output::Disk { id, op } => {
+                let lane = lane_index(op.lane());
+                self.members[member].lanes[lane].push_back((id, op));
+                self.start_lane(member, lane);
+            }
+            Output::Schedule(task) => self.schedule(member, task),
+            Output::Client(output) => {
+                let member = self.members[member].sid;
+                self.happened.push_back(Happened::Client { member, output });
+            }
+            Output::Listen(port) => self.members[member].listening[port as usize] = true,
+            Output::StopListening(port) => self.members[member].listening[port as usize] = false,
+            Output::Connect { conn, to, port } => self.connect(member, conn, to, port),
+            Output::Close { conn } => self.close(member, conn, CloseReason::Eof),
+            Output::Halt { .. } => self.die(member, None),
+        }
+    }
+
+    fn schedule(&mut self, member: usize, task: Task) {
+        let (milli, max) = (self.spec.task_delay_milli, self.spec.task_delay_max_ns);
+        let m = &mut self.members[member];
+        if milli > 0 && m.task_draws.chance(milli) {
+            let delay = m.task_draws.range(1, max.max(1));
+            let incarnation = m.incarnation;
+            self.faults.inject(FaultKind::DelayedTask);
+            self.faults.effect(FaultKind::DelayedTask);
+            self.queue.push(self.now + Nanos(delay), What::RunTask { member, incarnation, task });
+        } else {
+            self.ready.push_back((member, Input::Run(task)));
+        }
+    }
+
+    pub fn client(&mut self, sid: ServerId, input: ClientInput) {
+        let member = self.index(sid);
+        if self.members[member].peer.is_none() {
+            let client = match input {
+                ClientInput::Connect { client, .. }
+                | ClientInput::Request { client, .. }
+                | ClientInput::Ping { client }
+                | ClientInput::Disconnect { client } => client,
+            };
+            self.happened
+                .push_back(Happened::Client { member: sid, output: ClientOutput::Disconnected { client } });
+            return;
+        }
+        self.input(member, Input::Client(input));
+        self.run_ready();
+    }
+}

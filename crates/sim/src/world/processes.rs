@@ -1,0 +1,148 @@
+//! Processes of the simulated members: boot, kill, power loss, pause, and their clocks.
+
+use super::*;
+
+impl World {
+    pub fn boot(&mut self, sid: ServerId, at: Nanos) {
+        let member = self.index(sid);
+        self.queue.push(at.max(self.now), What::Boot { member });
+    }
+
+    pub(super) fn boot_now(&mut self, member: usize) {
+        if self.members[member].peer.is_some() {
+            return;
+        }
+        self.observe(member, &Observation::Booted);
+        let m = &mut self.members[member];
+        m.incarnation += 1;
+        m.deadline_at = Nanos::NEVER;
+        let mut config = m.config.clone();
+        config.seed = m.seed_draws.any();
+        m.peer = Some(Peer::new(config, RegisterMap::new()));
+        self.ready.push_back((member, Input::Boot));
+        self.run_ready();
+    }
+
+    pub fn crash(&mut self, sid: ServerId, power: bool) {
+        let member = self.index(sid);
+        if self.members[member].peer.is_none() {
+            return;
+        }
+        let kind = if power { FaultKind::PowerLoss } else { FaultKind::Kill };
+        self.faults.inject(kind);
+        let m = &mut self.members[member];
+        let loss = power.then(|| match m.crash_draws.below(3) {
+            0 => Loss::All,
+            1 => Loss::Some,
+            _ => Loss::Torn,
+        });
+        self.die(member, Some((kind, loss)));
+        self.run_ready();
+    }
+
+    /// The process ends: by a crash, or (no crash) because the member halted.
+    pub(super) fn die(&mut self, member: usize, crash: Option<(FaultKind, Option<Loss>)>) {
+        self.say(member, || "dies".into());
+        let power = matches!(crash, Some((_, Some(_))));
+        let interrupted = self.interrupt_operations(member, crash.is_some());
+        let m = &mut self.members[member];
+        m.peer = None;
+        m.incarnation += 1;
+        m.listening = [false; 2];
+        m.held.clear();
+        m.paused_until = Nanos::ZERO;
+        m.installing = None;
+        m.storage.forget_memory();
+        let mut lost = 0;
+        if let Some((_, Some(loss))) = crash {
+            lost = m.storage.fs.lose_power(loss, &mut m.crash_draws);
+        }
+        m.storage.fs.calls_left = None;
+        if let Some((kind, _)) = crash
+            && (interrupted || lost > 0 || (kind == FaultKind::Kill && !m.conns.is_empty()))
+        {
+            self.faults.effect(kind);
+        }
+        for (conn, (connection, end)) in std::mem::take(&mut self.members[member].conns) {
+            let _ = conn;
+            if power {
+                // Nobody tells the other side: it is half open.
+                self.faults.inject(FaultKind::HalfOpen);
+                if let Some(c) = self.network.connections[connection].as_mut() {
+                    c.ends[end].open = false;
+                }
+            } else {
+                self.end_connection(connection, end, CloseReason::Reset);
+            }
+        }
+        self.observe(member, &Observation::Crashed { power_loss: power });
+        match self.members[member].storage.recover_readonly() {
+            Ok(recovered) => self.observe(member, &Observation::Recovered(&recovered)),
+            Err(why) => {
+                self.say(member, || format!("the disk would refuse: {why}"));
+                self.observe(member, &Observation::Unrecoverable);
+            }
+        }
+    }
+
+    /// What is with the disk is done in part: the first operation of each lane up to a drawn call.
+    pub(super) fn interrupt_operations(&mut self, member: usize, crash: bool) -> bool {
+        let mut interrupted = false;
+        for lane in 0..3 {
+            let m = &mut self.members[member];
+            m.lane_busy[lane] = false;
+            let Some((_, op)) = m.lanes[lane].pop_front() else { continue };
+            m.lanes[lane].clear();
+            if crash && op.answers() && !matches!(op, DiskOp::Load | DiskOp::ReadLog { .. }) {
+                interrupted = true;
+                let calls = m.crash_draws.below(8) as u32;
+                m.storage.fs.calls_left = Some(calls);
+                let _ = m.storage.execute(&op);
+                m.storage.fs.calls_left = None;
+            }
+        }
+        interrupted
+    }
+
+    pub fn pause(&mut self, sid: ServerId, duration: Nanos) {
+        let member = self.index(sid);
+        if self.members[member].peer.is_none() {
+            return;
+        }
+        self.faults.inject(FaultKind::Pause);
+        let until = self.now + duration;
+        self.members[member].paused_until = until;
+        self.queue.push(until, What::Resume { member });
+    }
+
+    /// No fault goes on at this member.
+    pub fn calm(&mut self, sid: ServerId) {
+        let member = self.index(sid);
+        let m = &mut self.members[member];
+        m.disk_slow = 1;
+        m.storage.fs.failing_syncs = 0;
+        if m.paused_until > Nanos::ZERO {
+            m.paused_until = self.now;
+            self.queue.push(self.now, What::Resume { member });
+        }
+    }
+
+    /// Why a member that is down would not start.
+    pub fn refusal(&self, sid: ServerId) -> Option<String> {
+        let m = &self.members[self.index(sid)];
+        if m.peer.is_some() {
+            return None;
+        }
+        Some(match m.storage.recover_readonly() {
+            Err(why) => why.to_string(),
+            Ok(_) => "it halted".into(),
+        })
+    }
+
+    pub fn jump_clock(&mut self, sid: ServerId, by_ms: i64) {
+        let member = self.index(sid);
+        self.faults.inject(FaultKind::ClockJump);
+        self.faults.effect(FaultKind::ClockJump);
+        self.members[member].wall_offset_ms += by_ms;
+    }
+}
