@@ -69,10 +69,24 @@ struct Session {
 struct Request {
     cxid: i32,
     op: i32,
-    path: Box<str>,
-    value: Box<[u8]>,
+    /// Path and value, one behind the other.
+    asked: Box<[u8]>,
+    path_len: usize,
     /// The highest zxid that was acknowledged to anybody when it was sent.
     floor: Zxid,
+}
+
+impl Request {
+    fn new(cxid: i32, op: i32, path: &str, value: &[u8], floor: Zxid) -> Request {
+        let asked = [path.as_bytes(), value].concat().into_boxed_slice();
+        Request { cxid, op, asked, path_len: path.len(), floor }
+    }
+    fn path(&self) -> &[u8] {
+        &self.asked[..self.path_len]
+    }
+    fn value(&self) -> &[u8] {
+        &self.asked[self.path_len..]
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,7 +118,7 @@ impl ClientHistory {
             ClientObservation::Invoked { session, cxid, op, path, value, .. } => {
                 self.deletes |= op == DELETE;
                 let floor = self.acknowledged;
-                let request = Request { cxid, op, path: path.into(), value: value.into(), floor };
+                let request = Request::new(cxid, op, path, value, floor);
                 self.sessions.entry(session.0).or_default().waiting.push_back(request);
             }
             ClientObservation::Replied { client, session, cxid, zxid, outcome } => {
@@ -142,7 +156,7 @@ impl ClientHistory {
         }
         session.reply_zxid(zxid, &mut found);
         let Some(request) = request else { return };
-        let register = txn_digest(request.path.as_bytes());
+        let register = txn_digest(request.path());
         match outcome {
             Outcome::Written => {
                 session.wrote(register, &request, zxid, &mut found);
@@ -181,10 +195,13 @@ impl ClientHistory {
             return;
         };
         let body = &entry.txn[TxnHeader::LEN.min(entry.txn.len())..];
-        if !contains(body, request.path.as_bytes()) || !contains(body, &request.value) {
+        if !contains(body, request.path()) || !contains(body, request.value()) {
             let detail = format!(
                 "{} is logged for session {} cxid {} and does not carry the path {} and value asked for",
-                entry.zxid, header.client_id, header.cxid, request.path
+                entry.zxid,
+                header.client_id,
+                header.cxid,
+                String::from_utf8_lossy(request.path())
             );
             report.add("ACKD", at, detail);
         }

@@ -166,10 +166,14 @@ impl FileSystem for SimFs {
         let index = self.inode(name)?;
         let inode = &mut self.inodes[index];
         let (from, to) = (offset as usize, offset as usize + bytes.len());
-        if inode.data.len() < to {
-            inode.data.resize(to, 0);
+        if inode.data.len() == from {
+            inode.data.extend_from_slice(bytes);
+        } else {
+            if inode.data.len() < to {
+                inode.data.resize(to, 0);
+            }
+            inode.data[from..to].copy_from_slice(bytes);
         }
-        inode.data[from..to].copy_from_slice(bytes);
         inode.len = inode.len.max(to as u64);
         inode.dirty = Some(match inode.dirty {
             None => (from, to),

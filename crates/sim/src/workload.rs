@@ -2,6 +2,8 @@
 //! unique values. The runner hands them timers and outputs; they hand inputs to the world and
 //! observations to the checkers.
 
+use std::fmt::Write;
+
 use bytes::Bytes;
 use checker::{ClientObservation, Outcome};
 use peer::{ClientId, ClientInput, ClientOutput, Nanos};
@@ -79,6 +81,10 @@ struct Client {
     last_zxid: Zxid,
     next_cxid: i32,
     asked: Vec<Asked>,
+    /// Nothing was heard for too long then.
+    timeout_at: Nanos,
+    /// A timer of this attempt is under way.
+    armed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -91,6 +97,9 @@ pub struct Workload {
     pub answered: u64,
     pub unknown: u64,
     values: u64,
+    /// Scratch for the path and the value of a request.
+    path: String,
+    value: String,
     /// Connect again only to this member (scenarios move sessions so).
     pub only: Option<ServerId>,
 }
@@ -119,6 +128,8 @@ impl Workload {
                 last_zxid: Zxid::ZERO,
                 next_cxid: 1,
                 asked: Vec::new(),
+                timeout_at: Nanos::NEVER,
+                armed: false,
             })
             .collect();
         Workload {
@@ -130,6 +141,8 @@ impl Workload {
             answered: 0,
             unknown: 0,
             values: 0,
+            path: String::new(),
+            value: String::new(),
             only: None,
         }
     }
@@ -169,12 +182,24 @@ impl Workload {
         match (kind, &self.clients[i].state) {
             (WAKE, State::Down) if !self.stopped => self.connect(world, i),
             (WAKE, State::Open) => self.ask(world, i),
-            (TIMEOUT, State::Connecting) => self.give_up(world, i),
-            (TIMEOUT, State::Open | State::Closing) if !self.clients[i].asked.is_empty() => {
-                // Something is unanswered; only a connection on which nothing moves is given up.
-                self.give_up(world, i);
-            }
+            (TIMEOUT, _) => self.on_timeout(world, i),
             _ => {}
+        }
+    }
+
+    /// Only a connection on which nothing moves is given up.
+    fn on_timeout(&mut self, world: &mut World, i: usize) {
+        let client = &mut self.clients[i];
+        client.armed = false;
+        let waits = match client.state {
+            State::Down => false,
+            State::Connecting => true,
+            State::Open | State::Closing => !client.asked.is_empty(),
+        };
+        if waits && world.now < client.timeout_at {
+            self.arm(world, i);
+        } else if waits {
+            self.give_up(world, i);
         }
     }
 
@@ -197,14 +222,24 @@ impl Workload {
             timeout_ms: self.spec.session_timeout_ms,
             last_zxid: client.last_zxid,
         };
-        let (member, attempt) = (client.member, client.attempt);
-        self.arm(world, i, attempt);
+        client.armed = false;
+        let member = client.member;
+        self.expect_answer(world, i);
         world.client(member, input);
     }
 
-    fn arm(&self, world: &mut World, i: usize, attempt: u32) {
-        let at = world.now + Nanos::from_millis(self.spec.request_timeout_ms);
-        world.timer(at, timer(TIMEOUT, i, attempt));
+    /// The time-out begins anew; one timer serves them all.
+    fn expect_answer(&mut self, world: &mut World, i: usize) {
+        self.clients[i].timeout_at = world.now + Nanos::from_millis(self.spec.request_timeout_ms);
+        if !self.clients[i].armed {
+            self.arm(world, i);
+        }
+    }
+
+    fn arm(&mut self, world: &mut World, i: usize) {
+        let client = &mut self.clients[i];
+        client.armed = true;
+        world.timer(client.timeout_at, timer(TIMEOUT, i, client.attempt));
     }
 
     /// The connection is gone: what was asked may have happened or not.
@@ -218,6 +253,7 @@ impl Workload {
         }
         client.state = State::Down;
         client.attempt += 1;
+        client.armed = false;
         let delay = Nanos::from_millis(client.draws.range(20, 400));
         world.timer(world.now + delay, timer(WAKE, i, client.attempt));
     }
@@ -233,13 +269,17 @@ impl Workload {
 
     fn ask_one(&mut self, world: &mut World, i: usize) {
         self.values += 1;
-        let value = format!("v{}", self.values);
+        self.path.clear();
+        self.value.clear();
+        let _ = write!(self.value, "v{}", self.values);
         let spec = &self.spec;
         let client = &mut self.clients[i];
         let Some(session) = client.session else { return };
         let register = client.draws.below(spec.registers.max(1));
         let owned = client.draws.chance(50);
-        let path = if owned { format!("/e/{:x}", session.0) } else { format!("/r{register}") };
+        let _ =
+            if owned { write!(self.path, "/e/{:x}", session.0) } else { write!(self.path, "/r{register}") };
+        let (path, value) = (&self.path, &self.value);
         let pick = client.draws.below(1000);
         let (op, body) = if pick < spec.reads_milli {
             (op::GET_DATA, get_data_request(path.as_bytes()))
@@ -256,15 +296,13 @@ impl Workload {
         if op == op::CLOSE_SESSION {
             client.state = State::Closing;
         }
-        let value: &[u8] = if op == op::SET_DATA { value.as_bytes() } else { b"" };
+        let value: &[u8] = if op == op::SET_DATA { self.value.as_bytes() } else { b"" };
         let (member, attempt) = (client.member, client.attempt);
         let id = ClientId((i as u64) << 32 | u64::from(attempt));
         let observation =
-            ClientObservation::Invoked { client: i as u64, session, cxid, op, path: &path, value };
-        if world.check {
-            world.checkers.client(world.now, &observation);
-            self.arm(world, i, attempt);
-        }
+            ClientObservation::Invoked { client: i as u64, session, cxid, op, path: &self.path, value };
+        world.checkers.client(world.now, &observation);
+        self.expect_answer(world, i);
         world.client(member, ClientInput::Request { client: id, cxid, op, body });
     }
 
@@ -307,14 +345,13 @@ impl Workload {
         if outcome == Outcome::Written {
             self.acknowledged += 1;
         }
-        if world.check {
-            let observation = ClientObservation::Replied { client: i as u64, session, cxid, zxid, outcome };
-            world.checkers.client(world.now, &observation);
-        }
+        let observation = ClientObservation::Replied { client: i as u64, session, cxid, zxid, outcome };
+        world.checkers.client(world.now, &observation);
         if asked.op == op::CLOSE_SESSION {
             return;
         }
-        // An answer is a sign of life: the time-out begins anew.
+        // An answer is a sign of life.
+        self.expect_answer(world, i);
         if self.spec.think_ms == 0 {
             self.ask(world, i);
         } else {

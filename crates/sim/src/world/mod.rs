@@ -232,6 +232,10 @@ impl World {
             if let Some(happened) = self.happened.pop_front() {
                 return Some(happened);
             }
+            if !self.ready.is_empty() {
+                self.run_ready();
+                continue;
+            }
             if self.queue.next_at().is_none_or(|at| at > until) {
                 self.now = self.now.max(until);
                 return None;
@@ -305,6 +309,10 @@ impl World {
 
     fn local_now(&self, member: usize) -> Now {
         let m = &self.members[member];
+        if m.drift_ppm == 0 {
+            let wall_ms = WALL_START_MS + (self.now.0 / 1_000_000) as i64 + m.wall_offset_ms;
+            return Now { mono: self.now, wall_ms };
+        }
         let drift = (i128::from(self.now.0) * i128::from(m.drift_ppm) / 1_000_000) as i64;
         let mono = Nanos(self.now.0.saturating_add_signed(drift));
         let wall_ms = WALL_START_MS + (mono.0 / 1_000_000) as i64 + m.wall_offset_ms;
@@ -314,8 +322,11 @@ impl World {
     /// The world's time at which the member's clock shows `local`.
     fn world_time(&self, member: usize, local: Nanos) -> Nanos {
         let ppm = i128::from(self.members[member].drift_ppm);
+        if ppm == 0 {
+            return local;
+        }
         let at = i128::from(local.0) * 1_000_000 / (1_000_000 + ppm);
-        Nanos(at as u64 + u64::from(ppm != 0))
+        Nanos(at as u64 + 1)
     }
 
     fn input(&mut self, member: usize, input: Input) {
@@ -426,7 +437,7 @@ impl World {
                 .push_back(Happened::Client { member: sid, output: ClientOutput::Disconnected { client } });
             return;
         }
-        self.input(member, Input::Client(input));
-        self.run_ready();
+        // Behind what is under way at this instant: what clients ask together, a member finds together.
+        self.ready.push_back((member, Input::Client(input)));
     }
 }

@@ -11,8 +11,10 @@
 mod snapshot;
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use bytes::{BufMut, Bytes, BytesMut};
+use indexmap::IndexMap;
 use wire::{Reader, SessionId, SnapshotRecord, Txn, TxnBody, TxnHeader, Zxid, code, op};
 
 use crate::event::txn_digest;
@@ -29,17 +31,36 @@ struct Register {
     ctime: i64,
     mtime: i64,
     owner: SessionId,
+    /// Its share of the map's digest.
+    digest: u64,
 }
+
+/// A fixed hash of paths: equal on every machine and in every run.
+#[derive(Clone, Copy, Debug, Default)]
+struct PathHasher(u64);
+
+impl Hasher for PathHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = txn_digest(bytes);
+    }
+    /// The length comes first; the bytes tell enough.
+    fn write_usize(&mut self, _: usize) {}
+}
+
+type ByPath<V> = IndexMap<Bytes, V, BuildHasherDefault<PathHasher>>;
 
 /// A session that owns nothing: the owner of plain registers.
 const NOBODY: SessionId = SessionId(0);
 
 #[derive(Clone, Debug, Default)]
 pub struct RegisterMap {
-    registers: BTreeMap<Bytes, Register>,
+    registers: ByPath<Register>,
     sessions: BTreeMap<SessionId, i32>,
     /// Versions that prepared, not yet applied writes will leave, and the zxid of the last of them.
-    prepared: BTreeMap<Bytes, (i32, Zxid)>,
+    prepared: ByPath<(i32, Zxid)>,
     digest: u64,
 }
 
@@ -73,16 +94,17 @@ impl RegisterMap {
         self.registers.is_empty()
     }
 
-    fn insert(&mut self, path: Bytes, register: Register) {
-        self.digest = self.digest.wrapping_add(register_digest(&path, &register));
-        if let Some(old) = self.registers.insert(path.clone(), register) {
-            self.digest = self.digest.wrapping_sub(register_digest(&path, &old));
+    fn insert(&mut self, path: Bytes, mut register: Register) {
+        register.digest = register_digest(&path, &register);
+        self.digest = self.digest.wrapping_add(register.digest);
+        if let Some(old) = self.registers.insert(path, register) {
+            self.digest = self.digest.wrapping_sub(old.digest);
         }
     }
 
     fn remove(&mut self, path: &Bytes) {
-        if let Some(old) = self.registers.remove(path) {
-            self.digest = self.digest.wrapping_sub(register_digest(path, &old));
+        if let Some(old) = self.registers.swap_remove(path) {
+            self.digest = self.digest.wrapping_sub(old.digest);
         }
     }
 
@@ -99,24 +121,28 @@ impl RegisterMap {
     }
 
     fn set_data(&mut self, header: &TxnHeader, path: Bytes, data: Option<Bytes>, version: i32) -> Applied {
-        let old = self.registers.get(&path);
-        // Replay over a fuzzy snapshot: a newer effect is there already and stays.
-        if old.is_some_and(|old| old.mzxid >= header.zxid) {
+        let data = data.unwrap_or_default();
+        if let Some(register) = self.registers.get_mut(&path) {
+            // Replay over a fuzzy snapshot: a newer effect is there already and stays.
+            if register.mzxid < header.zxid {
+                (register.data, register.version) = (data, version);
+                (register.mzxid, register.mtime) = (header.zxid, header.time_ms);
+                let digest = register_digest(&path, register);
+                self.digest = self.digest.wrapping_sub(register.digest).wrapping_add(digest);
+                register.digest = digest;
+            }
             return Applied { result: Ok(Bytes::new()) };
         }
-        let owner = match old {
-            Some(old) => old.owner,
-            None if is_owned(&path) => header.client_id,
-            None => NOBODY,
-        };
+        let owner = if is_owned(&path) { header.client_id } else { NOBODY };
         let register = Register {
-            data: data.unwrap_or_default(),
+            data,
             version,
-            czxid: old.map_or(header.zxid, |old| old.czxid),
+            czxid: header.zxid,
             mzxid: header.zxid,
-            ctime: old.map_or(header.time_ms, |old| old.ctime),
+            ctime: header.time_ms,
             mtime: header.time_ms,
             owner,
+            digest: 0,
         };
         self.insert(path, register);
         Applied { result: Ok(Bytes::new()) }
@@ -142,7 +168,8 @@ impl RegisterMap {
             }
             op::CLOSE_SESSION => {
                 let owned = self.registers.iter().filter(|(_, reg)| reg.owner == request.session);
-                let paths: Vec<Bytes> = owned.map(|(path, _)| path.clone()).collect();
+                let mut paths: Vec<Bytes> = owned.map(|(path, _)| path.clone()).collect();
+                paths.sort_unstable();
                 for path in &paths {
                     self.prepared.insert(path.clone(), (-1, zxid));
                 }
@@ -200,7 +227,7 @@ impl StateMachine for RegisterMap {
                         self.remove(&path);
                     }
                     if self.prepared.get(&path).is_some_and(|(_, last)| *last == zxid) {
-                        self.prepared.remove(&path);
+                        self.prepared.swap_remove(&path);
                     }
                 }
                 self.close_session(txn.header.client_id);
@@ -208,7 +235,7 @@ impl StateMachine for RegisterMap {
             }
             TxnBody::SetData { path, data, version } => {
                 if self.prepared.get(&path).is_some_and(|(_, last)| *last == zxid) {
-                    self.prepared.remove(&path);
+                    self.prepared.swap_remove(&path);
                 }
                 self.set_data(&txn.header, path, data, version)
             }
@@ -243,7 +270,7 @@ impl StateMachine for RegisterMap {
     }
 
     fn snapshot_begin(&self) -> Cursor {
-        Cursor::new()
+        Cursor::new(self)
     }
 
     fn snapshot_slice(&self, cursor: &mut Cursor, max: usize, out: &mut BytesMut) -> bool {
@@ -271,6 +298,7 @@ impl StateMachine for RegisterMap {
                         ctime: stat.ctime,
                         mtime: stat.mtime,
                         owner: SessionId(stat.ephemeral_owner),
+                        digest: 0,
                     };
                     self.insert(path, register);
                 }

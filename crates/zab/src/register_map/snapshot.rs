@@ -1,40 +1,35 @@
 //! The register map as a ZooKeeper snapshot, in slices while changes go on.
 
-use std::ops::Bound;
-
 use bytes::{Bytes, BytesMut};
 use wire::{SessionId, SnapshotRecord, SnapshotWriter, StatPersisted};
 
 use super::RegisterMap;
 
-#[derive(Clone, Debug)]
-enum Place {
-    /// Nothing written. Sessions and ACLs go out in one piece: their counts stand in front.
-    Start,
-    /// Registers above this path are still to be written.
-    Registers(Bytes),
-}
-
-/// Where a snapshot is, by key: it stays valid while registers come and go.
+/// Where a snapshot is. Registers made after it began are left out: the log has them behind the
+/// snapshot's zxid.
 #[derive(Clone, Debug)]
 pub struct Cursor {
-    place: Place,
+    /// Sessions and ACLs go out in one piece: their counts stand in front.
+    head_written: bool,
+    /// Still to be written, the next at the end.
+    paths: Vec<Bytes>,
 }
 
 impl Cursor {
-    pub(super) fn new() -> Cursor {
-        Cursor { place: Place::Start }
+    pub(super) fn new(map: &RegisterMap) -> Cursor {
+        let mut paths: Vec<Bytes> = map.registers.keys().cloned().collect();
+        paths.sort_unstable_by(|a, b| b.cmp(a));
+        Cursor { head_written: false, paths }
     }
 
     pub(super) fn write(&mut self, map: &RegisterMap, max: usize, out: &mut BytesMut) -> bool {
         let begin = out.len();
-        if matches!(self.place, Place::Start) {
+        if !self.head_written {
             write_head(map, out);
-            self.place = Place::Registers(Bytes::new());
+            self.head_written = true;
         }
-        let Place::Registers(after) = &mut self.place else { unreachable!("the head is written") };
-        let from = (Bound::Excluded(after.clone()), Bound::Unbounded);
-        for (path, register) in map.registers.range::<Bytes, _>(from) {
+        while let Some(path) = self.paths.pop() {
+            let Some(register) = map.registers.get(&path) else { continue };
             let stat = StatPersisted {
                 czxid: register.czxid,
                 mzxid: register.mzxid,
@@ -46,8 +41,7 @@ impl Cursor {
                 ephemeral_owner: register.owner.0,
                 pzxid: register.czxid,
             };
-            SnapshotWriter::node(out, path, Some(&register.data), -1, &stat);
-            *after = path.clone();
+            SnapshotWriter::node(out, &path, Some(&register.data), -1, &stat);
             if out.len() - begin >= max {
                 return false;
             }
