@@ -141,6 +141,8 @@ impl Checkers {
         let member = &mut self.ghost.members[m];
         // The process may have died inside a truncation or an installation.
         member.disk.being_replaced |= member.is_synchronising();
+        // ... or have finished a snapshot that it told nobody of.
+        member.disk.fuzzy_at_crash = member.delivered.max(member.fuzzy_until);
         member.enter_role(Role::Looking);
         member.up = false;
         member.power_lost = power_loss;

@@ -31,8 +31,10 @@ pub(crate) struct Disk {
     pub being_replaced: bool,
     /// A fault took away what was promised; nothing counts before the next recovery.
     pub damaged: bool,
-    /// Snapshots that may hold effects of transactions behind their zxid, with the last such.
+    /// Snapshots, with the last transaction that they may hold effects of.
     pub fuzzy: Vec<(Zxid, Zxid)>,
+    /// The same for one that was finished in the moment of a crash, so that nobody told of it.
+    pub fuzzy_at_crash: Zxid,
 }
 
 impl Disk {
@@ -48,6 +50,7 @@ impl Disk {
             being_replaced: false,
             damaged: false,
             fuzzy: Vec::new(),
+            fuzzy_at_crash: Zxid::MIN,
         }
     }
 

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+const COUNT: usize = 13;
+
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
 )]
@@ -20,10 +22,12 @@ pub enum FaultKind {
     DelayedTask,
     ClockJump,
     HalfOpen,
+    BlackHole,
+    RefusedConnect,
 }
 
 impl FaultKind {
-    pub const ALL: [FaultKind; 11] = [
+    pub const ALL: [FaultKind; COUNT] = [
         FaultKind::Kill,
         FaultKind::PowerLoss,
         FaultKind::Pause,
@@ -35,6 +39,8 @@ impl FaultKind {
         FaultKind::DelayedTask,
         FaultKind::ClockJump,
         FaultKind::HalfOpen,
+        FaultKind::BlackHole,
+        FaultKind::RefusedConnect,
     ];
     pub fn name(self) -> &'static str {
         match self {
@@ -49,14 +55,16 @@ impl FaultKind {
             FaultKind::DelayedTask => "delayed task",
             FaultKind::ClockJump => "clock jump",
             FaultKind::HalfOpen => "half-open",
+            FaultKind::BlackHole => "black hole",
+            FaultKind::RefusedConnect => "refused connect",
         }
     }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FaultCounters {
-    pub injected: [u64; 11],
-    pub took_effect: [u64; 11],
+    pub injected: [u64; COUNT],
+    pub took_effect: [u64; COUNT],
 }
 
 impl FaultCounters {
@@ -65,6 +73,12 @@ impl FaultCounters {
     }
     pub fn effect(&mut self, kind: FaultKind) {
         self.took_effect[kind as usize] += 1;
+    }
+    /// The first time that an injected fault takes effect counts, the rest of its time does not.
+    pub fn first_effect(&mut self, kind: FaultKind, unfelt: &mut bool) {
+        if std::mem::take(unfelt) {
+            self.effect(kind);
+        }
     }
     pub fn add(&mut self, other: &FaultCounters) {
         for i in 0..self.injected.len() {

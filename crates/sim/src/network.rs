@@ -38,6 +38,8 @@ pub struct Direction {
     pub last_arrival: Nanos,
     /// Segments that arrived at a cut link, in order.
     pub held: VecDeque<Segment>,
+    /// The sender's TCP will give up: a segment was swallowed.
+    pub gives_up: bool,
 }
 
 /// `ends[0]` dialled.
@@ -45,6 +47,10 @@ pub struct Direction {
 pub struct Connection {
     pub ends: [End; 2],
     pub directions: [Direction; 2],
+    /// A black hole (the how many-th): nothing arrives any more, and nobody is told.
+    pub black_hole: Option<usize>,
+    /// One end's machine lost its power, and the other has not noticed.
+    pub half_open_unfelt: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -52,8 +58,11 @@ pub struct Link {
     pub cut: bool,
     /// Latency in multiples of the drawn one.
     pub slow: u64,
+    pub slow_unfelt: bool,
     pub draws: Draws,
     pub held_segments: u64,
+    /// The line is taken by what was sent before.
+    pub busy_until: Nanos,
 }
 
 #[derive(Clone, Debug)]
@@ -61,7 +70,7 @@ pub struct NetworkSpec {
     pub mean_latency_ns: u64,
     /// Cut what is sent into segments.
     pub segmentation: bool,
-    /// Nanoseconds a byte takes; 0: none.
+    /// Nanoseconds that a byte takes on the line, one behind the other; 0: none.
     pub ns_per_byte: u64,
 }
 
@@ -71,6 +80,8 @@ pub struct Network {
     members: usize,
     links: Vec<Link>,
     pub connections: Vec<Option<Connection>>,
+    /// Black holes that have swallowed nothing yet are true.
+    pub holes_unfelt: Vec<bool>,
 }
 
 impl Network {
@@ -79,11 +90,13 @@ impl Network {
             .map(|i| Link {
                 cut: false,
                 slow: 1,
+                slow_unfelt: false,
                 draws: Draws::new(seed, Concern::Network, i as u64),
                 held_segments: 0,
+                busy_until: Nanos::ZERO,
             })
             .collect();
-        Network { spec, members, links, connections: Vec::new() }
+        Network { spec, members, links, connections: Vec::new(), holes_unfelt: Vec::new() }
     }
 
     pub fn link(&mut self, from: usize, to: usize) -> &mut Link {
@@ -103,9 +116,11 @@ impl Network {
         let mean = self.spec.mean_latency_ns;
         let per_byte = self.spec.ns_per_byte * len as u64;
         let link = self.link(from, to);
-        let latency = link.draws.latency(mean) * link.slow + per_byte;
+        let latency = link.draws.latency(mean) * link.slow;
+        let sent = now.max(link.busy_until) + Nanos(per_byte * link.slow);
+        link.busy_until = sent;
         let direction = &mut self.connections[index].as_mut()?.directions[direction];
-        let at = (now + Nanos(latency.max(1))).max(direction.last_arrival);
+        let at = (sent + Nanos(latency.max(1))).max(direction.last_arrival);
         direction.last_arrival = at;
         Some(at)
     }

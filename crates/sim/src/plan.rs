@@ -28,10 +28,15 @@ pub enum Action {
     /// The process dies; the page cache survives.
     Kill {
         member: Who,
+        /// Not at once, but while its disk next works on something.
+        #[serde(default)]
+        amid_write: bool,
     },
     /// The machine dies: what was not synced may be lost.
     PowerLoss {
         member: Who,
+        #[serde(default)]
+        amid_write: bool,
     },
     Start {
         member: Who,
@@ -55,6 +60,16 @@ pub enum Action {
     Reset {
         a: Who,
         b: Who,
+    },
+    /// The connections of the moment between two members swallow what they are given, without a word.
+    BlackHole {
+        a: Who,
+        b: Who,
+    },
+    /// The member's host refuses connections, though it listens.
+    RefuseConnects {
+        member: Who,
+        ms: u64,
     },
     SlowLink {
         from: Who,

@@ -267,9 +267,12 @@ impl Runner {
         let all = self.world.member_ids();
         let one = |runner: &Runner, who: &Who| runner.who(who, it);
         match action {
-            Action::Kill { member } | Action::PowerLoss { member } => {
-                if let Some(sid) = one(self, member) {
-                    self.world.crash(sid, matches!(action, Action::PowerLoss { .. }));
+            Action::Kill { member, amid_write } | Action::PowerLoss { member, amid_write } => {
+                let power = matches!(action, Action::PowerLoss { .. });
+                match one(self, member) {
+                    Some(sid) if *amid_write => self.world.crash_amid_write(sid, power),
+                    Some(sid) => self.world.crash(sid, power),
+                    None => {}
                 }
             }
             Action::Start { member } => {
@@ -306,6 +309,16 @@ impl Runner {
             Action::Reset { a, b } => {
                 if let (Some(a), Some(b)) = (one(self, a), one(self, b)) {
                     self.world.reset(a, b);
+                }
+            }
+            Action::BlackHole { a, b } => {
+                if let (Some(a), Some(b)) = (one(self, a), one(self, b)) {
+                    self.world.black_hole(a, b);
+                }
+            }
+            Action::RefuseConnects { member, ms } => {
+                if let Some(sid) = one(self, member) {
+                    self.world.refuse_connects(sid, millis(*ms));
                 }
             }
             Action::SlowLink { from, to, factor, ms } => {

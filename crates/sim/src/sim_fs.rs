@@ -26,6 +26,19 @@ enum NameChange {
     Unlink { name: String },
 }
 
+impl NameChange {
+    fn carry_out(self, names: &mut BTreeMap<String, usize>) {
+        match self {
+            NameChange::Link { name, inode } => {
+                names.insert(name, inode);
+            }
+            NameChange::Unlink { name } => {
+                names.remove(&name);
+            }
+        }
+    }
+}
+
 /// How much of what was not synced survives a power loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
@@ -87,14 +100,7 @@ impl SimFs {
         };
         lost += (self.name_changes.len() - keep) as u64;
         for change in self.name_changes.drain(..).take(keep) {
-            match change {
-                NameChange::Link { name, inode } => {
-                    self.durable_names.insert(name, inode);
-                }
-                NameChange::Unlink { name } => {
-                    self.durable_names.remove(&name);
-                }
-            }
+            change.carry_out(&mut self.durable_names);
         }
         self.names.clone_from(&self.durable_names);
         lost
@@ -223,8 +229,10 @@ impl FileSystem for SimFs {
 
     fn sync_dir(&mut self) -> Result<(), FsError> {
         self.sync_call()?;
-        self.durable_names.clone_from(&self.names);
-        self.name_changes.clear();
+        for change in self.name_changes.drain(..) {
+            change.carry_out(&mut self.durable_names);
+        }
+        debug_assert_eq!(self.durable_names, self.names);
         Ok(())
     }
 }

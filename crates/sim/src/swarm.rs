@@ -111,7 +111,7 @@ pub fn plan(seed: u64, switches: Switches) -> RunSpec {
 /// Which faults are on is drawn first; then when, to whom, how strong.
 fn faults(seed: u64, members: u64, start: u64, heal: u64, sync_ms: u64) -> Vec<Step> {
     let mut draws = Draws::new(seed, Concern::Faults, 0);
-    let on: Vec<u64> = (0..10).filter(|_| draws.chance(500)).collect();
+    let on: Vec<u64> = (0..12).filter(|_| draws.chance(500)).collect();
     let mut timeline = Vec::new();
     if on.is_empty() {
         return timeline;
@@ -137,10 +137,11 @@ fn faults(seed: u64, members: u64, start: u64, heal: u64, sync_ms: u64) -> Vec<S
                 let member = Who::Id(draws.range(1, members) as i64);
                 let power = kind == 1;
                 let target = if draws.chance(aim_at_leader) { Who::Named(Named::Leader) } else { member };
+                let amid_write = draws.chance(700);
                 let action = if power {
-                    Action::PowerLoss { member: target }
+                    Action::PowerLoss { member: target, amid_write }
                 } else {
-                    Action::Kill { member: target }
+                    Action::Kill { member: target, amid_write }
                 };
                 later(0, vec![action]);
                 let back = draws.range(1, 4000);
@@ -175,6 +176,11 @@ fn faults(seed: u64, members: u64, start: u64, heal: u64, sync_ms: u64) -> Vec<S
             8 => {
                 let jump = draws.range(0, 20_000) as i64 - 10_000;
                 later(0, vec![Action::ClockJump { member: who(&mut draws), ms: jump }]);
+            }
+            9 => later(0, vec![Action::BlackHole { a: who(&mut draws), b: id(&mut draws) }]),
+            10 => {
+                let ms = draws.range(100, 5000);
+                later(0, vec![Action::RefuseConnects { member: who(&mut draws), ms }]);
             }
             _ => {
                 later(0, vec![Action::FailSync { member: who(&mut draws), count: 1 }]);

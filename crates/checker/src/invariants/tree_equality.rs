@@ -38,16 +38,18 @@ pub(crate) fn restored(g: &mut Ghost, m: usize, zxid: Zxid) {
 pub(crate) fn snapshot_on_disk(g: &mut Ghost, m: usize, zxid: Zxid, until: Zxid) {
     let fuzzy = &mut g.members[m].disk.fuzzy;
     fuzzy.retain(|(at, _)| *at != zxid);
-    if until > zxid {
-        fuzzy.push((zxid, until));
-    }
+    fuzzy.push((zxid, until));
 }
 
 /// Memory was filled from a disk, beginning with the snapshot at `zxid`.
 pub(crate) fn loaded(g: &mut Ghost, m: usize, snapshot: Option<Zxid>) {
     let member = &mut g.members[m];
-    let fuzzy = |(at, until): &(Zxid, Zxid)| (Some(*at) == snapshot).then_some(*until);
-    member.fuzzy_until = member.disk.fuzzy.iter().find_map(fuzzy).unwrap_or(Zxid::MIN);
+    let Some(snapshot) = snapshot else {
+        member.fuzzy_until = Zxid::MIN;
+        return;
+    };
+    let known = member.disk.fuzzy.iter().find(|(at, _)| *at == snapshot);
+    member.fuzzy_until = known.map_or(member.disk.fuzzy_at_crash, |(_, until)| *until);
 }
 
 #[cfg(test)]
@@ -98,6 +100,20 @@ mod tests {
         run.write(z(1, 1));
         run.crash(3);
         run.recovered_tree(3, z(1, 1), 4711);
+        run.first_is("TREE");
+    }
+
+    #[test]
+    fn a_snapshot_finished_in_the_moment_of_a_crash_may_be_fuzzy() {
+        let mut run = Run::established(3, 1);
+        run.write(z(1, 1));
+        run.write(z(1, 2));
+        run.crash(3);
+        run.recover_snapshot(3, z(1, 1), &[z(1, 2)]);
+        // It holds effects of 2 already.
+        run.recovered_tree(3, z(1, 1), 4711);
+        run.sound();
+        run.recovered_tree(3, z(1, 2), 4711);
         run.first_is("TREE");
     }
 }

@@ -3,12 +3,17 @@
 
 use super::*;
 
+/// TCP sends again for so long before it reports an error (Linux: `tcp_retries2`, minutes there).
+const GIVES_UP_AFTER: Nanos = Nanos::from_millis(15_000);
+
 impl World {
     pub(super) fn connect(&mut self, member: usize, conn: ConnId, to: ServerId, port: Port) {
         let to = self.index(to);
         let connection = self.network.open(Connection {
             ends: [End { member, conn, open: true }, End { member: to, conn: ConnId(0), open: false }],
             directions: [Direction::default(), Direction::default()],
+            black_hole: None,
+            half_open_unfelt: false,
         });
         self.members[member].conns.insert(conn, (connection, 0));
         self.transmit(connection, 0, Segment::Syn { port }, 0);
@@ -54,6 +59,10 @@ impl World {
 
     pub(super) fn arrive(&mut self, connection: usize, direction: usize, segment: Segment) {
         let Some(c) = &self.network.connections[connection] else { return };
+        if let Some(hole) = c.black_hole {
+            self.swallow(hole, connection, direction, &segment);
+            return;
+        }
         let (from, to) = (c.ends[direction], c.ends[1 - direction]);
         let link = self.network.link(from.member, to.member);
         if link.cut {
@@ -66,7 +75,7 @@ impl World {
             return;
         }
         if link.slow > 1 {
-            self.faults.effect(FaultKind::SlowLink);
+            self.faults.first_effect(FaultKind::SlowLink, &mut link.slow_unfelt);
         }
         match segment {
             Segment::Syn { port } => self.arrive_syn(connection, to.member, from, port),
@@ -82,7 +91,8 @@ impl World {
                     }
                     self.ready.push_back((to.member, Input::Received { conn: to.conn, bytes }));
                 } else if from.open && self.members[to.member].peer.is_some() {
-                    self.faults.effect(FaultKind::HalfOpen);
+                    let c = self.network.connections[connection].as_mut().expect("looked at above");
+                    self.faults.first_effect(FaultKind::HalfOpen, &mut c.half_open_unfelt);
                     // The process that held this end is gone: its host answers with a reset.
                     self.transmit(connection, 1 - direction, Segment::End(CloseReason::Reset), 0);
                 } else if from.open {
@@ -99,6 +109,11 @@ impl World {
     pub(super) fn arrive_syn(&mut self, connection: usize, member: usize, from: End, port: Port) {
         let m = &mut self.members[member];
         if m.peer.is_none() || !m.listening[port as usize] {
+            self.transmit(connection, 1, Segment::End(CloseReason::Refused), 0);
+            return;
+        }
+        if m.refuses_until > self.now {
+            self.faults.first_effect(FaultKind::RefusedConnect, &mut m.refuses_unfelt);
             self.transmit(connection, 1, Segment::End(CloseReason::Refused), 0);
             return;
         }
@@ -165,8 +180,50 @@ impl World {
     pub fn slow_link(&mut self, from: ServerId, to: ServerId, factor: u64, duration: Nanos) {
         let (from, to) = (self.index(from), self.index(to));
         self.faults.inject(FaultKind::SlowLink);
-        self.network.link(from, to).slow = factor;
+        let link = self.network.link(from, to);
+        (link.slow, link.slow_unfelt) = (factor, true);
         self.queue.push(self.now + duration, What::LinkFast { from, to });
+    }
+
+    /// Connections to the member are refused for a while.
+    pub fn refuse_connects(&mut self, sid: ServerId, duration: Nanos) {
+        let member = self.index(sid);
+        self.faults.inject(FaultKind::RefusedConnect);
+        let m = &mut self.members[member];
+        (m.refuses_until, m.refuses_unfelt) = (self.now + duration, true);
+    }
+
+    /// Every connection of the moment between two members is a black hole from now on.
+    pub fn black_hole(&mut self, a: ServerId, b: ServerId) {
+        let (a, b) = (self.index(a), self.index(b));
+        self.faults.inject(FaultKind::BlackHole);
+        let hole = self.network.holes_unfelt.len();
+        self.network.holes_unfelt.push(true);
+        for c in self.network.connections.iter_mut().flatten() {
+            let between = [c.ends[0].member, c.ends[1].member];
+            if between == [a, b] || between == [b, a] {
+                c.black_hole.get_or_insert(hole);
+            }
+        }
+    }
+
+    fn swallow(&mut self, hole: usize, connection: usize, end: usize, segment: &Segment) {
+        self.faults.first_effect(FaultKind::BlackHole, &mut self.network.holes_unfelt[hole]);
+        let c = self.network.connections[connection].as_mut().expect("a connection that arrives");
+        let waits = matches!(segment, Segment::Data { .. } | Segment::Syn { .. });
+        if waits && !c.directions[end].gives_up {
+            c.directions[end].gives_up = true;
+            self.queue.push(self.now + GIVES_UP_AFTER, What::GiveUp { connection, end });
+        }
+    }
+
+    pub(super) fn give_up(&mut self, connection: usize, end: usize) {
+        let Some(c) = self.network.connections[connection].as_mut() else { return };
+        let End { member, conn, open } = c.ends[end];
+        c.ends[end].open = false;
+        if open && self.members[member].conns.remove(&conn).is_some() {
+            self.ready.push_back((member, Input::Closed { conn, reason: CloseReason::Reset }));
+        }
     }
 
     /// Every connection between two members is reset.

@@ -15,11 +15,15 @@ impl World {
             if op.answers() {
                 let latency = m.disk_draws.latency(mean) * m.disk_slow;
                 if m.disk_slow > 1 {
-                    self.faults.effect(FaultKind::SlowDisk);
+                    self.faults.first_effect(FaultKind::SlowDisk, &mut m.disk_slow_unfelt);
                 }
                 m.lane_busy[lane] = true;
                 let incarnation = m.incarnation;
                 let at = self.now + Nanos(latency.max(1));
+                if m.crash_amid_write.is_some() && !matches!(op, DiskOp::Load | DiskOp::ReadLog { .. }) {
+                    let amid = self.now + Nanos(m.crash_draws.below(latency.max(1)));
+                    self.queue.push(amid, What::Crash { member, incarnation });
+                }
                 self.queue.push(at, What::DiskDone { member, incarnation, lane });
                 return;
             }
@@ -92,7 +96,8 @@ impl World {
     pub fn slow_disk(&mut self, sid: ServerId, factor: u64, duration: Nanos) {
         let member = self.index(sid);
         self.faults.inject(FaultKind::SlowDisk);
-        self.members[member].disk_slow = factor;
+        let m = &mut self.members[member];
+        (m.disk_slow, m.disk_slow_unfelt) = (factor, true);
         self.queue.push(self.now + duration, What::DiskFast { member });
     }
 

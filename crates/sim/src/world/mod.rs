@@ -73,6 +73,16 @@ enum What {
     Resume {
         member: usize,
     },
+    /// A crash that waited for the disk to work.
+    Crash {
+        member: usize,
+        incarnation: u32,
+    },
+    /// TCP gives up: what this end sent was never acknowledged.
+    GiveUp {
+        connection: usize,
+        end: usize,
+    },
     Boot {
         member: usize,
     },
@@ -103,6 +113,12 @@ struct Member {
     held: VecDeque<Input>,
     deadline_at: Nanos,
     disk_slow: u64,
+    disk_slow_unfelt: bool,
+    pause_unfelt: bool,
+    refuses_unfelt: bool,
+    /// It crashes when its disk next works on something; true: by power loss.
+    crash_amid_write: Option<bool>,
+    refuses_until: Nanos,
     disk_draws: Draws,
     crash_draws: Draws,
     task_draws: Draws,
@@ -173,6 +189,11 @@ impl World {
                     held: VecDeque::new(),
                     deadline_at: Nanos::NEVER,
                     disk_slow: 1,
+                    disk_slow_unfelt: false,
+                    pause_unfelt: false,
+                    refuses_unfelt: false,
+                    crash_amid_write: None,
+                    refuses_until: Nanos::ZERO,
                     disk_draws: Draws::new(spec.seed, Concern::Disk, entity),
                     crash_draws: Draws::new(spec.seed, Concern::Crash, entity),
                     task_draws: Draws::new(spec.seed, Concern::Tasks, entity),
@@ -280,6 +301,15 @@ impl World {
                     self.arm(member);
                 }
             }
+            What::Crash { member, incarnation } => {
+                let m = &self.members[member];
+                if m.incarnation == incarnation
+                    && let Some(power) = m.crash_amid_write
+                {
+                    self.crash(self.members[member].sid, power);
+                }
+            }
+            What::GiveUp { connection, end } => self.give_up(connection, end),
             What::Boot { member } => self.boot_now(member),
             What::DiskFast { member } => self.members[member].disk_slow = 1,
             What::LinkFast { from, to } => self.network.link(from, to).slow = 1,
@@ -337,7 +367,7 @@ impl World {
             return;
         }
         if m.paused_until > Nanos::ZERO {
-            self.faults.effect(FaultKind::Pause);
+            self.faults.first_effect(FaultKind::Pause, &mut m.pause_unfelt);
             m.held.push_back(input);
             return;
         }

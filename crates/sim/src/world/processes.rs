@@ -23,6 +23,14 @@ impl World {
         self.run_ready();
     }
 
+    /// The member crashes while its disk next works on something.
+    pub fn crash_amid_write(&mut self, sid: ServerId, power: bool) {
+        let member = self.index(sid);
+        if self.members[member].peer.is_some() {
+            self.members[member].crash_amid_write = Some(power);
+        }
+    }
+
     pub fn crash(&mut self, sid: ServerId, power: bool) {
         let member = self.index(sid);
         if self.members[member].peer.is_none() {
@@ -52,6 +60,7 @@ impl World {
         m.held.clear();
         m.paused_until = Nanos::ZERO;
         m.installing = None;
+        m.crash_amid_write = None;
         m.storage.forget_memory();
         let mut lost = 0;
         if let Some((_, Some(loss))) = crash {
@@ -70,6 +79,7 @@ impl World {
                 self.faults.inject(FaultKind::HalfOpen);
                 if let Some(c) = self.network.connections[connection].as_mut() {
                     c.ends[end].open = false;
+                    c.half_open_unfelt = true;
                 }
             } else {
                 self.end_connection(connection, end, CloseReason::Reset);
@@ -111,7 +121,8 @@ impl World {
         }
         self.faults.inject(FaultKind::Pause);
         let until = self.now + duration;
-        self.members[member].paused_until = until;
+        let m = &mut self.members[member];
+        (m.paused_until, m.pause_unfelt) = (until, true);
         self.queue.push(until, What::Resume { member });
     }
 
@@ -120,6 +131,8 @@ impl World {
         let member = self.index(sid);
         let m = &mut self.members[member];
         m.disk_slow = 1;
+        m.crash_amid_write = None;
+        m.refuses_until = Nanos::ZERO;
         m.storage.fs.failing_syncs = 0;
         if m.paused_until > Nanos::ZERO {
             m.paused_until = self.now;
