@@ -532,19 +532,20 @@ impl Checkers {
         let member = &mut self.ghost.members[m];
         let disk = &mut member.disk;
         // A loading member syncs what it read; what a power loss left is on the platter; only a killed
-        // process leaves records that are still in the page cache.
+        // process leaves records and file names that are still in the page cache.
         let installed = disk.installing.as_ref().is_some_and(|(zxid, ..)| *zxid == snapshot);
         if member.up || member.power_lost || disk.damaged {
             disk.durable = history.last();
             disk.snapshot = snapshot;
+            (disk.accepted, disk.current) = (found.accepted_epoch, found.current_epoch);
         } else {
             disk.durable = disk.durable.min(history.last());
             disk.snapshot = if installed { snapshot } else { disk.snapshot.min(snapshot) };
+            disk.accepted = disk.accepted.min(found.accepted_epoch);
+            disk.current = disk.current.min(found.current_epoch);
         }
         disk.being_replaced = false;
         disk.history = history.clone();
-        disk.accepted = found.accepted_epoch;
-        disk.current = found.current_epoch;
         disk.damaged = false;
         disk.installing = None;
         disk.settle();

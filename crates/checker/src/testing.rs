@@ -35,10 +35,10 @@ pub(crate) fn digest(zxid: Zxid) -> u64 {
 
 /// What the test believes to be on a member's disk, page cache included.
 #[derive(Clone, Debug, Default)]
-struct Disk {
+pub struct Disk {
     log: Vec<Zxid>,
     snapshot: Option<Zxid>,
-    accepted: i64,
+    pub accepted: i64,
     current: i64,
 }
 
@@ -108,7 +108,7 @@ impl Run {
     pub fn event(&mut self, sid: i64, event: Event) {
         self.observe(sid, &Observation::Event(&event));
     }
-    fn disk(&mut self, sid: i64) -> &mut Disk {
+    pub fn disk(&mut self, sid: i64) -> &mut Disk {
         &mut self.disks[(sid - 1) as usize]
     }
 

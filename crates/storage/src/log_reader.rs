@@ -58,9 +58,7 @@ pub fn file_name(prefix: &str, zxid: Zxid) -> String {
 pub fn read_log(name: &str, bytes: Vec<u8>) -> Result<LogFile, DiskError> {
     let bytes = Bytes::from(bytes);
     let mut file = LogFile { entries: Vec::new(), end: HEADER_LEN as u64, reason: End::Eof, torn: false };
-    let zero_header = bytes.iter().take(HEADER_LEN).all(|b| *b == 0);
-    if bytes.len() < HEADER_LEN || zero_header {
-        // The header itself never arrived: nothing of this file was ever synced.
+    if header_never_arrived(&bytes) {
         return Ok(LogFile { end: 0, reason: End::NoHeader, torn: true, ..file });
     }
     if &bytes[..4] != MAGIC {
@@ -85,6 +83,15 @@ pub fn read_log(name: &str, bytes: Vec<u8>) -> Result<LogFile, DiskError> {
         };
         return Ok(file);
     }
+}
+
+/// The header never arrived, or a part of it and nothing behind it: nothing of this file was ever synced.
+fn header_never_arrived(bytes: &[u8]) -> bool {
+    let zero = |bytes: &[u8]| bytes.iter().all(|b| *b == 0);
+    let arrived = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+    bytes.len() < HEADER_LEN
+        || zero(&bytes[..HEADER_LEN])
+        || (arrived < MAGIC.len() && bytes[..arrived] == MAGIC[..arrived])
 }
 
 /// What is seen at an entry's place, in this order:

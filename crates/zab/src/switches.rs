@@ -10,13 +10,17 @@ pub enum Switch {
     /// A follower acknowledges a PROPOSAL when it is handed to the disk, not when it is durable.
     /// Not history: it shows that the checkers bite.
     AckBeforeSync,
+    /// A leader whose epoch is below what a member has accepted goes on leading, and the member, which
+    /// must refuse it, stays outside for as long as the leader has a quorum. All releases of ZooKeeper.
+    IgnoreHigherAcceptedEpoch,
 }
 
 impl Switch {
-    pub const ALL: [Switch; 1] = [Switch::AckBeforeSync];
+    pub const ALL: [Switch; 2] = [Switch::AckBeforeSync, Switch::IgnoreHigherAcceptedEpoch];
     pub fn name(self) -> &'static str {
         match self {
             Switch::AckBeforeSync => "ack-before-sync",
+            Switch::IgnoreHigherAcceptedEpoch => "ignore-higher-accepted-epoch",
         }
     }
 }

@@ -52,6 +52,19 @@ mod tests {
     use crate::observation::Observation;
     use crate::testing::{Run, z};
 
+    /// A process was killed while it replaced the file; the power went before the name was durable.
+    #[test]
+    fn an_epoch_in_the_page_cache_is_no_promise() {
+        let mut run = Run::established(3, 1);
+        run.kill(2);
+        run.disk(2).accepted = 2;
+        run.recover_only(2, &[]);
+        run.crash(2);
+        run.disk(2).accepted = 1;
+        run.recover_only(2, &[]);
+        run.sound();
+    }
+
     #[test]
     fn accepted_goes_back() {
         let mut run = Run::established(3, 1);

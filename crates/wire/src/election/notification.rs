@@ -146,7 +146,8 @@ impl fmt::Display for Notification {
     }
 }
 
-/// Reads what `Display` prints; the layout is that of 3.5+ with an empty configuration.
+/// Reads what `Display` prints. The layout is that of 3.5+ with an empty configuration, or by its
+/// length: `layout=28`, `36`, `40`.
 impl FromStr for Notification {
     type Err = String;
     fn from_str(text: &str) -> Result<Notification, String> {
@@ -173,6 +174,9 @@ impl FromStr for Notification {
                 ("zxid", v) => n.zxid = Zxid(crate::text::long(v)?),
                 ("round", v) => n.round = crate::text::long(v)?,
                 ("epoch", v) => n.peer_epoch = Epoch(crate::text::long(v)?),
+                ("layout", "28") => n.layout = Layout::NoEpoch,
+                ("layout", "36") => n.layout = Layout::NoVersion,
+                ("layout", "40") => n.layout = Layout::V1 { version: 1 },
                 (key, _) => return Err(format!("unknown field {key}")),
             }
         }

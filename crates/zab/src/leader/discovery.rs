@@ -13,6 +13,7 @@ use crate::event::Event;
 use crate::io::ConnId;
 use crate::learner::PROTOCOL_VERSION;
 use crate::state_machine::StateMachine;
+use crate::switches::Switch;
 
 impl<S: StateMachine> Leader<S> {
     pub(super) fn on_hello(
@@ -22,13 +23,19 @@ impl<S: StateMachine> Leader<S> {
         participant: bool,
         accepted: Zxid,
         info: &LearnerInfo,
-    ) {
+    ) -> RoleResult {
         if info.config_version() > 0 {
-            return self.drop_learner(ctx, conn, "a later configuration than the leader's".into());
+            self.drop_learner(ctx, conn, "a later configuration than the leader's".into());
+            return Ok(());
         }
         let pre_1_0 = info.protocol() < PROTOCOL_VERSION;
         if pre_1_0 && !ctx.io.config.settings.allow_pre_1_0 {
-            return self.drop_learner(ctx, conn, "protocol version below 0x10000".into());
+            self.drop_learner(ctx, conn, "protocol version below 0x10000".into());
+            return Ok(());
+        }
+        if accepted.epoch().0 >= i64::from(i32::MAX) {
+            self.drop_learner(ctx, conn, format!("no epoch is above the accepted {}", accepted.epoch()));
+            return Ok(());
         }
         let sid = info.sid().unwrap_or_else(|| {
             self.followers_without_id -= 1;
@@ -38,7 +45,7 @@ impl<S: StateMachine> Leader<S> {
         if let Some(older) = older {
             self.drop_learner(ctx, older, format!("learner {sid} connected again"));
         }
-        let Some(handler) = self.handlers.get_mut(&conn) else { return };
+        let Some(handler) = self.handlers.get_mut(&conn) else { return Ok(()) };
         handler.sid = sid;
         handler.participant = participant;
         handler.pre_1_0 = pre_1_0;
@@ -57,8 +64,32 @@ impl<S: StateMachine> Leader<S> {
             Phase::AwaitingEpochAcks { epoch, .. }
             | Phase::WritingCurrentEpoch { epoch, .. }
             | Phase::AwaitingNewLeaderAcks { epoch, .. }
-            | Phase::Established { epoch } => self.send_leader_info(ctx, conn, epoch),
+            | Phase::Established { epoch } => {
+                self.yield_to_accepted(ctx, sid, epoch, accepted.epoch())?;
+                self.send_leader_info(ctx, conn, epoch);
+            }
         }
+        Ok(())
+    }
+
+    /// A member that accepted a later epoch (of a leader that never came to lead) must refuse this one,
+    /// again and again. Only a new election, with a later epoch, takes it in.
+    fn yield_to_accepted(
+        &self,
+        ctx: &mut Ctx<'_, S>,
+        sid: ServerId,
+        epoch: Epoch,
+        accepted: Epoch,
+    ) -> RoleResult {
+        let config = ctx.io.config;
+        if accepted <= epoch
+            || !config.view.members.contains_key(&sid)
+            || config.switches.has(Switch::IgnoreHigherAcceptedEpoch)
+        {
+            return Ok(());
+        }
+        ctx.io.mark("leader: a member has accepted a later epoch");
+        Err(Leave::Because(format!("{sid} has accepted epoch {accepted}, epoch {epoch} cannot take it in")))
     }
 
     /// `getEpochToPropose`. The largest accepted epoch counts from anybody, the quorum from voters.

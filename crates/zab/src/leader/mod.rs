@@ -202,10 +202,10 @@ impl<S: StateMachine> Leader<S> {
         let Some(handler) = self.handlers.get_mut(&conn) else { return Ok(()) };
         match (&handler.phase, packet) {
             (H::Hello, Packet::FollowerInfo { accepted, info }) => {
-                self.on_hello(ctx, conn, true, accepted, &info);
+                self.on_hello(ctx, conn, true, accepted, &info)?;
             }
             (H::Hello, Packet::ObserverInfo { accepted, info }) => {
-                self.on_hello(ctx, conn, false, accepted, &info);
+                self.on_hello(ctx, conn, false, accepted, &info)?;
             }
             (H::AwaitingAckEpoch, Packet::AckEpoch { last_zxid, current_epoch }) => {
                 self.on_ack_epoch(ctx, conn, last_zxid, current_epoch);

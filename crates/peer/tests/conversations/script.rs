@@ -1,0 +1,615 @@
+//! A conversation with one member: lines in, transcript out. The others are played by the script, the
+//! disk is `storage` in memory, time is what the script says.
+//!
+//! ```text
+//! boot                                   the process starts
+//! time +200                              time passes; deadlines are met one by one on the way
+//! 2 votes LOOKING leader=2 ...           a notification from server 2, whose connection is made if missing
+//! L2 connects | closes | drains          a learner on our quorum port
+//! L2 says FOLLOWERINFO ...               a packet from it
+//! L2 bytes 00 ff ...                     anything from it
+//! leader accepts | refuses | closes      what becomes of our dial to the leader
+//! leader says LEADERINFO epoch=1         a packet from it; `; ` between several in one segment
+//! leader sends snapshot /a=1 /b=2        the body of a SNAP
+//! leader bytes ...
+//! disk holds its answers | goes on       completions wait; one at a time is let through
+//! disk fails                             the next sync fails
+//! tasks wait | go on                     scheduled tasks wait; all are run
+//! client 1 connects | sets /a=1 | gets /a | syncs | closes | pings | leaves | resumes SESSION
+//! crash                                  the process dies; `boot` starts it again
+//! ```
+//!
+//! In the transcript a line of the script stands at the margin behind `>`; what the member does stands
+//! under it: `*` an event, `-> X:` a packet to X, `disk:` an operation, else an output by its name.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::{Bytes, BytesMut};
+use peer::{
+    ClientId, ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskDone, DiskOp, Event, Input, Nanos,
+    Now, OpId, Output, Peer, Port, Task,
+};
+use storage::{MemFs, Storage, StorageSettings};
+use wire::election::{ElectionInbound, ElectionStream, Hello, HelloLayout, Notification};
+use wire::txn::{get_data_request, set_data_request, sync_request};
+use wire::{
+    Direction, Inbound, Packet, QuorumStream, SNAPSHOT_SIGNATURE, ServerId, SessionId, SnapshotWriter,
+    StatPersisted, Zxid, op,
+};
+use zab::register_map::RegisterMap;
+
+/// How bytes that the member sends on a connection are read.
+enum Reader {
+    Election(ElectionStream),
+    Quorum(Box<QuorumStream>),
+}
+
+struct Conn {
+    name: String,
+    reader: Reader,
+    /// For election connections: the other server.
+    with: Option<ServerId>,
+}
+
+pub struct Script {
+    config: Config,
+    peer: Peer<RegisterMap>,
+    storage: Storage<MemFs>,
+    now: Nanos,
+    conns: BTreeMap<ConnId, Conn>,
+    next_accepted: u64,
+    disk_queue: VecDeque<(OpId, DiskOp)>,
+    disk_waits: bool,
+    disk_fails: bool,
+    tasks: VecDeque<Task>,
+    tasks_wait: bool,
+    /// What happens next, in order.
+    pending: VecDeque<Input>,
+    running: bool,
+    cxids: BTreeMap<u64, i32>,
+    transcript: String,
+    /// Election connections are made without being shown.
+    quiet: bool,
+}
+
+/// Play `script` with a member of this configuration, and give the transcript.
+pub fn converse(config: Config, disk: &[DiskOp], script: &str) -> String {
+    let settings = StorageSettings {
+        prealloc: 0,
+        commit_log_count: config.settings.commit_log_count,
+        trust_empty: true,
+    };
+    let mut conversation = Script {
+        peer: Peer::new(config.clone(), RegisterMap::new()),
+        config,
+        storage: Storage::new(MemFs::default(), settings),
+        now: Nanos::ZERO,
+        conns: BTreeMap::new(),
+        next_accepted: 0,
+        disk_queue: VecDeque::new(),
+        disk_waits: false,
+        disk_fails: false,
+        tasks: VecDeque::new(),
+        tasks_wait: false,
+        pending: VecDeque::new(),
+        running: false,
+        cxids: BTreeMap::new(),
+        transcript: String::new(),
+        quiet: true,
+    };
+    for op in disk {
+        conversation.storage.execute(op).expect("the disk at the beginning");
+    }
+    conversation.storage.forget_memory();
+    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if line.starts_with('#') {
+            conversation.transcript += &format!("{line}\n");
+            continue;
+        }
+        conversation.transcript += &format!("> {line}\n");
+        conversation.line(line).unwrap_or_else(|why| panic!("`{line}`: {why}"));
+    }
+    conversation.transcript
+}
+
+type Done = Result<(), String>;
+
+impl Script {
+    fn line(&mut self, line: &str) -> Done {
+        let (subject, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match subject {
+            "boot" => {
+                self.input(Input::Boot);
+                Ok(())
+            }
+            "crash" => {
+                self.crash();
+                Ok(())
+            }
+            "time" => self.time(rest),
+            "disk" => self.disk(rest),
+            "tasks" => self.tasks(rest),
+            "leader" => self.leader(rest),
+            "client" => self.client(rest),
+            learner if learner.starts_with('L') => self.learner(learner, rest),
+            sid => self.server(ServerId(sid.parse().map_err(|_| format!("who is {sid}?"))?), rest),
+        }
+    }
+
+    fn crash(&mut self) {
+        self.peer = Peer::new(self.config.clone(), RegisterMap::new());
+        self.storage.forget_memory();
+        self.conns.clear();
+        self.disk_queue.clear();
+        self.tasks.clear();
+    }
+
+    fn say(&mut self, line: impl AsRef<str>) {
+        self.transcript += &format!("    {}\n", line.as_ref());
+    }
+
+    /// Something happens: it and all that follows from it at once (tasks and the disk too, unless the
+    /// script holds them).
+    fn input(&mut self, input: Input) {
+        self.pending.push_back(input);
+        if std::mem::replace(&mut self.running, true) {
+            return;
+        }
+        loop {
+            if let Some(input) = self.pending.pop_front() {
+                self.handle(input);
+            } else if !self.tasks_wait
+                && let Some(task) = self.tasks.pop_front()
+            {
+                self.pending.push_back(Input::Run(task));
+            } else if !self.disk_waits && !self.disk_queue.is_empty() {
+                self.disk_step();
+            } else {
+                break;
+            }
+        }
+        self.running = false;
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now = Now { mono: self.now, wall_ms: 1_000_000 + (self.now.0 / 1_000_000) as i64 };
+        let mut outbox = Vec::new();
+        self.peer.handle(now, input, &mut outbox);
+        for output in outbox {
+            self.output(output);
+        }
+    }
+
+    /// Operations up to and with the next one that answers.
+    fn disk_step(&mut self) {
+        while let Some((id, op)) = self.disk_queue.pop_front() {
+            let result = if self.disk_fails && matches!(op, DiskOp::Sync) {
+                self.disk_fails = false;
+                Err(peer::DiskError::Io("log".into()))
+            } else {
+                self.storage.execute(&op)
+            };
+            if op.answers() || result.is_err() {
+                self.pending.push_back(Input::Disk(DiskDone { id, result }));
+                return;
+            }
+        }
+    }
+
+    /// Let what waits go on.
+    fn nudge(&mut self) {
+        if let Some(task) = self.tasks.pop_front() {
+            self.input(Input::Run(task));
+        } else if let Some(input) = self.pending.pop_front() {
+            self.input(input);
+        }
+    }
+
+    fn output(&mut self, output: Output) {
+        match output {
+            Output::Event(event) => {
+                if let Some(line) = event_line(&event) {
+                    self.say(line);
+                }
+            }
+            Output::Send { conn, bytes, notify } => {
+                self.sent(conn, bytes);
+                if notify {
+                    self.drain_election(conn);
+                }
+            }
+            Output::Disk { id, op } => {
+                let text = disk_line(&op);
+                self.say(format!("disk: {text}"));
+                self.disk_queue.push_back((id, op));
+            }
+            Output::Schedule(task) => {
+                if self.tasks_wait {
+                    self.say(format!("schedule {}", task_name(task)));
+                }
+                self.tasks.push_back(task);
+            }
+            Output::Client(output) => self.say(client_line(&output)),
+            Output::Listen(port) => self.say(format!("listen {port:?}")),
+            Output::StopListening(port) => self.say(format!("stop listening {port:?}")),
+            Output::Connect { conn, to, port } => self.dialled(conn, to, port),
+            Output::Close { conn } => {
+                if let Some(conn) = self.conns.remove(&conn)
+                    && !(self.quiet && conn.with.is_some())
+                {
+                    self.say(format!("close {}", conn.name));
+                }
+            }
+            Output::Halt { why } => self.say(format!("halt: {why}")),
+        }
+    }
+
+    /// The transport takes what goes to an election port at once.
+    fn drain_election(&mut self, conn: ConnId) {
+        if self.conns.get(&conn).is_some_and(|conn| conn.with.is_some()) {
+            self.input(Input::Drained { conn });
+        }
+    }
+
+    fn sent(&mut self, id: ConnId, bytes: Bytes) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let name = conn.name.clone();
+        let mut lines = Vec::new();
+        match &mut conn.reader {
+            Reader::Election(stream) => {
+                stream.feed(bytes);
+                while let Ok(Some(inbound)) = stream.next() {
+                    if let ElectionInbound::Notification(Ok(n)) = inbound {
+                        lines.push(n.to_string());
+                    }
+                }
+            }
+            Reader::Quorum(stream) => {
+                stream.feed(bytes);
+                while let Ok(Some(inbound)) = stream.next() {
+                    lines.push(match inbound {
+                        Inbound::Packet(packet) => packet.to_string(),
+                        Inbound::Snapshot(record) => format!("(snapshot) {}", record_line(&record)),
+                        Inbound::SnapshotEnd => "(snapshot ends)".into(),
+                    });
+                }
+            }
+        }
+        for line in lines {
+            self.say(format!("-> {name}: {line}"));
+        }
+    }
+
+    fn conn(&mut self, name: &str) -> Result<ConnId, String> {
+        let found = self.conns.iter().find(|(_, conn)| conn.name == name).map(|(id, _)| *id);
+        found.ok_or_else(|| format!("no connection {name}"))
+    }
+
+    fn accept(&mut self, name: &str, reader: Reader, with: Option<ServerId>, port: Port) -> ConnId {
+        self.next_accepted += 1;
+        let conn = ConnId(ConnId::ACCEPTED | self.next_accepted);
+        self.conns.insert(conn, Conn { name: name.into(), reader, with });
+        self.input(Input::Accepted { conn, port });
+        conn
+    }
+
+    // --- election
+
+    fn dialled(&mut self, conn: ConnId, to: ServerId, port: Port) {
+        if port == Port::Quorum {
+            self.say(format!("connect to {to}"));
+            let reader = Reader::Quorum(Box::new(QuorumStream::new(Direction::ToLeader)));
+            self.conns.insert(conn, Conn { name: "leader".into(), reader, with: None });
+            return;
+        }
+        // The dialler's stream begins with its hello.
+        let reader = Reader::Election(ElectionStream::accepted());
+        self.conns.insert(conn, Conn { name: to.to_string(), reader, with: Some(to) });
+        self.input(Input::Connected { conn });
+        if to > self.config.sid {
+            self.dial_back(to);
+        }
+    }
+
+    /// The larger sid dials.
+    fn dial_back(&mut self, from: ServerId) {
+        let reader = Reader::Election(ElectionStream::dialled());
+        let conn = self.accept(&from.to_string(), reader, Some(from), Port::Election);
+        let mut hello = BytesMut::new();
+        Hello { layout: HelloLayout::V1, sid: from, address: Bytes::from_static(b"h:1") }.encode(&mut hello);
+        self.input(Input::Received { conn, bytes: hello.freeze() });
+    }
+
+    fn server(&mut self, sid: ServerId, what: &str) -> Done {
+        let (verb, rest) = what.split_once(' ').unwrap_or((what, ""));
+        if self.conn(&sid.to_string()).is_err() {
+            self.dial_back(sid);
+        }
+        let conn = match self.conn(&sid.to_string()) {
+            Ok(conn) => conn,
+            Err(why) => return Err(why),
+        };
+        match verb {
+            "votes" => {
+                let n: Notification = rest.parse()?;
+                let mut frame = BytesMut::new();
+                n.encode_framed(&mut frame);
+                self.input(Input::Received { conn, bytes: frame.freeze() });
+            }
+            "bytes" => self.input(Input::Received { conn, bytes: hex(rest)? }),
+            "closes" => {
+                self.conns.remove(&conn);
+                self.input(Input::Closed { conn, reason: CloseReason::Eof });
+            }
+            other => return Err(format!("a server votes, sends bytes or closes, not {other}")),
+        }
+        Ok(())
+    }
+
+    // --- quorum port
+
+    fn learner(&mut self, name: &str, what: &str) -> Done {
+        let (verb, rest) = what.split_once(' ').unwrap_or((what, ""));
+        if verb == "connects" {
+            let reader = Reader::Quorum(Box::new(QuorumStream::new(Direction::ToLearner)));
+            self.accept(name, reader, None, Port::Quorum);
+            return Ok(());
+        }
+        let conn = self.conn(name)?;
+        self.speak(conn, verb, rest)
+    }
+
+    fn leader(&mut self, what: &str) -> Done {
+        let (verb, rest) = what.split_once(' ').unwrap_or((what, ""));
+        let conn = self.conn("leader")?;
+        match (verb, rest) {
+            ("accepts", _) => self.input(Input::Connected { conn }),
+            ("refuses", _) => {
+                self.conns.remove(&conn);
+                self.input(Input::Closed { conn, reason: CloseReason::Refused });
+            }
+            ("sends", snapshot) => {
+                let bytes = snapshot_body(snapshot.strip_prefix("snapshot").ok_or("sends snapshot ...")?)?;
+                self.input(Input::Received { conn, bytes });
+            }
+            _ => return self.speak(conn, verb, rest),
+        }
+        Ok(())
+    }
+
+    fn speak(&mut self, conn: ConnId, verb: &str, rest: &str) -> Done {
+        match verb {
+            "says" => {
+                let mut bytes = BytesMut::new();
+                for packet in rest.split("; ") {
+                    packet.parse::<Packet>()?.encode(&mut bytes);
+                }
+                self.input(Input::Received { conn, bytes: bytes.freeze() });
+            }
+            "asks" => {
+                let (session, cxid, body) = request(rest)?;
+                let packet = Packet::Request(wire::ForwardedRequest {
+                    session,
+                    cxid,
+                    op: body.0,
+                    body: body.1,
+                    authinfo: None,
+                });
+                let mut bytes = BytesMut::new();
+                packet.encode(&mut bytes);
+                self.input(Input::Received { conn, bytes: bytes.freeze() });
+            }
+            "bytes" => self.input(Input::Received { conn, bytes: hex(rest)? }),
+            "closes" => {
+                self.conns.remove(&conn);
+                self.input(Input::Closed { conn, reason: CloseReason::Eof });
+            }
+            "drains" => self.input(Input::Drained { conn }),
+            other => return Err(format!("says, asks, bytes, closes or drains, not {other}")),
+        }
+        Ok(())
+    }
+
+    // --- disk, tasks, time, clients
+
+    fn disk(&mut self, what: &str) -> Done {
+        match what {
+            "holds its answers" => self.disk_waits = true,
+            "goes on" if !self.disk_queue.is_empty() => {
+                self.disk_step();
+                self.nudge();
+            }
+            "goes on" => return Err("the disk has nothing to do".into()),
+            "is free" => {
+                self.disk_waits = false;
+                if !self.disk_queue.is_empty() {
+                    self.disk_step();
+                }
+                self.nudge();
+            }
+            "fails" => self.disk_fails = true,
+            other => return Err(format!("no such thing with a disk: {other}")),
+        }
+        Ok(())
+    }
+
+    fn tasks(&mut self, what: &str) -> Done {
+        match what {
+            "wait" => self.tasks_wait = true,
+            "go on" => {
+                self.tasks_wait = false;
+                self.nudge();
+            }
+            other => return Err(format!("tasks wait or go on, not {other}")),
+        }
+        Ok(())
+    }
+
+    fn time(&mut self, what: &str) -> Done {
+        let ms: u64 = what.trim_start_matches('+').parse().map_err(|_| "time +MILLISECONDS")?;
+        let until = self.now + Nanos::from_millis(ms);
+        while self.peer.next_deadline().at <= until {
+            self.now = self.now.max(self.peer.next_deadline().at);
+            self.input(Input::Deadline);
+        }
+        self.now = until;
+        Ok(())
+    }
+
+    fn client(&mut self, what: &str) -> Done {
+        let mut words = what.split_whitespace();
+        let id: u64 = words.next().and_then(|word| word.parse().ok()).ok_or("client NUMBER ...")?;
+        let client = ClientId(id);
+        let rest: Vec<&str> = words.collect();
+        let resume = match rest[..] {
+            ["resumes", session] => Some(SessionId(wire_long(session)?)),
+            _ => None,
+        };
+        let input = match rest[..] {
+            ["connects"] | ["resumes", _] => {
+                ClientInput::Connect { client, resume, timeout_ms: 10_000, last_zxid: Zxid::ZERO }
+            }
+            ["saw", zxid] => {
+                let last_zxid = Zxid(wire_long(zxid)?);
+                ClientInput::Connect { client, resume: None, timeout_ms: 10_000, last_zxid }
+            }
+            ["pings"] => ClientInput::Ping { client },
+            ["leaves"] => ClientInput::Disconnect { client },
+            _ => {
+                let (op, body) = operation(&rest.join(" "))?;
+                let cxid = self.cxids.entry(id).or_default();
+                *cxid += 1;
+                ClientInput::Request { client, cxid: *cxid, op, body }
+            }
+        };
+        self.input(Input::Client(input));
+        Ok(())
+    }
+}
+
+/// `session=1 cxid=2 sets /a=1`
+fn request(text: &str) -> Result<(SessionId, i32, (i32, Bytes)), String> {
+    let mut words = text.splitn(3, ' ');
+    let mut number = |key: &str| {
+        let word = words.next().and_then(|w| w.strip_prefix(key)?.strip_prefix('='));
+        wire_long(word.ok_or(format!("expected {key}=NUMBER"))?)
+    };
+    let (session, cxid) = (number("session")?, number("cxid")? as i32);
+    Ok((SessionId(session), cxid, operation(words.next().unwrap_or(""))?))
+}
+
+fn operation(text: &str) -> Result<(i32, Bytes), String> {
+    let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
+    Ok(match verb {
+        "sets" => {
+            let (path, value) = rest.split_once('=').ok_or("sets /path=value")?;
+            (op::SET_DATA, set_data_request(path.as_bytes(), value.as_bytes(), -1))
+        }
+        "gets" => (op::GET_DATA, get_data_request(rest.as_bytes())),
+        "syncs" => (op::SYNC, sync_request(b"/")),
+        "closes" => (op::CLOSE_SESSION, Bytes::new()),
+        "opens" => (op::CREATE_SESSION, Bytes::copy_from_slice(&10_000i32.to_be_bytes())),
+        "deletes" => (op::DELETE, Bytes::new()),
+        other => return Err(format!("no operation is called {other}")),
+    })
+}
+
+fn wire_long(text: &str) -> Result<i64, String> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).map(|n| n as i64).map_err(|e| e.to_string()),
+        None => text.parse::<i64>().map_err(|e| e.to_string()),
+    };
+    parsed.map_err(|e| format!("{text}: {e}"))
+}
+
+fn hex(text: &str) -> Result<Bytes, String> {
+    let byte = |word: &str| u8::from_str_radix(word, 16).map_err(|e| format!("{word}: {e}"));
+    Ok(Bytes::from(text.split_whitespace().map(byte).collect::<Result<Vec<u8>, String>>()?))
+}
+
+fn snapshot_body(text: &str) -> Result<Bytes, String> {
+    let mut out = BytesMut::new();
+    SnapshotWriter::count(&mut out, 0);
+    SnapshotWriter::count(&mut out, 0);
+    let stat = StatPersisted::default();
+    SnapshotWriter::node(&mut out, b"", Some(b""), -1, &stat);
+    for word in text.split_whitespace() {
+        let (path, value) = word.split_once('=').ok_or("/path=value")?;
+        SnapshotWriter::node(&mut out, path.as_bytes(), Some(value.as_bytes()), -1, &stat);
+    }
+    SnapshotWriter::end(&mut out);
+    wire::jute::put_buffer(&mut out, Some(SNAPSHOT_SIGNATURE));
+    Ok(out.freeze())
+}
+
+fn record_line(record: &wire::SnapshotRecord) -> String {
+    match record {
+        wire::SnapshotRecord::Session { id, timeout_ms } => format!("session {id} timeout={timeout_ms}"),
+        wire::SnapshotRecord::AclEntry { .. } => "acl".into(),
+        wire::SnapshotRecord::Node { path, data, .. } => {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            format!("node {:?}={}", text(path), data.as_deref().map_or(String::new(), text))
+        }
+    }
+}
+
+fn disk_line(op: &DiskOp) -> String {
+    match op {
+        DiskOp::Append(entries) => {
+            let zxids: Vec<String> = entries.iter().map(|e| e.zxid.to_string()).collect();
+            format!("Append {}", zxids.join(" "))
+        }
+        DiskOp::Truncate(zxid) => format!("Truncate {zxid}"),
+        DiskOp::WriteEpoch(file, epoch) => format!("WriteEpoch {file:?} {epoch}"),
+        DiskOp::SnapshotFinish { zxid } => format!("SnapshotFinish {zxid}"),
+        DiskOp::Install { zxid, epoch, .. } => format!("Install {zxid} of epoch {epoch}"),
+        DiskOp::ReadLog { after, through, size_limit } => {
+            format!("ReadLog after {after} through {through}, at most {size_limit} bytes")
+        }
+        other => other.name().into(),
+    }
+}
+
+fn task_name(task: Task) -> &'static str {
+    match task {
+        Task::LearnerSender(_) => "LearnerSender",
+        Task::SyncProcessor => "SyncProcessor",
+        Task::CommitProcessor => "CommitProcessor",
+        Task::Snapshot => "Snapshot",
+        Task::SnapshotSender(_) => "SnapshotSender",
+    }
+}
+
+fn client_line(output: &ClientOutput) -> String {
+    match output {
+        ClientOutput::Connected { client, session, timeout_ms } => {
+            format!("client {}: connected, session {session}, timeout {timeout_ms}", client.0)
+        }
+        ClientOutput::Expired { client } => format!("client {}: expired", client.0),
+        ClientOutput::Disconnected { client } => format!("client {}: disconnected", client.0),
+        ClientOutput::Reply { client, cxid, zxid, result } => match result {
+            Ok(body) => format!("client {}: reply to {cxid} at {zxid}, {} bytes", client.0, body.len()),
+            Err(code) => format!("client {}: reply to {cxid} at {zxid}, error {code}", client.0),
+        },
+    }
+}
+
+/// An event in one line; digests are left out, a clean `RoleChanged` says the role alone.
+fn event_line(event: &Event) -> Option<String> {
+    let json = serde_json::to_value(event).ok()?;
+    let fields = json.as_object()?;
+    let mut line = format!("* {}", fields["event"].as_str()?);
+    for (key, value) in fields {
+        match (key.as_str(), value.as_i64()) {
+            ("event" | "digest" | "tree", _) => {}
+            (key, Some(n)) if is_zxid(key) => line += &format!(" {key}={}", Zxid(n)),
+            (key, Some(n)) if key == "session" => line += &format!(" {key}={}", SessionId(n)),
+            (key, _) => line += &format!(" {key}={}", value.to_string().trim_matches('"')),
+        }
+    }
+    Some(line)
+}
+
+fn is_zxid(key: &str) -> bool {
+    matches!(key, "zxid" | "lastZxid" | "snapshot" | "peerLastZxid" | "expected" | "got")
+}
