@@ -2,7 +2,10 @@
 //! reviewer can read. `script` plays them.
 
 mod election;
+mod leader;
+mod learner;
 mod script;
+mod sync_decision;
 
 use std::path::{Path, PathBuf};
 

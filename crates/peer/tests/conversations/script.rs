@@ -17,6 +17,7 @@
 //! tasks wait | go on                     scheduled tasks wait; all are run
 //! client 1 connects | sets /a=1 | gets /a | syncs | closes | pings | leaves | resumes SESSION
 //! crash                                  the process dies; `boot` starts it again
+//! --- established                        the transcript begins here, with this word for what was before
 //! ```
 //!
 //! In the transcript a line of the script stands at the margin behind `>`; what the member does stands
@@ -106,8 +107,14 @@ pub fn converse(config: Config, disk: &[DiskOp], script: &str) -> String {
             conversation.transcript += &format!("{line}\n");
             continue;
         }
+        if let Some(what) = line.strip_prefix("--- ") {
+            conversation.transcript = format!("({what})\n");
+            continue;
+        }
         conversation.transcript += &format!("> {line}\n");
-        conversation.line(line).unwrap_or_else(|why| panic!("`{line}`: {why}"));
+        if let Err(why) = conversation.line(line) {
+            panic!("`{line}`: {why}\n{}", conversation.transcript);
+        }
     }
     conversation.transcript
 }

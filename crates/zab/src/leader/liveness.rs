@@ -84,7 +84,8 @@ impl<S: StateMachine> Leader<S> {
             return Ok(());
         }
         ctx.io.mark("leader: no quorum of live learners");
-        Err(Leave::Because(format!("not sufficient followers synced, only {synced:?}")))
+        let synced: Vec<String> = synced.iter().map(ServerId::to_string).collect();
+        Err(Leave::Because(format!("not sufficient followers synced, only {}", synced.join(", "))))
     }
 
     fn expire_sessions(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {

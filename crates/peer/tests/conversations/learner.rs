@@ -1,0 +1,429 @@
+//! The learner: find the leader, register, synchronise, follow or observe; and what ends it.
+
+use peer::Config;
+
+use crate::script::converse;
+use crate::{disk, keep, member};
+
+const E1: i64 = 1 << 32;
+const LOG: [i64; 3] = [E1 | 1, E1 | 2, E1 | 3];
+
+fn learn(name: &str, config: Config, epochs: (i64, i64), log: &[i64], script: &str) {
+    keep("learner", name, &converse(config, &disk(epochs.0, epochs.1, log), script));
+}
+
+/// Server 1 of three follows server 3.
+fn follows(name: &str, script: &str) {
+    let script = format!(
+        "boot
+         2 votes FOLLOWING leader=3 zxid=0x100000003 round=1 epoch=1
+         3 votes LEADING leader=3 zxid=0x100000003 round=1 epoch=1
+         --- server 1 has elected server 3; its log: 0x100000001 to 0x100000003, epochs 1 and 1
+         {script}"
+    );
+    learn(name, member(1, 3, 0), (1, 1), &LOG, &script);
+}
+
+const REGISTERED: &str = "leader accepts
+    leader says LEADERINFO epoch=2
+    --- server 1 has accepted epoch 2; its log: 0x100000001 to 0x100000003";
+
+fn synchronises(name: &str, script: &str) {
+    follows(name, &format!("{REGISTERED}\n{script}"));
+}
+
+const SERVING: &str = "leader accepts
+    leader says LEADERINFO epoch=2
+    leader says DIFF 0x100000003
+    leader says NEWLEADER 0x200000000
+    leader says UPTODATE
+    --- server 1 follows server 3 in epoch 2; its log: 0x100000001 to 0x100000003";
+
+fn serves(name: &str, script: &str) {
+    follows(name, &format!("{SERVING}\n{script}"));
+}
+
+#[test]
+fn the_handshake_step_by_step() {
+    follows(
+        "handshake",
+        "disk holds its answers
+         leader accepts
+         leader says LEADERINFO epoch=2
+         # acceptedEpoch is durable first, ACKEPOCH leaves afterwards.
+         disk goes on
+         leader says DIFF 0x100000005; PROPOSAL 0x100000004 setData /a=1; COMMIT 0x100000004; NEWLEADER 0x200000000
+         # The history is durable, then currentEpoch, then the ACK of NEWLEADER leaves.
+         disk goes on
+         disk goes on
+         leader says UPTODATE",
+    );
+}
+
+#[test]
+fn dials_that_fail() {
+    follows(
+        "five-tries",
+        "leader refuses
+         time +99
+         time +1
+         leader refuses
+         time +100
+         leader refuses
+         time +100
+         leader refuses
+         time +100
+         leader refuses",
+    );
+}
+
+#[test]
+fn a_dial_that_is_never_answered() {
+    follows("dial-never-answered", "time +19999\n time +1");
+}
+
+#[test]
+fn a_leader_that_says_nothing() {
+    follows("leader-says-nothing", "leader accepts\n time +19999\n time +1");
+}
+
+#[test]
+fn epochs_of_leader_info() {
+    follows("epoch-above", "leader accepts\n leader says LEADERINFO epoch=7");
+    // Accepted before: the promise must not count twice.
+    follows("epoch-equal", "leader accepts\n leader says LEADERINFO epoch=1");
+    follows("epoch-below", "leader accepts\n leader says LEADERINFO epoch=0");
+}
+
+#[test]
+fn diff() {
+    synchronises(
+        "diff",
+        "leader says DIFF 0x100000005
+         leader says PROPOSAL 0x100000004 setData /a=1; COMMIT 0x100000004
+         leader says PROPOSAL 0x100000005 setData /a=2; COMMIT 0x100000005
+         # PINGs are not answered while synchronising.
+         leader says PING 0x100000005
+         # Outstanding at the leader: queued, acknowledged after UPTODATE.
+         leader says PROPOSAL 0x200000001 setData /a=3
+         leader says NEWLEADER 0x200000000
+         leader says UPTODATE
+         leader says COMMIT 0x200000001
+         client 1 connects",
+    );
+}
+
+#[test]
+fn trunc() {
+    synchronises(
+        "trunc",
+        "disk holds its answers
+         leader says TRUNC 0x100000002; NEWLEADER 0x200000000
+         # Nothing else is read until the log is cut.
+         disk goes on
+         disk goes on
+         leader says UPTODATE",
+    );
+}
+
+#[test]
+fn trunc_then_diff() {
+    synchronises(
+        "trunc-then-diff",
+        "leader says TRUNC 0x100000002; PROPOSAL 0x100000005 setData /a=1; COMMIT 0x100000005; NEWLEADER 0x200000000
+         leader says UPTODATE",
+    );
+}
+
+#[test]
+fn trunc_to_what_is_not_there() {
+    synchronises("trunc-fails", "leader says TRUNC 0x77");
+}
+
+#[test]
+fn snap() {
+    synchronises(
+        "snap",
+        "disk holds its answers
+         leader says SNAP 0x100000008
+         leader sends snapshot /a=1 /b=2
+         leader says PROPOSAL 0x100000009 setData /a=2; COMMIT 0x100000009; NEWLEADER 0x200000000
+         # The snapshot is durable beside the old history, then currentEpoch, then the ACK.
+         disk goes on
+         disk goes on
+         leader says UPTODATE
+         client 1 connects",
+    );
+}
+
+#[test]
+fn a_snap_that_breaks_off() {
+    synchronises(
+        "snap-breaks-off",
+        "leader says SNAP 0x100000008
+         leader closes
+         # What came of it is forgotten: memory is what the disk holds.
+         time +200",
+    );
+}
+
+#[test]
+fn a_snap_that_is_no_snapshot() {
+    synchronises(
+        "snap-is-garbage",
+        "leader says SNAP 0x100000008
+         leader bytes ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff",
+    );
+}
+
+#[test]
+fn commits_between_newleader_and_uptodate() {
+    synchronises(
+        "commit-before-uptodate",
+        "leader says DIFF 0x100000003; PROPOSAL 0x200000001 setData /a=1; NEWLEADER 0x200000000
+         leader says COMMIT 0x200000001
+         leader says PROPOSAL 0x200000002 setData /a=2
+         leader says UPTODATE
+         leader says COMMIT 0x200000002",
+    );
+}
+
+#[test]
+fn what_is_refused_while_synchronising() {
+    for (name, script) in [
+        (
+            "gap",
+            "leader says DIFF 0x100000003; PROPOSAL 0x200000001 setData /a=1; PROPOSAL 0x200000003 setData /a=1",
+        ),
+        ("commit-of-nothing", "leader says DIFF 0x100000003; COMMIT 0x100000004"),
+        (
+            "commit-out-of-order",
+            "leader says DIFF 0x100000003; PROPOSAL 0x200000001 setData /a=1; PROPOSAL 0x200000002 setData /a=1; COMMIT 0x200000002",
+        ),
+        ("uptodate-before-newleader", "leader says DIFF 0x100000003; UPTODATE"),
+        ("newleader-of-another-epoch", "leader says DIFF 0x100000003; NEWLEADER 0x300000000"),
+        ("newleader-twice", "leader says DIFF 0x100000003; NEWLEADER 0x200000000; NEWLEADER 0x200000000"),
+        ("newleader-before-a-mode", "leader says NEWLEADER 0x200000000"),
+        ("proposal-before-a-mode", "leader says PROPOSAL 0x200000001 setData /a=1"),
+    ] {
+        synchronises(&format!("bad-{name}"), script);
+    }
+    follows("bad-diff-before-leaderinfo", "leader accepts\n leader says DIFF 0x100000003");
+    follows("bad-protocol", "leader accepts\n leader says LEADERINFO epoch=2 protocol=1");
+    follows("bad-leader-of-before-1-0", "leader accepts\n leader says NEWLEADER 0x200000000");
+    follows("bad-garbage", "leader accepts\n leader bytes 00 00 00 11 00 00 00 02 00 00 00 00 7f ff ff ff");
+}
+
+#[test]
+fn a_leader_of_before_1_0() {
+    let mut config = member(1, 3, 0);
+    config.settings.allow_pre_1_0 = true;
+    learn(
+        "leader-of-before-1-0",
+        config,
+        (1, 1),
+        &LOG,
+        "boot
+         2 votes FOLLOWING leader=3 zxid=0x100000003 round=1 epoch=1
+         3 votes LEADING leader=3 zxid=0x100000003 round=1 epoch=1
+         leader accepts
+         --- server 1 has elected server 3; its log: 0x100000001 to 0x100000003, epochs 1 and 1
+         # No LEADERINFO: its first packet is NEWLEADER, there is no ACKEPOCH.
+         leader says NEWLEADER 0x200000000
+         leader says DIFF 0x100000004; PROPOSAL 0x100000004 setData /a=1; COMMIT 0x100000004
+         leader says UPTODATE
+         leader says PROPOSAL 0x200000001 setData /a=2",
+    );
+}
+
+#[test]
+fn broadcast() {
+    serves(
+        "broadcast",
+        "disk holds its answers
+         leader says PROPOSAL 0x200000001 setData /a=1
+         # Durable first, the ACK leaves afterwards.
+         disk goes on
+         # COMMIT may come before the own log is durable.
+         leader says PROPOSAL 0x200000002 setData /a=2
+         leader says COMMIT 0x200000001; COMMIT 0x200000002
+         disk goes on",
+    );
+}
+
+#[test]
+fn group_commit() {
+    serves(
+        "group-commit",
+        "disk holds its answers
+         leader says PROPOSAL 0x200000001 setData /a=1
+         leader says PROPOSAL 0x200000002 setData /a=2; PROPOSAL 0x200000003 setData /a=3
+         disk goes on
+         disk goes on",
+    );
+}
+
+#[test]
+fn out_of_the_expected_order() {
+    serves(
+        "gaps-in-broadcast",
+        "# A gap between proposals is an event, not an end.
+         leader says PROPOSAL 0x200000001 setData /a=1
+         leader says PROPOSAL 0x200000003 setData /a=1
+         leader says COMMIT 0x200000001; COMMIT 0x200000003
+         # A COMMIT of nothing is ignored; of another than the head it is fatal.
+         leader says COMMIT 0x200000009
+         leader says PROPOSAL 0x200000004 setData /a=1; PROPOSAL 0x200000005 setData /a=1
+         leader says COMMIT 0x200000005",
+    );
+}
+
+#[test]
+fn pings() {
+    serves(
+        "pings",
+        "leader says PING 0x200000000
+         client 1 connects
+         leader says PROPOSAL 0x200000001 createSession timeout=10000 session=0x100000f42400201; COMMIT 0x200000001
+         client 1 pings
+         leader says PING 0x200000001",
+    );
+}
+
+#[test]
+fn clients_of_a_follower() {
+    serves(
+        "clients",
+        "client 1 connects
+         leader says PROPOSAL 0x200000001 createSession timeout=10000 session=0x100000f42400201 cxid=0; COMMIT 0x200000001
+         client 2 resumes 0x55
+         leader says REVALIDATE session=0x55 valid=true
+         client 3 resumes 0x66
+         leader says REVALIDATE session=0x66 valid=false
+         # Writes are forwarded; reads of the session wait for them.
+         client 2 sets /a=1
+         client 2 gets /a
+         leader says PROPOSAL 0x200000002 setData /a=1 session=0x55 cxid=1
+         leader says COMMIT 0x200000002
+         client 2 syncs
+         client 2 gets /a
+         leader says SYNC 0x0
+         client 2 leaves",
+    );
+}
+
+#[test]
+fn what_ends_it() {
+    serves(
+        "leader-is-gone",
+        "client 2 resumes 0x55\n leader says REVALIDATE session=0x55 valid=true\n leader closes\n time +200",
+    );
+    serves("read-time-out", "time +9999\n time +1");
+    serves("disk-fails", "disk fails\n leader says PROPOSAL 0x200000001 setData /a=1");
+    serves("bad-diff-in-broadcast", "leader says DIFF 0x200000000");
+    serves("bad-newleader-in-broadcast", "leader says NEWLEADER 0x200000000");
+    serves("bad-uptodate-in-broadcast", "leader says UPTODATE");
+}
+
+#[test]
+fn a_completion_of_the_old_role_is_swallowed() {
+    serves(
+        "leaves-nothing-behind",
+        "disk holds its answers
+         leader says PROPOSAL 0x200000001 setData /a=1
+         leader closes
+         # The log lane is waited for; then the disk is read, and the member votes with what it holds.
+         disk goes on
+         disk goes on",
+    );
+}
+
+#[test]
+fn crashes_between_the_steps_of_the_synchronisation() {
+    // Recovery cuts what stands above currentEpoch: it was never acknowledged.
+    synchronises(
+        "crash-before-current-epoch",
+        "disk holds its answers
+         leader says DIFF 0x200000001; PROPOSAL 0x200000001 setData /a=1; COMMIT 0x200000001; NEWLEADER 0x200000000
+         disk goes on
+         crash
+         disk is free
+         boot",
+    );
+    synchronises(
+        "crash-after-current-epoch",
+        "disk holds its answers
+         leader says DIFF 0x200000001; PROPOSAL 0x200000001 setData /a=1; COMMIT 0x200000001; NEWLEADER 0x200000000
+         disk goes on
+         disk goes on
+         crash
+         disk is free
+         boot",
+    );
+    synchronises(
+        "crash-with-an-install-pending",
+        "disk holds its answers
+         leader says SNAP 0x200000008
+         leader sends snapshot /a=1
+         leader says NEWLEADER 0x200000000
+         disk goes on
+         crash
+         disk is free
+         boot",
+    );
+    synchronises(
+        "crash-after-an-install",
+        "disk holds its answers
+         leader says SNAP 0x200000008
+         leader sends snapshot /a=1
+         leader says NEWLEADER 0x200000000
+         disk goes on
+         disk goes on
+         crash
+         disk is free
+         boot",
+    );
+}
+
+/// Server 4, an observer of three voters.
+fn observes(name: &str, script: &str) {
+    let script = format!(
+        "boot
+         time +200
+         1 votes FOLLOWING leader=3 zxid=0x100000003 round=1 epoch=1
+         3 votes LEADING leader=3 zxid=0x100000003 round=1 epoch=1
+         --- observer 4 has found server 3; its log: 0x100000001 to 0x100000003
+         {script}"
+    );
+    learn(name, member(4, 3, 1), (1, 1), &LOG, &script);
+}
+
+#[test]
+fn an_observer() {
+    observes(
+        "observer",
+        "leader accepts
+         leader says LEADERINFO epoch=2
+         leader says DIFF 0x100000004; PROPOSAL 0x100000004 setData /a=1; COMMIT 0x100000004
+         leader says NEWLEADER 0x200000000
+         # What is informed between NEWLEADER and UPTODATE is applied after it.
+         leader says INFORM 0x200000001 setData /a=2
+         leader says UPTODATE
+         leader says INFORM 0x200000002 setData /a=3
+         leader says PING 0x200000002
+         client 2 resumes 0x55",
+    );
+}
+
+#[test]
+fn an_observer_and_what_was_never_committed() {
+    observes(
+        "observer-old-proposal",
+        "leader accepts
+         leader says LEADERINFO epoch=2
+         leader says DIFF 0x100000003; NEWLEADER 0x200000000
+         leader says PROPOSAL 0x200000001 setData /a=2
+         leader says UPTODATE
+         leader says COMMIT 0x200000001",
+    );
+}

@@ -1,0 +1,166 @@
+//! Each row of the two tables by which a leader decides how a learner is brought up to date (reference
+//! of the rows: `leader::sync_decision`).
+
+use peer::{Config, Nanos, SyncTable};
+
+use crate::script::converse;
+use crate::{disk, keep, member};
+
+/// Server 3 leads epoch 2 with this log, established with server 1; then server 2 comes with `P`.
+fn joins(name: &str, change: impl Fn(&mut Config), log: &[i64], p: &str) {
+    let mut config = member(3, 3, 0);
+    config.settings.tick_time = Nanos::from_millis(100_000);
+    change(&mut config);
+    let last = log.last().copied().unwrap_or(0);
+    let epoch = last >> 32;
+    let next = epoch + 1;
+    let script = format!(
+        "boot
+         1 votes LOOKING leader=3 zxid={last:#x} round=1 epoch={epoch}
+         time +200
+         L1 connects
+         L1 says FOLLOWERINFO accepted={accepted:#x} sid=1 protocol=0x10000 config=0
+         L1 says ACKEPOCH last={last:#x} current={epoch}
+         L1 says ACK {first:#x}
+         --- server 3 leads epoch {next}; its log: {log}
+         L2 connects
+         L2 says FOLLOWERINFO accepted={accepted:#x} sid=2 protocol=0x10000 config=0
+         L2 says ACKEPOCH last={p} current={epoch}
+         L2 says ACK {first:#x}",
+        accepted = epoch << 32,
+        first = next << 32,
+        log = log.iter().map(|zxid| format!("{zxid:#x}")).collect::<Vec<_>>().join(" "),
+    );
+    keep("sync", name, &converse(config, &disk(epoch, epoch, log), &script));
+}
+
+const E1: i64 = 1 << 32;
+const E2: i64 = 2 << 32;
+/// Five transactions of epoch 1.
+const FIVE: [i64; 5] = [E1 | 1, E1 | 2, E1 | 3, E1 | 4, E1 | 5];
+
+fn v34(config: &mut Config) {
+    config.settings.sync_table = SyncTable::V34;
+}
+
+fn window_of_two(config: &mut Config) {
+    config.settings.commit_log_count = 2;
+}
+
+#[test]
+fn row_1_snapshots_are_forced() {
+    joins("row-1-force-snapshot-sync", |c| c.settings.force_snapshot_sync = true, &FIVE, "0x100000005");
+}
+
+#[test]
+fn row_2_equal() {
+    joins("row-2-equal", |_| {}, &FIVE, "0x200000000");
+}
+
+#[test]
+fn row_2_equal_with_nothing_in_memory() {
+    joins("row-2-empty-committed-log-in-sync", |_| {}, &[], "0x100000000");
+}
+
+#[test]
+fn row_3_learner_ahead_of_what_is_committed() {
+    joins("row-3-learner-ahead-trunc", |_| {}, &FIVE, "0x100000009");
+}
+
+#[test]
+fn row_4_in_the_window() {
+    joins("row-4-diff", |_| {}, &FIVE, "0x100000003");
+}
+
+#[test]
+fn row_4_last_committed() {
+    joins("row-4-diff-of-nothing", |_| {}, &FIVE, "0x100000005");
+}
+
+#[test]
+fn row_4_between_two_transactions() {
+    joins("row-4-trunc-then-diff", |_| {}, &[E1 | 1, E1 | 2, E1 | 5, E1 | 6], "0x100000003");
+}
+
+#[test]
+fn row_4_an_epoch_without_its_tail() {
+    joins("row-4-trunc-must-not-cross-epochs", |_| {}, &[E1 | 1, E1 | 2, E2 | 1, E2 | 2], "0x100000003");
+}
+
+#[test]
+fn row_4_the_beginning_of_an_epoch() {
+    joins("row-4-counter-zero", |_| {}, &[E1 | 1, E1 | 2, E2 | 1, E2 | 2], "0x200000000");
+}
+
+#[test]
+fn row_5_from_the_log_on_disk() {
+    joins("row-5-diff-from-disk", window_of_two, &FIVE, "0x100000002");
+}
+
+#[test]
+fn row_5_the_log_does_not_reach_back() {
+    joins("row-5-log-does-not-reach-back", window_of_two, &FIVE, "0x0");
+}
+
+#[test]
+fn row_6_disk_is_not_asked() {
+    let negative = |c: &mut Config| {
+        window_of_two(c);
+        c.settings.snapshot_size_factor_milli = -1;
+    };
+    joins("row-6-behind-the-window", negative, &FIVE, "0x100000002");
+}
+
+#[test]
+fn row_6_an_epoch_that_nobody_knows() {
+    joins("row-6-beginning-of-another-epoch", |_| {}, &FIVE, "0x700000000");
+}
+
+#[test]
+fn row_6_an_emptied_disk() {
+    joins("row-6-zxid-minus-one", |_| {}, &FIVE, "-1");
+}
+
+#[test]
+fn row_6_a_new_member() {
+    joins("row-6-new-member", |_| {}, &[], "0x0");
+}
+
+#[test]
+fn v34_row_a() {
+    joins("v34-row-a-equal", v34, &FIVE, "0x200000000");
+}
+
+#[test]
+fn v34_row_b_diff() {
+    joins("v34-row-b-diff", v34, &FIVE, "0x100000003");
+}
+
+#[test]
+fn v34_row_b_trunc() {
+    joins("v34-row-b-trunc-then-diff", v34, &[E1 | 1, E1 | 2, E1 | 5, E1 | 6], "0x100000003");
+}
+
+#[test]
+fn v34_row_b_trunc_over_epochs() {
+    joins("v34-row-b-trunc-crosses-epochs", v34, &[E1 | 1, E1 | 2, E2 | 1, E2 | 2], "0x100000003");
+}
+
+#[test]
+fn v34_row_c() {
+    joins("v34-row-c-learner-ahead", v34, &FIVE, "0x100000009");
+}
+
+#[test]
+fn v34_row_d_behind() {
+    let both = |c: &mut Config| {
+        v34(c);
+        window_of_two(c);
+    };
+    joins("v34-row-d-behind-the-window", both, &FIVE, "0x100000002");
+}
+
+#[test]
+fn v34_row_d_nothing_in_memory() {
+    joins("v34-row-d-nothing-in-memory", v34, &[], "0x0");
+}
