@@ -37,7 +37,7 @@ enum Task {
         #[arg(long)]
         only: Option<String>,
         /// Seeds of the sweep over each.
-        #[arg(long, default_value_t = 2000)]
+        #[arg(long, default_value_t = 400)]
         seeds: u64,
     },
 }

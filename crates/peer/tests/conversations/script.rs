@@ -332,10 +332,7 @@ impl Script {
         if self.conn(&sid.to_string()).is_err() {
             self.dial_back(sid);
         }
-        let conn = match self.conn(&sid.to_string()) {
-            Ok(conn) => conn,
-            Err(why) => return Err(why),
-        };
+        let conn = self.conn(&sid.to_string())?;
         match verb {
             "votes" => {
                 let n: Notification = rest.parse()?;
