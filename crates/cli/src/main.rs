@@ -4,7 +4,17 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // a host: clocks, files, threads
 
+/// `println!`, but a reader that has seen enough (a closed pipe) ends the program without a word.
+macro_rules! say {
+    ($($arg:tt)*) => {
+        if std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($arg)*))).is_err() {
+            std::process::exit(0);
+        }
+    };
+}
+
 mod run;
+mod story;
 mod sweep;
 
 use std::path::PathBuf;
@@ -91,7 +101,7 @@ fn main() -> ExitCode {
         Command::Sweep(args) => sweep::sweep(&args),
         Command::Schema => {
             let schema = schemars::schema_for!(sim::scenario::Scenario);
-            println!("{}", serde_json::to_string_pretty(&schema).unwrap_or_default());
+            say!("{}", serde_json::to_string_pretty(&schema).unwrap_or_default());
             ExitCode::SUCCESS
         }
     }

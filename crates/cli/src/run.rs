@@ -1,5 +1,6 @@
 //! `vivarium run`: scenario files, one after the other.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -8,6 +9,7 @@ use sim::run::{Outcome, Verdict, run as run_plan};
 use sim::scenario::{Scenario, final_verdict};
 
 use crate::RunArgs;
+use crate::story::print_story_lines;
 
 pub fn run(args: &RunArgs) -> ExitCode {
     let mut code = 0;
@@ -40,7 +42,11 @@ fn replay(args: &RunArgs, name: &str, scenario: &Scenario) -> bool {
         let codes = checker::INVARIANTS.iter().map(|(code, _)| (*code).to_owned());
         spec.world.waived.extend(codes.filter(|code| code.starts_with("LV-")));
     }
-    let outcome = run_plan(&spec, args.trace.is_some(), true);
+    let ran = catch_unwind(AssertUnwindSafe(|| run_plan(&spec, args.trace.is_some(), true)));
+    let Ok(outcome) = ran else {
+        // The panic hook has told where and why.
+        return crashed(args, name, spec.world.seed);
+    };
     let invariants_only = args.seed.is_some() || args.until.is_some();
     let missed = if invariants_only { Vec::new() } else { scenario.judge(&outcome) };
     let verdict = final_verdict(&outcome, &missed);
@@ -51,19 +57,33 @@ fn replay(args: &RunArgs, name: &str, scenario: &Scenario) -> bool {
     };
     print_trace(args, &outcome);
     if args.json {
-        println!("{}", as_json(name, spec.world.seed, verdict, &outcome, &missed));
+        say!("{}", as_json(name, spec.world.seed, verdict, &outcome, &missed));
     } else {
         print_story(name, scenario, spec.world.seed, verdict, &outcome, &missed);
     }
     ok
 }
 
+fn crashed(args: &RunArgs, name: &str, seed: u64) -> bool {
+    if args.json {
+        let nothing: [u8; 0] = [];
+        say!(
+            "{}",
+            json!({ "file": name, "seed": seed, "verdict": Verdict::Crashed, "trace_hash": null,
+                    "violations": nothing, "missed": nothing, "stats": {} })
+        );
+    } else {
+        say!("{name}: seed {seed}  verdict crashed");
+    }
+    false
+}
+
 fn print_trace(args: &RunArgs, outcome: &Outcome) {
     for line in &outcome.trace {
         if args.trace.as_deref() == Some("json") {
-            println!("{}", json!({ "trace": line }));
+            say!("{}", serde_json::to_string(line).unwrap_or_default());
         } else {
-            println!("{line}");
+            say!("{line}");
         }
     }
 }
@@ -99,12 +119,10 @@ fn print_story(
     outcome: &Outcome,
     missed: &[String],
 ) {
-    println!("{name}: {}", scenario.name);
-    for line in &outcome.story {
-        println!("  {line}");
-    }
+    say!("{name}: {}", scenario.name);
+    print_story_lines(&outcome.story);
     let stats = &outcome.stats;
-    println!(
+    say!(
         "  {} elections won, epochs {:?}, {} commits, {} acknowledged writes, syncs {:?}",
         stats.elections_won,
         stats.epochs_established,
@@ -116,15 +134,15 @@ fn print_story(
         let (injected, bit) =
             (outcome.faults.injected[kind as usize], outcome.faults.took_effect[kind as usize]);
         if injected > 0 {
-            println!("  {}: injected {injected}, took effect {bit}", kind.name());
+            say!("  {}: injected {injected}, took effect {bit}", kind.name());
         }
     }
     for v in &outcome.violations {
-        println!("  VIOLATION {} at {} of {}: {}", v.invariant, v.at, v.member, v.detail);
+        say!("  VIOLATION {} at {} of {}: {}", v.invariant, v.at, v.member, v.detail);
     }
     for what in missed {
-        println!("  MISSED: expected {what}");
+        say!("  MISSED: expected {what}");
     }
     let verdict = serde_json::to_value(verdict).unwrap_or_default();
-    println!("  seed {seed}  trace {}  verdict {}", outcome.trace_hash, verdict.as_str().unwrap_or("?"));
+    say!("  seed {seed}  trace {}  verdict {}", outcome.trace_hash, verdict.as_str().unwrap_or("?"));
 }

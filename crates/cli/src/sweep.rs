@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use cpu_time::ThreadTime;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use peer::{Switch, Switches};
 use rayon::prelude::*;
@@ -16,6 +17,7 @@ use sim::run::{Outcome, Verdict, run as run_plan};
 use sim::swarm::plan;
 
 use crate::SweepArgs;
+use crate::story::print_story_lines;
 
 #[derive(Default)]
 struct Totals {
@@ -52,7 +54,7 @@ pub fn sweep(args: &SweepArgs) -> ExitCode {
     let bar = progress(args.seeds.end - args.seeds.start);
     pool.install(|| {
         args.seeds.clone().into_par_iter().for_each(|seed| {
-            let begun = Instant::now();
+            let begun = ThreadTime::now();
             let result =
                 catch_unwind(AssertUnwindSafe(|| run_plan(&plan(seed, switches), args.trace, false)));
             if let Ok(mut cpu) = cpu.lock() {
@@ -117,7 +119,7 @@ impl Totals {
             }
         };
         for line in &outcome.trace {
-            println!("{line}");
+            say!("{line}");
         }
         self.events += outcome.stats.events;
         self.simulated_ms += outcome.stats.simulated_ms;
@@ -136,22 +138,22 @@ impl Totals {
             let detail = format!("at {} of {}: {}", v.at, v.member, v.detail);
             self.failures.insert(seed, (v.invariant.to_owned(), detail));
             if args.story {
-                println!("seed {seed}:");
-                for line in &outcome.story {
-                    println!("  {line}");
-                }
+                say!("seed {seed}:");
+                print_story_lines(&outcome.story);
             }
         }
-        self.hashes.insert(seed, outcome.trace_hash);
+        if args.hashes {
+            self.hashes.insert(seed, outcome.trace_hash);
+        }
     }
 
     fn print(&self, args: &SweepArgs, wall: f64) {
         if args.hashes {
             for (seed, hash) in &self.hashes {
-                println!("{seed} {hash}");
+                say!("{seed} {hash}");
             }
         }
-        println!(
+        say!(
             "{} runs ({} empty), {:.0} simulated seconds, {} inputs, {} commits, {:.1} s",
             self.runs,
             self.empty,
@@ -160,34 +162,29 @@ impl Totals {
             self.committed,
             wall
         );
-        println!("{:<14} {:>10} {:>12}", "fault", "injected", "took effect");
+        say!("{:<14} {:>10} {:>12}", "fault", "injected", "took effect");
         for kind in FaultKind::ALL {
             let i = kind as usize;
-            println!(
-                "{:<14} {:>10} {:>12}",
-                kind.name(),
-                self.faults.injected[i],
-                self.faults.took_effect[i]
-            );
+            say!("{:<14} {:>10} {:>12}", kind.name(), self.faults.injected[i], self.faults.took_effect[i]);
         }
-        println!("syncs: {:?}", self.syncs);
-        println!("marks:");
+        say!("syncs: {:?}", self.syncs);
+        say!("marks:");
         for (mark, count) in &self.marks {
-            println!("  {count:>8}  {mark}");
+            say!("  {count:>8}  {mark}");
         }
         if self.failures.is_empty() {
-            println!("no failures");
+            say!("no failures");
             return;
         }
         let mut by_kind: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         for (seed, (kind, _)) in &self.failures {
             by_kind.entry(kind).or_default().push(*seed);
         }
-        println!("{} failures:", self.failures.len());
+        say!("{} failures:", self.failures.len());
         for (kind, seeds) in by_kind {
             let seed = seeds[0];
-            println!("  {kind}: {} seeds; {}", seeds.len(), self.failures[&seed].1);
-            println!("    again: vivarium sweep --seeds {seed}..{} --story", seed + 1);
+            say!("  {kind}: {} seeds; {}", seeds.len(), self.failures[&seed].1);
+            say!("    again: vivarium sweep --seeds {seed}..{} --story", seed + 1);
         }
     }
 

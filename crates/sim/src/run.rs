@@ -14,7 +14,7 @@ use wire::{ServerId, Zxid, op};
 use crate::faults::FaultCounters;
 use crate::plan::{Action, Named, Pending, Step, Who, event_json, millis};
 use crate::workload::{Workload, WorkloadSpec};
-use crate::world::{Happened, World, WorldSpec};
+use crate::world::{Happened, TraceLine, World, WorldSpec};
 
 #[derive(Clone, Debug)]
 pub struct RunSpec {
@@ -68,7 +68,7 @@ pub struct Outcome {
     /// Event names seen, with the member, for expectations.
     pub seen: BTreeMap<String, u64>,
     pub syncs_of: BTreeMap<i64, Vec<SyncMode>>,
-    pub trace: Vec<String>,
+    pub trace: Vec<TraceLine>,
 }
 
 const FRESH: ClientId = ClientId(u64::MAX);

@@ -1,6 +1,29 @@
 //! Inputs and outputs in words, for `--trace`.
 
-use peer::{Input, Output};
+use std::fmt;
+
+use peer::{Event, Input, Nanos, Output};
+use serde::Serialize;
+use wire::ServerId;
+
+/// One input or output of one member.
+#[derive(Clone, Debug, Serialize)]
+pub struct TraceLine {
+    #[serde(rename = "at_ns")]
+    pub at: Nanos,
+    pub member: ServerId,
+    /// In words.
+    pub line: String,
+    /// An output that is an event, with its fields.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub event: Option<Event>,
+}
+
+impl fmt::Display for TraceLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>14} {} {}", self.at.to_string(), self.member, self.line)
+    }
+}
 
 pub(super) fn describe_input(input: &Input) -> String {
     match input {

@@ -18,6 +18,7 @@ mod describe;
 mod disk;
 mod processes;
 
+pub use self::describe::TraceLine;
 use self::describe::{describe_input, describe_output};
 use self::disk::lane_index;
 use crate::draw::{Concern, Draws};
@@ -153,7 +154,7 @@ pub struct World {
     happened: VecDeque<Happened>,
     /// Events are handed to the runner (else only to the checkers).
     pub tell_events: bool,
-    pub trace: Option<Vec<String>>,
+    pub trace: Option<Vec<TraceLine>>,
     outbox: Outbox,
     ready: VecDeque<(usize, Input)>,
 }
@@ -333,7 +334,19 @@ impl World {
 
     fn say(&mut self, member: usize, line: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
-            trace.push(format!("{:>14} {} {}", self.now.to_string(), self.members[member].sid, line()));
+            let (at, member) = (self.now, self.members[member].sid);
+            trace.push(TraceLine { at, member, line: line(), event: None });
+        }
+    }
+
+    fn say_output(&mut self, member: usize, output: &Output) {
+        if let Some(trace) = &mut self.trace {
+            let (at, member) = (self.now, self.members[member].sid);
+            let event = match output {
+                Output::Event(event) => Some(event.clone()),
+                _ => None,
+            };
+            trace.push(TraceLine { at, member, line: describe_output(output), event });
         }
     }
 
@@ -411,7 +424,7 @@ impl World {
             return;
         }
         if self.trace.is_some() {
-            self.say(member, || format!("  {}", describe_output(&output)));
+            self.say_output(member, &output);
         }
         match output {
             Output::Event(event) => {
