@@ -210,10 +210,14 @@ impl World {
     fn swallow(&mut self, hole: usize, connection: usize, end: usize, segment: &Segment) {
         self.faults.first_effect(FaultKind::BlackHole, &mut self.network.holes_unfelt[hole]);
         let c = self.network.connections[connection].as_mut().expect("a connection that arrives");
-        let waits = matches!(segment, Segment::Data { .. } | Segment::Syn { .. });
-        if waits && !c.directions[end].gives_up {
-            c.directions[end].gives_up = true;
-            self.queue.push(self.now + GIVES_UP_AFTER, What::GiveUp { connection, end });
+        // Who waits in vain: who sent this, or whose data this reset would have answered.
+        let waiting = match segment {
+            Segment::Data { .. } | Segment::Syn { .. } => end,
+            Segment::End(CloseReason::Reset) => 1 - end,
+            Segment::SynAck | Segment::End(_) => return,
+        };
+        if !std::mem::replace(&mut c.directions[waiting].gives_up, true) {
+            self.queue.push(self.now + GIVES_UP_AFTER, What::GiveUp { connection, end: waiting });
         }
     }
 
