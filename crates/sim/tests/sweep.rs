@@ -1,10 +1,11 @@
 //! The first 500 seeds of the swarm, and a switch that the checkers must catch.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use peer::{Switch, Switches};
+use peer::{Nanos, Switch, Switches};
 use sim::faults::{FaultCounters, FaultKind};
 use sim::run::{Verdict, run};
 use sim::swarm::plan;
+use sim::world::World;
 
 fn sweep(seeds: std::ops::Range<u64>) -> (Vec<String>, FaultCounters, u64) {
     let mut failures = Vec::new();
@@ -50,4 +51,22 @@ fn a_seed_is_one_run() {
         let spec = plan(seed, Switches::NONE);
         assert_eq!(run(&spec, false, false).trace_hash, run(&spec, false, true).trace_hash);
     }
+}
+
+/// The whole world is `Clone`: a fork goes the way that the original goes.
+#[test]
+fn a_fork_of_the_world_goes_the_same_way() {
+    let spec = plan(3, Switches::NONE);
+    let mut world = World::new(spec.world.clone());
+    for sid in world.member_ids() {
+        world.boot(sid, Nanos::ZERO);
+    }
+    let until = |world: &mut World, ms| while world.next(Nanos::from_millis(ms)).is_some() {};
+    until(&mut world, 700);
+    let mut fork = world.clone();
+    until(&mut world, 5000);
+    let early = fork.hash.to_string();
+    until(&mut fork, 5000);
+    assert_ne!(early, fork.hash.to_string(), "nothing happened after the fork");
+    assert_eq!(world.hash.to_string(), fork.hash.to_string());
 }

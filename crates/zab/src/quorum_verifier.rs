@@ -55,3 +55,88 @@ impl QuorumVerifier {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(ids: &[i64]) -> Vec<ServerId> {
+        ids.iter().copied().map(ServerId).collect()
+    }
+
+    fn majority(n: i64) -> QuorumVerifier {
+        QuorumVerifier::Majority { voters: (1..=n).map(ServerId).collect() }
+    }
+
+    #[test]
+    fn more_than_half_of_the_voters() {
+        for (voters, set, quorum) in [
+            (1, &[1][..], true),
+            (1, &[][..], false),
+            (3, &[1], false),
+            (3, &[1, 3], true),
+            (4, &[1, 2], false),
+            (4, &[1, 2, 3], true),
+            (5, &[1, 2], false),
+            (5, &[1, 2, 5], true),
+            // Strangers and observers do not count.
+            (3, &[1, 7, 8], false),
+        ] {
+            assert_eq!(majority(voters).contains_quorum(ids(set)), quorum, "{set:?} of {voters}");
+        }
+    }
+
+    /// Groups {1, 2, 3} and {4, 5, 6} and {7}; 6 weighs nothing, 7's group is 7 alone.
+    fn hierarchical() -> QuorumVerifier {
+        QuorumVerifier::Hierarchical {
+            group_of: (1..=7).map(|id| (ServerId(id), (id - 1) / 3)).collect(),
+            weight_of: (1..=7).map(|id| (ServerId(id), i64::from(id != 6))).collect(),
+        }
+    }
+
+    #[test]
+    fn more_than_half_of_the_weight_in_more_than_half_of_the_groups() {
+        for (set, quorum) in [
+            (&[1, 2, 4, 5][..], true),
+            // Only one of the two weights of the second group.
+            (&[1, 2, 4], false),
+            (&[1, 2, 4, 6], false),
+            (&[1, 2, 3], false),
+            (&[1, 2, 7], true),
+            (&[4, 5, 7], true),
+            (&[1, 4, 7], false),
+            (&[], false),
+        ] {
+            assert_eq!(hierarchical().contains_quorum(ids(set)), quorum, "{set:?}");
+        }
+    }
+
+    #[test]
+    fn a_group_that_weighs_nothing_does_not_count() {
+        let verifier = QuorumVerifier::Hierarchical {
+            group_of: [(1, 1), (2, 1), (3, 1), (4, 2)].map(|(id, group)| (ServerId(id), group)).into(),
+            weight_of: [(4, 0)].map(|(id, weight)| (ServerId(id), weight)).into(),
+        };
+        assert!(verifier.contains_quorum(ids(&[1, 2])), "one group counts, and it has its majority");
+        assert!(!verifier.contains_quorum(ids(&[1, 4])));
+        assert_eq!(verifier.weight(ServerId(4)), 0);
+        assert_eq!(verifier.weight(ServerId(1)), 1);
+        assert_eq!(verifier.weight(ServerId(9)), 0, "in no group");
+    }
+
+    /// Two quorums always have a member in common, or two leaders could be established.
+    #[test]
+    fn quorums_meet() {
+        for (verifier, n) in [(majority(4), 4), (majority(5), 5), (hierarchical(), 7)] {
+            let set = |mask: u32| ids(&(1..=n).filter(|id| mask & (1 << id) != 0).collect::<Vec<i64>>());
+            let all = (0..1u32 << (n + 1)).filter(|mask| mask & 1 == 0);
+            let quorums: Vec<u32> = all.filter(|mask| verifier.contains_quorum(set(*mask))).collect();
+            assert!(!quorums.is_empty());
+            for (i, a) in quorums.iter().enumerate() {
+                for b in &quorums[i..] {
+                    assert_ne!(a & b, 0, "{:?} and {:?}", set(*a), set(*b));
+                }
+            }
+        }
+    }
+}

@@ -5,7 +5,6 @@ use bytes::Bytes;
 use wire::txn::touched_sessions;
 use wire::{Packet, SessionId, TxnHeader, Zxid, code, op};
 
-use super::proposals::PendingSync;
 use super::session_tracker::Owner;
 use super::{Leader, Phase};
 use crate::context::{Ctx, Leave, RoleResult};
@@ -13,8 +12,8 @@ use crate::disk::{DiskDone, TxnEntry};
 use crate::event::{Event, txn_digest};
 use crate::io::{ClientInput, ConnId};
 use crate::learner::refuse;
-use crate::processors::LocalRequest;
 use crate::processors::client_sessions::ClientAction;
+use crate::processors::{LocalRequest, PendingSync};
 use crate::state_machine::{StateMachine, WriteRequest};
 
 /// A write on its way to `Prep`.
@@ -65,12 +64,10 @@ impl<S: StateMachine> Leader<S> {
         let Phase::Established { .. } = self.phase else {
             unreachable!("requests come from clients and synced learners of an established leader")
         };
-        // The last counter is never proposed (ZOOKEEPER-1277).
-        if self.last_proposed.counter() >= Zxid::ROLL_OVER - 1 {
+        let Some(zxid) = self.proposals.next_zxid() else {
             ctx.io.mark("leader: zxid counter at its end");
             return Err(Leave::RollOver);
-        }
-        let zxid = self.last_proposed.next();
+        };
         let session_error = self.check_session(ctx, request).err();
         let write = WriteRequest {
             session: request.session,
@@ -101,9 +98,8 @@ impl<S: StateMachine> Leader<S> {
     fn propose(&mut self, ctx: &mut Ctx<'_, S>, entry: TxnEntry) {
         let zxid = entry.zxid;
         let digest = txn_digest(&entry.txn);
-        self.last_proposed = zxid;
         ctx.io.event(Event::Proposed { zxid, digest });
-        self.outstanding.push(entry.clone(), digest);
+        self.proposals.propose(entry.clone(), digest);
         let packet = Packet::Proposal { zxid, txn: entry.txn.clone() };
         for handler in self.handlers.values_mut().filter(|h| h.forwarding && h.participant) {
             handler.oldest_unacked.get_or_insert((zxid, ctx.io.now.mono));
@@ -112,15 +108,10 @@ impl<S: StateMachine> Leader<S> {
         self.sync.submit(&mut ctx.io, entry);
     }
 
-    /// The leader's own log is durable (`AckRequestProcessor`): its ACK counts like any other.
+    /// The leader's own log is durable.
     pub(super) fn on_synced(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> Result<bool, Leave> {
         let Some(durable) = self.sync.on_disk(&mut ctx.io, done)? else { return Ok(false) };
-        let by = ctx.io.config.sid;
-        for &zxid in durable {
-            if self.outstanding.ack(by, zxid) {
-                ctx.io.out.push(crate::io::Output::Event(Event::AckCounted { zxid, by }));
-            }
-        }
+        self.ack.process(&mut ctx.io, &mut self.proposals, durable);
         self.try_commit(ctx);
         if self.sync.wants_snapshot(&ctx.io) {
             self.snapshot.begin(ctx);
@@ -137,11 +128,11 @@ impl<S: StateMachine> Leader<S> {
         let Some(handler) = self.handlers.get_mut(&conn) else { return };
         let by = handler.sid;
         if handler.oldest_unacked.is_some_and(|(oldest, _)| oldest <= zxid) {
-            let more = self.last_proposed > zxid;
+            let more = self.proposals.last_proposed() > zxid;
             handler.oldest_unacked = more.then(|| (zxid.next(), ctx.io.now.mono));
         }
-        if !self.outstanding.ack(by, zxid) {
-            if zxid > self.last_proposed {
+        if !self.proposals.ack(by, zxid) {
+            if zxid > self.proposals.last_proposed() {
                 ctx.io.warn(format!("ACK of {zxid}, which was never proposed, from {by}"));
             }
             return;
@@ -153,7 +144,7 @@ impl<S: StateMachine> Leader<S> {
     /// Commit, strictly in order, what a quorum has acknowledged.
     fn try_commit(&mut self, ctx: &mut Ctx<'_, S>) {
         let config = ctx.io.config;
-        while let Some(proposal) = self.outstanding.pop_committed(&config.view.verifier) {
+        while let Some(proposal) = self.proposals.pop_committed(&config.view.verifier) {
             let (entry, digest) = (proposal.entry, proposal.digest);
             let zxid = entry.zxid;
             self.last_committed = zxid;
@@ -173,24 +164,22 @@ impl<S: StateMachine> Leader<S> {
             // In the committed log from the decision on: a learner's last transaction is never
             // truncated because it is not applied here yet.
             ctx.db.committed_log.add(entry.clone());
-            self.to_be_applied.push_back(entry.clone());
+            self.to_be_applied.committed(entry.clone());
             self.commit.commit(&mut ctx.io, entry);
             self.release_syncs(ctx, zxid);
         }
     }
 
     fn release_syncs(&mut self, ctx: &mut Ctx<'_, S>, committed: Zxid) {
-        while let Some((_, sync)) = self.pending_syncs.pop_front_if(|(zxid, _)| *zxid <= committed) {
+        while let Some(sync) = self.proposals.pop_released_sync(committed) {
             self.answer_sync(ctx, sync);
         }
     }
 
     /// `processSync`: answered behind the COMMIT of everything proposed before it.
     fn process_sync(&mut self, ctx: &mut Ctx<'_, S>, sync: PendingSync) {
-        if self.outstanding.is_empty() {
+        if let Some(sync) = self.proposals.sync(sync) {
             self.answer_sync(ctx, sync);
-        } else {
-            self.pending_syncs.push_back((self.last_proposed, sync));
         }
     }
 
@@ -210,7 +199,7 @@ impl<S: StateMachine> Leader<S> {
     /// Commit, ToBeApplied, Final.
     pub(super) fn run_commit_processor(&mut self, ctx: &mut Ctx<'_, S>) {
         if let Some(last) = self.commit.run(ctx, &mut self.clients) {
-            while self.to_be_applied.pop_front_if(|entry| entry.zxid <= last).is_some() {}
+            self.to_be_applied.applied_through(last);
         }
     }
 

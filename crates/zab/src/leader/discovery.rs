@@ -260,10 +260,10 @@ impl<S: StateMachine> Leader<S> {
         let first = epoch.first_zxid();
         self.last_committed = first;
         ctx.db.last_processed = first;
-        self.last_proposed = match ctx.io.config.settings.initial_zxid {
+        self.proposals.begin_behind(match ctx.io.config.settings.initial_zxid {
             Some(counter) => Zxid::new(epoch, counter),
             None => first,
-        };
+        });
         self.tracker = SessionTracker::default();
         for (session, timeout_ms) in ctx.db.state.sessions() {
             self.tracker.track(session, timeout_ms, None, ctx.io.now.mono);

@@ -39,7 +39,7 @@ impl<S: StateMachine> Leader<S> {
             self.check_quorum(ctx)?;
         }
         for handler in self.handlers.values_mut().filter(|h| h.is_sending()) {
-            handler.queue(&mut ctx.io, &Packet::Ping { zxid: self.last_proposed, touched: None });
+            handler.queue(&mut ctx.io, &Packet::Ping { zxid: self.proposals.last_proposed(), touched: None });
         }
         if let Phase::Established { .. } = self.phase {
             self.expire_sessions(ctx)?;

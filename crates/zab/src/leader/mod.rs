@@ -12,24 +12,25 @@ mod broadcast;
 mod discovery;
 mod learner_handler;
 mod liveness;
-mod proposals;
 mod session_tracker;
 mod sync_decision;
 mod synchronise;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use wire::{Epoch, Inbound, Packet, ServerId, Zxid};
 
 use crate::context::{Ctx, RoleResult};
-use crate::disk::{DiskDone, OpId, TxnEntry};
+use crate::disk::{DiskDone, OpId};
 use crate::io::{ConnId, Input, Output, Port, Task};
-use crate::processors::{ClientSessions, CommitProcessor, SnapshotTaker, SyncRequestProcessor};
+use crate::processors::{
+    AckRequestProcessor, ClientSessions, CommitProcessor, ProposalRequestProcessor, SnapshotTaker,
+    SyncRequestProcessor, ToBeAppliedRequestProcessor,
+};
 use crate::state_machine::StateMachine;
 use crate::time::Nanos;
 use learner_handler::LearnerHandler;
-use proposals::{Outstanding, PendingSync};
 use session_tracker::SessionTracker;
 
 pub use sync_decision::{SyncInputs, SyncOp, SyncPlan, decide, with_disk_log};
@@ -70,14 +71,12 @@ pub struct Leader<S: StateMachine> {
     half_ticks: u64,
     half_tick_at: Nanos,
 
-    last_proposed: Zxid,
     last_committed: Zxid,
-    outstanding: Outstanding,
-    /// Committed, not yet applied: a learner that joins now is sent these too.
-    to_be_applied: VecDeque<TxnEntry>,
-    pending_syncs: VecDeque<(Zxid, PendingSync)>,
+    proposals: ProposalRequestProcessor,
     sync: SyncRequestProcessor,
+    ack: AckRequestProcessor,
     commit: CommitProcessor,
+    to_be_applied: ToBeAppliedRequestProcessor,
     snapshot: SnapshotTaker<S>,
     clients: ClientSessions,
     tracker: SessionTracker,
@@ -102,13 +101,12 @@ impl<S: StateMachine> Leader<S> {
             tick: 0,
             half_ticks: 0,
             half_tick_at: now + settings.half_tick(),
-            last_proposed: ctx.db.last_processed,
             last_committed: ctx.db.last_processed,
-            outstanding: Outstanding::new(ctx.io.config.view.voters()),
-            to_be_applied: VecDeque::new(),
-            pending_syncs: VecDeque::new(),
+            proposals: ProposalRequestProcessor::new(ctx.io.config.view.voters(), ctx.db.last_processed),
             sync: SyncRequestProcessor::new(),
+            ack: AckRequestProcessor,
             commit: CommitProcessor::new(),
+            to_be_applied: ToBeAppliedRequestProcessor::default(),
             snapshot: SnapshotTaker::new(),
             clients: ClientSessions::new(&ctx.io),
             tracker: SessionTracker::default(),

@@ -52,7 +52,7 @@ impl<S: StateMachine> Leader<S> {
     fn carry_out(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, peer_last_zxid: Zxid, plan: SyncPlan) {
         let Some(handler) = self.handlers.get_mut(&conn) else { return };
         let learner = handler.sid;
-        self.outstanding.forget_acks(learner);
+        self.proposals.forget_acks(learner);
         if handler.pre_1_0 {
             // A learner of before 1.0 wants NEWLEADER first.
             self.queue_new_leader(ctx, conn);
@@ -94,12 +94,12 @@ impl<S: StateMachine> Leader<S> {
     /// From here on the learner gets every PROPOSAL and COMMIT (or INFORM).
     fn start_forwarding(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, last_seen: Zxid) {
         let Some(handler) = self.handlers.get_mut(&conn) else { return };
-        for entry in self.to_be_applied.iter().filter(|entry| entry.zxid > last_seen) {
+        for entry in self.to_be_applied.behind(last_seen) {
             handler.queue(&mut ctx.io, &Packet::Proposal { zxid: entry.zxid, txn: entry.txn.clone() });
             handler.queue(&mut ctx.io, &Packet::Commit { zxid: entry.zxid });
         }
         if handler.participant {
-            for proposal in self.outstanding.iter().filter(|p| p.entry.zxid > last_seen) {
+            for proposal in self.proposals.outstanding_behind(last_seen) {
                 let (zxid, txn) = (proposal.entry.zxid, proposal.entry.txn.clone());
                 handler.queue(&mut ctx.io, &Packet::Proposal { zxid, txn });
             }

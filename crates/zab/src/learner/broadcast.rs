@@ -1,7 +1,7 @@
 //! Broadcast, the learner's side: `Follower` and `Observer` once they are up to date, and their
 //! clients (`FollowerRequestProcessor`, `ObserverRequestProcessor`, `SendAckRequestProcessor`).
 
-use wire::{ForwardedRequest, Packet, SessionId, Zxid, op};
+use wire::{Packet, Zxid};
 
 use super::{Learner, Phase};
 use crate::context::{Ctx, Leave, RoleResult};
@@ -34,7 +34,7 @@ impl<S: StateMachine> Learner<S> {
                 }
                 self.on_inform(ctx, TxnEntry { zxid, txn });
             }
-            Packet::Sync { .. } => match self.pending_syncs.pop_front() {
+            Packet::Sync { .. } => match self.requests.synced() {
                 Some((session, cxid)) => self.commit.release_sync(&mut ctx.io, session, cxid),
                 None => ctx.io.warn("SYNC without a pending sync"),
             },
@@ -72,10 +72,7 @@ impl<S: StateMachine> Learner<S> {
     pub(super) fn on_synced(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> Result<bool, Leave> {
         let Some(durable) = self.sync.on_disk(&mut ctx.io, done)? else { return Ok(false) };
         if !self.observer && !ctx.io.config.switches.has(Switch::AckBeforeSync) {
-            for &zxid in durable {
-                Packet::Ack { zxid }.encode(&mut self.out);
-                ctx.io.event(Event::AckSent { zxid });
-            }
+            self.send_ack.process(&mut ctx.io, durable, &mut self.out);
         }
         if self.sync.wants_snapshot(&ctx.io) {
             self.snapshot.begin(ctx);
@@ -130,29 +127,14 @@ impl<S: StateMachine> Learner<S> {
                 self.say(&Packet::Revalidate { session, timeout_ms });
             }
             Some(ClientAction::Submit(request)) => {
-                let (session, cxid) = (request.session, request.cxid);
-                let forward = request.needs_leader().then(|| ForwardedRequest {
-                    session,
-                    cxid,
-                    op: request.op,
-                    body: request.body.clone(),
-                    authinfo: None,
-                });
-                // First the pending entry, then the forward: the commit must find it.
+                let forward = self.requests.forward(&request);
                 self.commit.submit_local(&mut ctx.io, ctx.db, request);
                 if let Some(forward) = forward {
-                    self.forward(forward, session, cxid);
+                    self.say(&forward);
                 }
             }
         }
         Ok(())
-    }
-
-    fn forward(&mut self, request: ForwardedRequest, session: SessionId, cxid: i32) {
-        if request.op == op::SYNC {
-            self.pending_syncs.push_back((session, cxid));
-        }
-        self.say(&Packet::Request(request));
     }
 }
 

@@ -15,13 +15,16 @@ mod sync;
 use std::collections::VecDeque;
 
 use bytes::BytesMut;
-use wire::{Direction, Epoch, Inbound, Packet, QuorumStream, ServerId, SessionId, Zxid};
+use wire::{Direction, Epoch, Inbound, Packet, QuorumStream, ServerId, Zxid};
 
 use crate::context::{Ctx, Leave, RoleResult};
 use crate::disk::{DiskDone, OpId, TxnEntry};
 use crate::event::Event;
 use crate::io::{ConnId, Input, Task};
-use crate::processors::{ClientSessions, CommitProcessor, SnapshotTaker, SyncRequestProcessor};
+use crate::processors::{
+    ClientSessions, CommitProcessor, LearnerRequestProcessor, SendAckRequestProcessor, SnapshotTaker,
+    SyncRequestProcessor,
+};
 use crate::state_machine::StateMachine;
 use crate::time::Nanos;
 use sync::{Durable, Syncing};
@@ -92,8 +95,9 @@ pub struct Learner<S: StateMachine> {
     pending_txns: VecDeque<TxnEntry>,
     /// COMMITs that came between NEWLEADER and UPTODATE.
     early_commits: VecDeque<Zxid>,
-    pending_syncs: VecDeque<(SessionId, i32)>,
+    requests: LearnerRequestProcessor,
     sync: SyncRequestProcessor,
+    send_ack: SendAckRequestProcessor,
     commit: CommitProcessor,
     snapshot: SnapshotTaker<S>,
     clients: ClientSessions,
@@ -123,8 +127,9 @@ impl<S: StateMachine> Learner<S> {
             last_queued: Zxid::ZERO,
             pending_txns: VecDeque::new(),
             early_commits: VecDeque::new(),
-            pending_syncs: VecDeque::new(),
+            requests: LearnerRequestProcessor::default(),
             sync: SyncRequestProcessor::new(),
+            send_ack: SendAckRequestProcessor,
             commit: CommitProcessor::new(),
             snapshot: SnapshotTaker::new(),
             clients: ClientSessions::new(&ctx.io),

@@ -1,0 +1,198 @@
+//! `ProposalRequestProcessor`: what a leader has proposed and not committed (`outstandingProposals`),
+//! who acknowledged it, and the syncs that wait for it (`processSync`). A zxid finds its proposal by
+//! its distance from the first one.
+
+use std::collections::VecDeque;
+
+use wire::{ServerId, Zxid};
+
+use super::LocalRequest;
+use crate::disk::TxnEntry;
+use crate::io::ConnId;
+use crate::quorum_verifier::QuorumVerifier;
+
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    pub entry: TxnEntry,
+    pub digest: u64,
+    /// Bit i: the i-th voter acknowledged.
+    acks: u64,
+}
+
+/// A sync that waits until what was proposed before it is committed.
+#[derive(Clone, Debug)]
+pub enum PendingSync {
+    Local(LocalRequest),
+    Learner(ConnId),
+}
+
+#[derive(Clone, Debug)]
+pub struct ProposalRequestProcessor {
+    voters: Vec<ServerId>,
+    last_proposed: Zxid,
+    outstanding: VecDeque<Proposal>,
+    pending_syncs: VecDeque<(Zxid, PendingSync)>,
+}
+
+impl ProposalRequestProcessor {
+    /// At most 64 voters.
+    pub fn new(voters: impl Iterator<Item = ServerId>, last_zxid: Zxid) -> ProposalRequestProcessor {
+        let voters: Vec<ServerId> = voters.collect();
+        assert!(voters.len() <= 64, "an ensemble of more than 64 voters");
+        ProposalRequestProcessor {
+            voters,
+            last_proposed: last_zxid,
+            outstanding: VecDeque::new(),
+            pending_syncs: VecDeque::new(),
+        }
+    }
+
+    pub fn last_proposed(&self) -> Zxid {
+        self.last_proposed
+    }
+
+    /// The epoch is established: the next proposal comes behind this zxid.
+    pub fn begin_behind(&mut self, zxid: Zxid) {
+        assert!(self.outstanding.is_empty(), "nothing is proposed before the epoch is established");
+        self.last_proposed = zxid;
+    }
+
+    /// The zxid of the next proposal. The last counter is never proposed (ZOOKEEPER-1277): `None`.
+    pub fn next_zxid(&self) -> Option<Zxid> {
+        (self.last_proposed.counter() < Zxid::ROLL_OVER - 1).then(|| self.last_proposed.next())
+    }
+
+    pub fn propose(&mut self, entry: TxnEntry, digest: u64) {
+        if let Some(last) = self.outstanding.back() {
+            assert_eq!(entry.zxid.0, last.entry.zxid.0 + 1, "proposals have consecutive zxids");
+        }
+        self.last_proposed = entry.zxid;
+        self.outstanding.push_back(Proposal { entry, digest, acks: 0 });
+    }
+
+    /// Proposals above `zxid` that are not committed.
+    pub fn outstanding_behind(&self, zxid: Zxid) -> impl Iterator<Item = &Proposal> + '_ {
+        self.outstanding.iter().filter(move |proposal| proposal.entry.zxid > zxid)
+    }
+
+    /// Count an acknowledgement; false where no such proposal is outstanding. Ids that are no voters
+    /// are not counted.
+    pub fn ack(&mut self, sid: ServerId, zxid: Zxid) -> bool {
+        let Some(first) = self.outstanding.front() else { return false };
+        let Ok(index) = usize::try_from(zxid.0 - first.entry.zxid.0) else { return false };
+        let Some(proposal) = self.outstanding.get_mut(index) else { return false };
+        if let Some(voter) = self.voters.iter().position(|v| *v == sid) {
+            proposal.acks |= 1 << voter;
+        }
+        true
+    }
+
+    /// A learner synchronises again: TRUNC may cut what it acknowledged, and it is sent everything
+    /// outstanding anew. Until it acknowledges again, its copies do not count.
+    pub fn forget_acks(&mut self, sid: ServerId) {
+        if let Some(voter) = self.voters.iter().position(|v| *v == sid) {
+            for proposal in &mut self.outstanding {
+                proposal.acks &= !(1 << voter);
+            }
+        }
+    }
+
+    /// The oldest proposal, if a quorum acknowledged it. Later ones wait for it.
+    pub fn pop_committed(&mut self, verifier: &QuorumVerifier) -> Option<Proposal> {
+        let first = self.outstanding.front()?;
+        let acks = first.acks;
+        let acked = self.voters.iter().enumerate().filter(|(i, _)| acks & (1 << i) != 0);
+        if verifier.contains_quorum(acked.map(|(_, sid)| *sid)) { self.outstanding.pop_front() } else { None }
+    }
+
+    /// A sync is given back at once where nothing is outstanding; else it waits for what is.
+    pub fn sync(&mut self, sync: PendingSync) -> Option<PendingSync> {
+        if self.outstanding.is_empty() {
+            return Some(sync);
+        }
+        self.pending_syncs.push_back((self.last_proposed, sync));
+        None
+    }
+
+    /// The next sync that waited for `committed` or less.
+    pub fn pop_released_sync(&mut self, committed: Zxid) -> Option<PendingSync> {
+        self.pending_syncs.pop_front_if(|(zxid, _)| *zxid <= committed).map(|(_, sync)| sync)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use wire::Epoch;
+
+    use super::*;
+
+    fn z(counter: u32) -> Zxid {
+        Zxid::new(Epoch(1), counter)
+    }
+
+    fn of_three() -> (ProposalRequestProcessor, QuorumVerifier) {
+        let voters = [1, 2, 3].map(ServerId);
+        let processor = ProposalRequestProcessor::new(voters.into_iter(), z(0));
+        (processor, QuorumVerifier::Majority { voters: voters.into_iter().collect() })
+    }
+
+    fn propose(processor: &mut ProposalRequestProcessor) -> Zxid {
+        let zxid = processor.next_zxid().expect("a counter is left");
+        processor.propose(TxnEntry { zxid, txn: Bytes::new() }, 0);
+        zxid
+    }
+
+    #[test]
+    fn a_quorum_commits_in_order() {
+        let (mut processor, verifier) = of_three();
+        let (first, second) = (propose(&mut processor), propose(&mut processor));
+        for sid in [1, 2] {
+            assert!(processor.ack(ServerId(sid), second));
+        }
+        assert!(processor.pop_committed(&verifier).is_none(), "the first one has no quorum");
+        assert!(processor.ack(ServerId(1), first));
+        assert!(processor.ack(ServerId(1), first));
+        assert!(processor.pop_committed(&verifier).is_none(), "one server is no quorum, twice or not");
+        assert!(processor.ack(ServerId(9), first));
+        assert!(processor.pop_committed(&verifier).is_none(), "9 is no voter");
+        assert!(processor.ack(ServerId(3), first));
+        assert_eq!(processor.pop_committed(&verifier).map(|p| p.entry.zxid), Some(first));
+        assert_eq!(processor.pop_committed(&verifier).map(|p| p.entry.zxid), Some(second));
+        assert!(!processor.ack(ServerId(3), first), "it is not outstanding any more");
+    }
+
+    #[test]
+    fn forgotten_acknowledgements_do_not_count() {
+        let (mut processor, verifier) = of_three();
+        let zxid = propose(&mut processor);
+        processor.ack(ServerId(2), zxid);
+        processor.forget_acks(ServerId(2));
+        processor.ack(ServerId(1), zxid);
+        assert!(processor.pop_committed(&verifier).is_none());
+    }
+
+    #[test]
+    fn syncs_wait_for_what_was_proposed_before_them() {
+        let (mut processor, verifier) = of_three();
+        assert!(processor.sync(PendingSync::Learner(ConnId(1))).is_some(), "nothing to wait for");
+        let (first, second) = (propose(&mut processor), propose(&mut processor));
+        assert!(processor.sync(PendingSync::Learner(ConnId(2))).is_none());
+        for zxid in [first, second] {
+            processor.ack(ServerId(1), zxid);
+            processor.ack(ServerId(2), zxid);
+        }
+        processor.pop_committed(&verifier);
+        assert!(processor.pop_released_sync(first).is_none());
+        processor.pop_committed(&verifier);
+        assert!(matches!(processor.pop_released_sync(second), Some(PendingSync::Learner(ConnId(2)))));
+    }
+
+    #[test]
+    fn the_last_counter_is_never_proposed() {
+        let (mut processor, _) = of_three();
+        processor.begin_behind(z(u32::MAX - 2));
+        assert_eq!(propose(&mut processor), z(u32::MAX - 1));
+        assert_eq!(processor.next_zxid(), None);
+    }
+}

@@ -1,0 +1,145 @@
+//! The register map behind the state-machine trait: its transactions, its digest, its snapshots.
+
+use bytes::{Bytes, BytesMut};
+use wire::txn::{get_data_request, set_data_request};
+use wire::{SessionId, SnapshotParser, Zxid, code, op};
+use zab::register_map::RegisterMap;
+use zab::{StateMachine, WriteRequest};
+
+fn request<'a>(session: i64, op: i32, body: &'a Bytes) -> WriteRequest<'a> {
+    WriteRequest { session: SessionId(session), cxid: 1, op, body, session_error: None }
+}
+
+fn set(map: &mut RegisterMap, zxid: i64, session: i64, path: &str, value: &str) -> Bytes {
+    let body = set_data_request(path.as_bytes(), value.as_bytes(), -1);
+    map.prepare(Zxid(zxid), 0, &request(session, op::SET_DATA, &body))
+}
+
+fn get(map: &RegisterMap, path: &str) -> Option<Vec<u8>> {
+    let read = map.read(op::GET_DATA, &get_data_request(path.as_bytes())).ok()?;
+    let len = i32::from_be_bytes(read[..4].try_into().expect("four bytes")) as usize;
+    Some(read[4..4 + len].to_vec())
+}
+
+fn open(map: &mut RegisterMap, zxid: i64, session: i64) -> Bytes {
+    let body = Bytes::copy_from_slice(&10_000i32.to_be_bytes());
+    map.prepare(Zxid(zxid), 0, &request(session, op::CREATE_SESSION, &body))
+}
+
+fn snapshot(map: &RegisterMap) -> Bytes {
+    let (mut cursor, mut body) = (map.snapshot_begin(), BytesMut::new());
+    while !map.snapshot_slice(&mut cursor, 1, &mut body) {}
+    body.freeze()
+}
+
+fn restore(body: Bytes) -> RegisterMap {
+    let mut map = RegisterMap::new();
+    let mut parser = SnapshotParser::new();
+    parser.feed(body);
+    while let Some(record) = parser.next_record().expect("a snapshot") {
+        map.restore(record).expect("a record of this machine");
+    }
+    assert!(parser.is_complete());
+    map
+}
+
+#[test]
+fn versions_count_what_is_prepared_and_not_applied() {
+    let mut map = RegisterMap::new();
+    let first = set(&mut map, 1, 7, "/a", "x");
+    let body = set_data_request(b"/a", b"y", 0);
+    let second = map.prepare(Zxid(2), 0, &request(7, op::SET_DATA, &body));
+    let stale = map.prepare(Zxid(3), 0, &request(7, op::SET_DATA, &body));
+    assert!(map.apply(Zxid(1), &first).result.is_ok());
+    assert!(map.apply(Zxid(2), &second).result.is_ok());
+    assert_eq!(map.apply(Zxid(3), &stale).result, Err(code::BAD_VERSION));
+    assert_eq!(get(&map, "/a").as_deref(), Some(&b"y"[..]));
+}
+
+#[test]
+fn what_was_prepared_for_an_old_role_is_forgotten() {
+    let mut map = RegisterMap::new();
+    set(&mut map, 1, 7, "/a", "x");
+    map.forget_prepared();
+    let body = set_data_request(b"/a", b"y", 0);
+    let txn = map.prepare(Zxid(2), 0, &request(7, op::SET_DATA, &body));
+    assert_eq!(map.apply(Zxid(2), &txn).result, Err(code::BAD_VERSION), "/a does not exist: version -1");
+}
+
+#[test]
+fn owned_registers_go_with_their_session() {
+    let mut map = RegisterMap::new();
+    let begin = map.digest();
+    let empty = Bytes::new();
+    let apply =
+        |map: &mut RegisterMap, zxid: i64, txn: Bytes| assert!(map.apply(Zxid(zxid), &txn).result.is_ok());
+    let txn = open(&mut map, 1, 7);
+    apply(&mut map, 1, txn);
+    let txn = set(&mut map, 2, 7, "/e/7", "mine");
+    apply(&mut map, 2, txn);
+    assert_eq!(map.session_timeout(SessionId(7)), Some(10_000));
+    let close = map.prepare(Zxid(3), 0, &request(7, op::CLOSE_SESSION, &empty));
+    apply(&mut map, 3, close);
+    assert_eq!(get(&map, "/e/7"), None);
+    assert_eq!(map.session_timeout(SessionId(7)), None);
+    assert_eq!(map.digest(), begin, "nothing is left, in the digest either");
+}
+
+#[test]
+fn unknown_operations_and_records_change_nothing() {
+    let mut map = RegisterMap::new();
+    let txn = map.prepare(Zxid(1), 0, &request(7, op::DELETE, &Bytes::new()));
+    let before = map.digest();
+    assert_eq!(map.apply(Zxid(1), &txn).result, Err(code::UNIMPLEMENTED));
+    assert_eq!(map.apply(Zxid(2), &Bytes::from_static(b"nonsense")).result, Err(code::UNIMPLEMENTED));
+    assert_eq!(map.digest(), before);
+}
+
+#[test]
+fn a_snapshot_restores_to_the_same_digest() {
+    let mut map = RegisterMap::new();
+    for (zxid, path) in [(1, "/a"), (2, "/b"), (3, "/e/7"), (4, "/a")] {
+        let txn =
+            if zxid == 3 { set(&mut map, zxid, 7, path, "v") } else { set(&mut map, zxid, 0, path, "w") };
+        map.apply(Zxid(zxid), &txn).result.expect("applied");
+    }
+    assert_eq!(restore(snapshot(&map)).digest(), map.digest());
+}
+
+/// Writes, closings and openings go on while the snapshot is written, one record a slice; the log from
+/// the snapshot's zxid on, replayed over it, gives the state.
+#[test]
+fn a_fuzzy_snapshot_and_the_log_behind_it_give_the_state() {
+    for cut in 0..8 {
+        let mut map = RegisterMap::new();
+        let mut log = Vec::new();
+        let mut step = |map: &mut RegisterMap, zxid: i64| {
+            let empty = Bytes::new();
+            let txn = match zxid % 7 {
+                0 => open(map, zxid, 7),
+                1 | 2 => set(map, zxid, 7, &format!("/e/{zxid}"), "mine"),
+                3 => map.prepare(Zxid(zxid), 0, &request(7, op::CLOSE_SESSION, &empty)),
+                _ => set(map, zxid, 0, &format!("/r{}", zxid % 5), &format!("v{zxid}")),
+            };
+            let _ = map.apply(Zxid(zxid), &txn);
+            log.push((zxid, txn));
+        };
+        for zxid in 1..20 {
+            step(&mut map, zxid);
+        }
+        let (mut cursor, mut body) = (map.snapshot_begin(), BytesMut::new());
+        let (mut zxid, mut slices) = (20, 0);
+        while !map.snapshot_slice(&mut cursor, 1, &mut body) {
+            slices += 1;
+            if slices % (cut + 1) == 0 {
+                step(&mut map, zxid);
+                zxid += 1;
+            }
+        }
+        let mut again = restore(body.freeze());
+        for (zxid, txn) in log.iter().filter(|(zxid, _)| *zxid > 19) {
+            let _ = again.apply(Zxid(*zxid), txn);
+        }
+        assert_eq!(again.digest(), map.digest(), "a change every {} slices", cut + 1);
+    }
+}
