@@ -60,6 +60,9 @@ pub struct MemberEntry {
     /// Started by a step, not at the beginning.
     #[serde(default)]
     pub start_later: bool,
+    /// Protocol version that it offers as a learner; below 65536 it speaks as before 1.0.
+    #[serde(default)]
+    pub protocol_version: Option<i32>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -77,6 +80,9 @@ pub struct SettingsEntry {
     pub connect_retry_delay_ms: u64,
     pub initial_zxid: Option<u32>,
     pub leader_serves: bool,
+    /// Leaders take learners of before 1.0.
+    #[serde(rename = "allowPre1.0")]
+    pub allow_pre_1_0: bool,
 }
 
 impl Default for SettingsEntry {
@@ -93,6 +99,7 @@ impl Default for SettingsEntry {
             connect_retry_delay_ms: 100,
             initial_zxid: None,
             leader_serves: true,
+            allow_pre_1_0: false,
         }
     }
 }
@@ -310,6 +317,7 @@ impl Scenario {
             connect_retry_delay: millis(s.connect_retry_delay_ms),
             initial_zxid: s.initial_zxid,
             leader_serves: s.leader_serves,
+            allow_pre_1_0: s.allow_pre_1_0,
             min_session_timeout_ms: 1000,
             ..Settings::default()
         };
@@ -319,12 +327,11 @@ impl Scenario {
         let members = view
             .members
             .keys()
-            .map(|sid| Config {
-                sid: *sid,
-                view: view.clone(),
-                settings: settings.clone(),
-                switches,
-                seed: 0,
+            .map(|sid| {
+                let offered = self.members.iter().find(|m| m.id == sid.0).and_then(|m| m.protocol_version);
+                let mut settings = settings.clone();
+                settings.learner_protocol = offered.unwrap_or(settings.learner_protocol);
+                Config { sid: *sid, view: view.clone(), settings, switches, seed: 0 }
             })
             .collect();
         RunSpec {

@@ -87,6 +87,9 @@ pub struct Settings {
     pub connect_retry_delay: Nanos,
     /// Accept learners and leaders of protocol version below 0x10000 (before 1.0). Off by default.
     pub allow_pre_1_0: bool,
+    /// The protocol version that a learner offers. Below 0x10000 it speaks as those of before 1.0 did: a
+    /// hello with its last zxid, no ACKEPOCH, one ACK behind UPTODATE.
+    pub learner_protocol: i32,
     /// `testingonly.initialZxid`: the counter that a new leader starts from.
     pub initial_zxid: Option<u32>,
     /// `leaderServes`: false, and a leader takes no clients.
@@ -119,6 +122,7 @@ impl Default for Settings {
             connect_tries: 5,
             connect_retry_delay: Nanos::from_millis(100),
             allow_pre_1_0: false,
+            learner_protocol: 0x10000,
             initial_zxid: None,
             leader_serves: true,
             min_session_timeout_ms: 4000,

@@ -9,6 +9,7 @@
 use wire::{Epoch, LearnerInfo, Packet};
 
 use super::{Learner, Phase};
+use crate::config::Settings;
 use crate::context::{Ctx, Leave, RoleResult};
 use crate::disk::{DiskOp, EpochFile, OpId};
 use crate::event::Event;
@@ -18,6 +19,10 @@ use crate::time::Nanos;
 
 /// Protocol version of a leader and a learner since 1.0.
 pub const PROTOCOL_VERSION: i32 = 0x10000;
+
+fn knows_pre_1_0(settings: &Settings) -> bool {
+    settings.allow_pre_1_0 || settings.learner_protocol < PROTOCOL_VERSION
+}
 
 impl<S: StateMachine> Learner<S> {
     pub(super) fn connect(&mut self, ctx: &mut Ctx<'_, S>) {
@@ -38,8 +43,13 @@ impl<S: StateMachine> Learner<S> {
         self.phase = Phase::Registering;
         self.read_deadline = ctx.io.now.mono + self.read_timeout;
         ctx.io.event(Event::ConnectedToLeader { leader: self.leader });
-        let accepted = ctx.epochs.accepted.first_zxid();
-        let info = LearnerInfo::V35 { sid: ctx.io.sid(), protocol: PROTOCOL_VERSION, config_version: 0 };
+        let (sid, protocol) = (ctx.io.sid(), ctx.io.config.settings.learner_protocol);
+        let (accepted, info) = if protocol < PROTOCOL_VERSION {
+            // Before 1.0 the hello carried the last zxid.
+            (self.last_zxid, LearnerInfo::V34 { sid, protocol })
+        } else {
+            (ctx.epochs.accepted.first_zxid(), LearnerInfo::V35 { sid, protocol, config_version: 0 })
+        };
         let hello = if self.observer {
             Packet::ObserverInfo { accepted, info }
         } else {
@@ -92,7 +102,7 @@ impl<S: StateMachine> Learner<S> {
                 }
                 self.accept_epoch(ctx, zxid.epoch())
             }
-            Packet::NewLeader { zxid, .. } if ctx.io.config.settings.allow_pre_1_0 => {
+            Packet::NewLeader { zxid, .. } if knows_pre_1_0(&ctx.io.config.settings) => {
                 ctx.io.mark("learner: leader of before 1.0");
                 self.pre_1_0 = true;
                 let epoch = zxid.epoch();
