@@ -6,6 +6,21 @@ use zab::{DiskError, TxnEntry};
 use crate::fs::{FileSystem, FsError};
 use crate::log_reader::{END_OF_ENTRY, HEADER_LEN, MAGIC, file_name};
 
+/// The header of a new log; dbid is 0, as ZooKeeper writes it.
+pub fn put_header(out: &mut Vec<u8>) {
+    out.extend_from_slice(MAGIC);
+    out.extend_from_slice(&2i32.to_be_bytes());
+    out.extend_from_slice(&0i64.to_be_bytes());
+}
+
+pub fn put_entry(out: &mut Vec<u8>, txn: &[u8]) {
+    let crc = u64::from(adler2::adler32_slice(txn));
+    out.extend_from_slice(&crc.to_be_bytes());
+    out.extend_from_slice(&(txn.len() as i32).to_be_bytes());
+    out.extend_from_slice(txn);
+    out.push(END_OF_ENTRY);
+}
+
 #[derive(Clone, Debug)]
 struct Open {
     name: String,
@@ -61,17 +76,11 @@ impl TxnLog {
             let name = file_name("log", first);
             fs.create(&name)?;
             self.open = Some(Open { name, position: 0, size: 0, new: true });
-            self.buffer.extend_from_slice(MAGIC);
-            self.buffer.extend_from_slice(&2i32.to_be_bytes());
-            self.buffer.extend_from_slice(&0i64.to_be_bytes());
+            put_header(&mut self.buffer);
             debug_assert_eq!(self.buffer.len(), HEADER_LEN);
         }
         for entry in entries {
-            let crc = u64::from(adler2::adler32_slice(&entry.txn));
-            self.buffer.extend_from_slice(&crc.to_be_bytes());
-            self.buffer.extend_from_slice(&(entry.txn.len() as i32).to_be_bytes());
-            self.buffer.extend_from_slice(&entry.txn);
-            self.buffer.push(END_OF_ENTRY);
+            put_entry(&mut self.buffer, &entry.txn);
         }
         let open = self.open.as_mut().expect("opened above");
         let end = open.position + self.buffer.len() as u64;
