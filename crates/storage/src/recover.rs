@@ -92,6 +92,7 @@ pub fn plan<F: FileSystem>(fs: &F, commit_log_count: usize) -> Result<Plan, Disk
     match &plan.recovered.snapshot {
         None if entries.is_empty() => {
             plan.first_start = true;
+            plan.recovered.snapshot_bytes = empty_body().len() as u64;
             plan.recovered.snapshot = Some((Zxid::ZERO, empty_body()));
         }
         None => {
