@@ -73,6 +73,8 @@ impl TxnLog {
     ) -> Result<(), FsError> {
         self.buffer.clear();
         if self.open.is_none() {
+            // The rolled files first: a new one beside an old one without its end would be a gap.
+            self.sync_rolled(fs)?;
             let name = file_name("log", first);
             fs.create(&name)?;
             self.open = Some(Open { name, position: 0, size: 0, new: true });
@@ -102,15 +104,21 @@ impl TxnLog {
     }
 
     fn try_sync<F: FileSystem>(&mut self, fs: &mut F) -> Result<(), FsError> {
-        let mut names_changed = !self.unsynced.is_empty();
-        for name in self.unsynced.drain(..) {
-            fs.sync(&name)?;
-        }
+        let mut names_changed = self.sync_rolled(fs)?;
         if let Some(open) = &mut self.open {
             fs.sync(&open.name)?;
             names_changed |= std::mem::take(&mut open.new);
         }
         if names_changed { fs.sync_dir() } else { Ok(()) }
+    }
+
+    /// True where there were any; their names need a sync of the directory.
+    fn sync_rolled<F: FileSystem>(&mut self, fs: &mut F) -> Result<bool, FsError> {
+        let any = !self.unsynced.is_empty();
+        for name in self.unsynced.drain(..) {
+            fs.sync(&name)?;
+        }
+        Ok(any)
     }
 
     /// The next append begins a new file.
