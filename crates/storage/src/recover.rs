@@ -39,7 +39,7 @@ pub fn installing_name(zxid: Zxid, epoch: Epoch) -> String {
     format!("installing.{:x}.{:x}", zxid.0, epoch.0)
 }
 
-fn parse_installing(name: &str) -> Option<(Zxid, Epoch)> {
+pub(crate) fn parse_installing(name: &str) -> Option<(Zxid, Epoch)> {
     let (zxid, epoch) = name.strip_prefix("installing.")?.split_once('.')?;
     let hex = |text| u64::from_str_radix(text, 16).ok().map(|n| n as i64);
     Some((Zxid(hex(zxid)?), Epoch(hex(epoch)?)))

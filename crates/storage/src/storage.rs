@@ -8,7 +8,7 @@ use zab::{DiskAnswer, DiskError, DiskOp, EpochFile, Recovered, TxnEntry};
 use crate::epoch;
 use crate::fs::{FileSystem, FsError, write_atomically};
 use crate::log_reader::{file_name, read_log, zxid_of_name};
-use crate::recover::{Plan, installing_name, is_history, plan};
+use crate::recover::{Plan, installing_name, is_history, parse_installing, plan};
 use crate::snapshot;
 use crate::txn_log::TxnLog;
 
@@ -170,10 +170,22 @@ impl<F: FileSystem> Storage<F> {
     }
 
     fn install(&mut self, zxid: Zxid, epoch: Epoch, body: &Bytes) -> Answer {
+        self.drop_older_installs()?;
         self.write_snapshot(&installing_name(zxid, epoch), body)?;
         self.installing = Some((zxid, epoch));
         self.finish_install()?;
         Ok(DiskAnswer::Done)
+    }
+
+    /// An install that currentEpoch never reached must not take effect with the next one's epoch.
+    fn drop_older_installs(&mut self) -> Result<(), DiskError> {
+        let names = self.fs.list();
+        let waits = |name: &&String| parse_installing(name).is_some_and(|(_, e)| e > self.current_epoch);
+        let old: Vec<&String> = names.iter().filter(waits).collect();
+        for name in &old {
+            self.fs.remove(name).map_err(|e| e.in_file(name))?;
+        }
+        if old.is_empty() { Ok(()) } else { self.sync_dir() }
     }
 
     /// The snapshot replaces the older history once currentEpoch is durable. Each step leaves a disk
