@@ -44,11 +44,11 @@ pub struct LogFile {
     pub torn: bool,
 }
 
-/// `log.<hex>` or `snapshot.<hex>`: the zxid of the name.
+/// `log.<hex>` or `snapshot.<hex>`: the zxid of the name, if it is written as we write it.
 pub fn zxid_of_name(name: &str, prefix: &str) -> Option<Zxid> {
     let hex = name.strip_prefix(prefix)?.strip_prefix('.')?;
-    let canonical = !hex.is_empty() && (hex == "0" || !hex.starts_with('0'));
-    u64::from_str_radix(hex, 16).ok().filter(|_| canonical).map(|z| Zxid(z as i64))
+    let zxid = Zxid(u64::from_str_radix(hex, 16).ok()? as i64);
+    (file_name(prefix, zxid) == name).then_some(zxid)
 }
 
 pub fn file_name(prefix: &str, zxid: Zxid) -> String {
@@ -58,9 +58,11 @@ pub fn file_name(prefix: &str, zxid: Zxid) -> String {
 pub fn read_log(name: &str, bytes: Vec<u8>) -> Result<LogFile, DiskError> {
     let bytes = Bytes::from(bytes);
     let mut file = LogFile { entries: Vec::new(), end: HEADER_LEN as u64, reason: End::Eof, torn: false };
-    let zero_header = bytes.iter().take(HEADER_LEN).all(|b| *b == 0);
-    if bytes.len() < HEADER_LEN || zero_header {
-        // The header itself never arrived: nothing of this file was ever synced.
+    let magic = bytes.iter().zip(MAGIC).take_while(|(a, b)| a == b).count();
+    let lost_header = bytes.iter().take(HEADER_LEN).all(|b| *b == 0)
+        || (magic < MAGIC.len() && bytes[magic..].iter().all(|b| *b == 0));
+    if bytes.len() < HEADER_LEN || lost_header {
+        // The header itself never arrived, or not whole: nothing of this file was ever synced.
         return Ok(LogFile { end: 0, reason: End::NoHeader, torn: true, ..file });
     }
     if &bytes[..4] != MAGIC {
@@ -80,6 +82,10 @@ pub fn read_log(name: &str, bytes: Vec<u8>) -> Result<LogFile, DiskError> {
         file.reason = reason;
         let last = file.entries.last().map_or(Zxid::MIN, |(_, entry)| entry.zxid);
         file.torn = looks_torn(&bytes, at, reason, entry_end, last);
+        if reason == End::Zeros && !file.torn && bytes[at..].iter().any(|b| *b != 0) {
+            // Not padding: a length that became zero.
+            file.reason = End::Crc;
+        }
         return Ok(file);
     }
 }
