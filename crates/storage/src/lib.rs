@@ -7,7 +7,7 @@ pub mod log_reader;
 pub mod recover;
 pub mod snapshot;
 mod storage;
-mod txn_log;
+pub mod txn_log;
 
 pub use fs::{FileSystem, FsError, MemFs};
 pub use recover::recover;

@@ -44,11 +44,11 @@ pub struct LogFile {
     pub torn: bool,
 }
 
-/// `log.<hex>` or `snapshot.<hex>`: the zxid of the name.
+/// `log.<hex>` or `snapshot.<hex>`: the zxid of the name, if it is written as we write it.
 pub fn zxid_of_name(name: &str, prefix: &str) -> Option<Zxid> {
     let hex = name.strip_prefix(prefix)?.strip_prefix('.')?;
-    let canonical = !hex.is_empty() && (hex == "0" || !hex.starts_with('0'));
-    u64::from_str_radix(hex, 16).ok().filter(|_| canonical).map(|z| Zxid(z as i64))
+    let zxid = Zxid(u64::from_str_radix(hex, 16).ok()? as i64);
+    (file_name(prefix, zxid) == name).then_some(zxid)
 }
 
 pub fn file_name(prefix: &str, zxid: Zxid) -> String {
@@ -76,11 +76,12 @@ pub fn read_log(name: &str, bytes: Vec<u8>) -> Result<LogFile, DiskError> {
             Err(ended) => ended,
         };
         file.reason = reason;
-        file.torn = match reason {
-            End::Eof => false,
-            End::Zeros => bytes[at..].iter().any(|b| *b != 0),
-            _ => lost_sector(&bytes, at, entry_end),
-        };
+        let last = file.entries.last().map_or(Zxid::MIN, |(_, entry)| entry.zxid);
+        file.torn = looks_torn(&bytes, at, reason, entry_end, last);
+        if reason == End::Zeros && !file.torn && bytes[at..].iter().any(|b| *b != 0) {
+            // Not padding: a length that became zero.
+            file.reason = End::Crc;
+        }
         return Ok(file);
     }
 }
@@ -105,13 +106,16 @@ fn header_never_arrived(bytes: &[u8]) -> bool {
 /// | fewer bytes than the length | partial |
 /// | another byte than 'B' behind the payload | partial |
 /// | checksum or transaction header wrong | crc |
+///
+/// With an end comes the offset behind the entry as far as it is known: behind the file where the file
+/// ends inside the entry.
 fn read_entry(bytes: &Bytes, at: usize) -> Result<(TxnEntry, usize), (End, usize)> {
     let left = bytes.len() - at;
     if left == 0 {
         return Err((End::Eof, at));
     }
     if left < 12 {
-        return Err((End::Partial, bytes.len()));
+        return Err((End::Partial, bytes.len() + 1));
     }
     let crc = u64::from_be_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
     let length = i32::from_be_bytes(bytes[at + 8..at + 12].try_into().expect("four bytes"));
@@ -121,7 +125,7 @@ fn read_entry(bytes: &Bytes, at: usize) -> Result<(TxnEntry, usize), (End, usize
     let length = usize::try_from(length).ok().filter(|n| *n <= MAX_ENTRY).ok_or((End::Crc, at + 12))?;
     let (start, end) = (at + 12, at + 12 + length);
     if bytes.len() <= end {
-        return Err((End::Partial, bytes.len()));
+        return Err((End::Partial, bytes.len() + 1));
     }
     if bytes[end] != END_OF_ENTRY {
         return Err((End::Partial, end + 1));
@@ -136,17 +140,29 @@ fn read_entry(bytes: &Bytes, at: usize) -> Result<(TxnEntry, usize), (End, usize
     }
 }
 
-/// Is a whole sector under this entry zero, does the file end inside it, or is its end zero and
-/// nothing behind it?
-fn lost_sector(bytes: &[u8], start: usize, end: usize) -> bool {
-    let end = end.min(bytes.len());
-    if end == bytes.len() || bytes[end - 1..].iter().all(|b| *b == 0) {
-        return true;
+/// Can the damage from `start` on be what is left of an unsynced write? Entries that are intact behind it
+/// may have been acknowledged, and so may what is damaged: then only a lost sector between tells of a
+/// write. Else the end decides: the file ends inside the entry, or the entry's end is zero and so is all
+/// behind it.
+fn looks_torn(bytes: &Bytes, start: usize, reason: End, end: usize, last: Zxid) -> bool {
+    let written = bytes.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
+    if reason == End::Eof || (reason == End::Zeros && written <= start) {
+        return false;
     }
+    let intact = |at: &usize| read_entry(bytes, *at).is_ok_and(|(entry, _)| entry.zxid > last);
+    match (start + 1..written).find(intact) {
+        Some(next) => lost_sector(bytes, start, next),
+        None => reason == End::Zeros || written < end || lost_sector(bytes, start, end),
+    }
+}
+
+/// Is one of the sectors under `start..end` zero, from `start` on?
+fn lost_sector(bytes: &[u8], start: usize, end: usize) -> bool {
     let mut sector = start / SECTOR * SECTOR;
     while sector < end {
-        let range = sector.max(start)..(sector + SECTOR).min(bytes.len()).min(end.max(sector + SECTOR));
-        if bytes[range.start..range.end.max(range.start)].iter().all(|b| *b == 0) {
+        let range = sector.max(start)..(sector + SECTOR).min(bytes.len());
+        // The upper half of the checksum is zero in every entry: no sign of a loss.
+        if range.end > start + 4 && bytes[range].iter().all(|b| *b == 0) {
             return true;
         }
         sector += SECTOR;

@@ -39,7 +39,7 @@ pub fn installing_name(zxid: Zxid, epoch: Epoch) -> String {
     format!("installing.{:x}.{:x}", zxid.0, epoch.0)
 }
 
-fn parse_installing(name: &str) -> Option<(Zxid, Epoch)> {
+pub(crate) fn parse_installing(name: &str) -> Option<(Zxid, Epoch)> {
     let (zxid, epoch) = name.strip_prefix("installing.")?.split_once('.')?;
     let hex = |text| u64::from_str_radix(text, 16).ok().map(|n| n as i64);
     Some((Zxid(hex(zxid)?), Epoch(hex(epoch)?)))
@@ -92,6 +92,7 @@ pub fn plan<F: FileSystem>(fs: &F, commit_log_count: usize) -> Result<Plan, Disk
     match &plan.recovered.snapshot {
         None if entries.is_empty() => {
             plan.first_start = true;
+            plan.recovered.snapshot_bytes = empty_body().len() as u64;
             plan.recovered.snapshot = Some((Zxid::ZERO, empty_body()));
         }
         None => {

@@ -8,7 +8,7 @@ use zab::{DiskAnswer, DiskError, DiskOp, EpochFile, Recovered, TxnEntry};
 use crate::epoch;
 use crate::fs::{FileSystem, FsError, write_atomically};
 use crate::log_reader::{file_name, read_log, zxid_of_name};
-use crate::recover::{Plan, installing_name, is_history, plan};
+use crate::recover::{Plan, installing_name, is_history, parse_installing, plan};
 use crate::snapshot;
 use crate::txn_log::TxnLog;
 
@@ -170,10 +170,22 @@ impl<F: FileSystem> Storage<F> {
     }
 
     fn install(&mut self, zxid: Zxid, epoch: Epoch, body: &Bytes) -> Answer {
+        self.drop_older_installs()?;
         self.write_snapshot(&installing_name(zxid, epoch), body)?;
         self.installing = Some((zxid, epoch));
         self.finish_install()?;
         Ok(DiskAnswer::Done)
+    }
+
+    /// An install that currentEpoch never reached must not take effect with the next one's epoch.
+    fn drop_older_installs(&mut self) -> Result<(), DiskError> {
+        let names = self.fs.list();
+        let waits = |name: &&String| parse_installing(name).is_some_and(|(_, e)| e > self.current_epoch);
+        let old: Vec<&String> = names.iter().filter(waits).collect();
+        for name in &old {
+            self.fs.remove(name).map_err(|e| e.in_file(name))?;
+        }
+        if old.is_empty() { Ok(()) } else { self.sync_dir() }
     }
 
     /// The snapshot replaces the older history once currentEpoch is durable. Each step leaves a disk
@@ -205,33 +217,36 @@ impl<F: FileSystem> Storage<F> {
     }
 
     /// TRUNC: keep the record `zxid` and nothing behind it (ZOOKEEPER-1156), in snapshots too
-    /// (ZOOKEEPER-1549).
+    /// (ZOOKEEPER-1549). Whole files go first, the newest before the older ones, then the end of the log
+    /// that holds `zxid`: a crash between leaves a history that is cut less, never one with a gap.
     fn truncate(&mut self, zxid: Zxid) -> Answer {
-        let plan = plan(&self.fs, self.settings.commit_log_count)?;
-        let snapshots: Vec<Zxid> =
-            self.fs.list().iter().filter_map(|name| zxid_of_name(name, "snapshot")).collect();
-        let base = snapshots.iter().filter(|s| **s <= zxid).max();
-        let logged = plan.recovered.log.iter().chain(&plan.recovered.before_snapshot);
-        let known = logged.map(|entry| entry.zxid).chain(snapshots.iter().copied()).any(|z| z == zxid)
-            || self.has_record(zxid)?;
-        if base.is_none() || !known {
+        plan(&self.fs, self.settings.commit_log_count)?;
+        let names = self.fs.list();
+        let (newer, older): (Vec<_>, Vec<_>) = names
+            .iter()
+            .filter_map(|name| Some((zxid_of_name(name, "snapshot")?, name)))
+            .partition(|(snapshot, _)| *snapshot > zxid);
+        let valid = |name: &str| self.fs.read(name).is_ok_and(|bytes| snapshot::read(name, bytes).is_ok());
+        let base = older.iter().filter(|(_, name)| valid(name)).map(|(snapshot, _)| *snapshot).max();
+        if base != Some(zxid) && (base.is_none() || !self.has_record(zxid)?) {
             return Err(DiskError::CannotTruncate(zxid));
         }
         self.log.reset();
-        for (_, name) in self.logs() {
-            let file = read_log(&name, self.fs.read(&name).map_err(|e| e.in_file(&name))?)?;
-            let cut = file.entries.iter().find(|(_, entry)| entry.zxid > zxid).map(|(offset, _)| *offset);
-            if let Some(offset) = cut {
-                self.fs.set_len(&name, offset).map_err(|e| e.in_file(&name))?;
-                self.fs.sync(&name).map_err(|e| e.in_file(&name))?;
-            }
-        }
-        for name in self.fs.list() {
-            if zxid_of_name(&name, "snapshot").is_some_and(|s| s > zxid) {
-                self.fs.remove(&name).map_err(|e| e.in_file(&name))?;
-            }
+        // Not even an empty log stays: its name would sort behind the next one's.
+        let (newer_logs, older_logs): (Vec<_>, Vec<_>) =
+            self.logs().into_iter().partition(|(first, _)| *first > zxid);
+        let newer_logs = newer_logs.iter().rev().map(|(_, name)| name);
+        for name in newer.iter().map(|(_, name)| *name).chain(newer_logs) {
+            self.fs.remove(name).map_err(|e| e.in_file(name))?;
         }
         self.sync_dir()?;
+        if let Some((_, name)) = older_logs.last() {
+            let file = read_log(name, self.fs.read(name).map_err(|e| e.in_file(name))?)?;
+            if let Some((offset, _)) = file.entries.iter().find(|(_, entry)| entry.zxid > zxid) {
+                self.fs.set_len(name, *offset).map_err(|e| e.in_file(name))?;
+                self.fs.sync(name).map_err(|e| e.in_file(name))?;
+            }
+        }
         let answer = self.load()?;
         if let DiskAnswer::Loaded(recovered) = &answer
             && recovered.last_zxid() != zxid

@@ -6,6 +6,21 @@ use zab::{DiskError, TxnEntry};
 use crate::fs::{FileSystem, FsError};
 use crate::log_reader::{END_OF_ENTRY, HEADER_LEN, MAGIC, file_name};
 
+/// The header of a new log; dbid is 0, as ZooKeeper writes it.
+pub fn put_header(out: &mut Vec<u8>) {
+    out.extend_from_slice(MAGIC);
+    out.extend_from_slice(&2i32.to_be_bytes());
+    out.extend_from_slice(&0i64.to_be_bytes());
+}
+
+pub fn put_entry(out: &mut Vec<u8>, txn: &[u8]) {
+    let crc = u64::from(adler2::adler32_slice(txn));
+    out.extend_from_slice(&crc.to_be_bytes());
+    out.extend_from_slice(&(txn.len() as i32).to_be_bytes());
+    out.extend_from_slice(txn);
+    out.push(END_OF_ENTRY);
+}
+
 #[derive(Clone, Debug)]
 struct Open {
     name: String,
@@ -58,20 +73,16 @@ impl TxnLog {
     ) -> Result<(), FsError> {
         self.buffer.clear();
         if self.open.is_none() {
+            // The rolled files first: a new one beside an old one without its end would be a gap.
+            self.sync_rolled(fs)?;
             let name = file_name("log", first);
             fs.create(&name)?;
             self.open = Some(Open { name, position: 0, size: 0, new: true });
-            self.buffer.extend_from_slice(MAGIC);
-            self.buffer.extend_from_slice(&2i32.to_be_bytes());
-            self.buffer.extend_from_slice(&0i64.to_be_bytes());
+            put_header(&mut self.buffer);
             debug_assert_eq!(self.buffer.len(), HEADER_LEN);
         }
         for entry in entries {
-            let crc = u64::from(adler2::adler32_slice(&entry.txn));
-            self.buffer.extend_from_slice(&crc.to_be_bytes());
-            self.buffer.extend_from_slice(&(entry.txn.len() as i32).to_be_bytes());
-            self.buffer.extend_from_slice(&entry.txn);
-            self.buffer.push(END_OF_ENTRY);
+            put_entry(&mut self.buffer, &entry.txn);
         }
         let open = self.open.as_mut().expect("opened above");
         let end = open.position + self.buffer.len() as u64;
@@ -93,15 +104,21 @@ impl TxnLog {
     }
 
     fn try_sync<F: FileSystem>(&mut self, fs: &mut F) -> Result<(), FsError> {
-        let mut names_changed = !self.unsynced.is_empty();
-        for name in self.unsynced.drain(..) {
-            fs.sync(&name)?;
-        }
+        let mut names_changed = self.sync_rolled(fs)?;
         if let Some(open) = &mut self.open {
             fs.sync(&open.name)?;
             names_changed |= std::mem::take(&mut open.new);
         }
         if names_changed { fs.sync_dir() } else { Ok(()) }
+    }
+
+    /// True where there were any; their names need a sync of the directory.
+    fn sync_rolled<F: FileSystem>(&mut self, fs: &mut F) -> Result<bool, FsError> {
+        let any = !self.unsynced.is_empty();
+        for name in self.unsynced.drain(..) {
+            fs.sync(&name)?;
+        }
+        Ok(any)
     }
 
     /// The next append begins a new file.

@@ -1,0 +1,105 @@
+//! A data directory for tests: transactions, snapshots and what a disk holds.
+#![allow(dead_code)] // each test file uses its part
+
+pub mod crash_fs;
+
+use bytes::{Bytes, BytesMut};
+use storage::txn_log::{put_entry, put_header};
+use storage::{MemFs, Storage, StorageSettings, snapshot};
+use wire::{Epoch, SnapshotWriter, StatPersisted, Txn, TxnBody, TxnHeader, Zxid, op};
+use zab::{DiskOp, EpochFile, Recovered, TxnEntry};
+
+pub fn zxid(epoch: i64, counter: u32) -> Zxid {
+    Zxid::new(Epoch(epoch), counter)
+}
+
+/// A setData of 100 bytes or so that is like no other.
+pub fn entry(zxid: Zxid) -> TxnEntry {
+    let session = wire::SessionId(0x0100_0000_0000_0001);
+    let txn = Txn {
+        header: TxnHeader {
+            client_id: session,
+            cxid: 1,
+            zxid,
+            time_ms: 1_700_000_000_000,
+            kind: op::SET_DATA,
+        },
+        body: TxnBody::SetData {
+            path: Bytes::from_static(b"/r1"),
+            data: Some(Bytes::from(format!("{zxid} is the value at {zxid} and is written here"))),
+            version: zxid.counter() as i32,
+        },
+        rest: Bytes::new(),
+    };
+    TxnEntry { zxid, txn: txn.to_bytes() }
+}
+
+/// Entries `counters` of `epoch`.
+pub fn entries(epoch: i64, counters: std::ops::RangeInclusive<u32>) -> Vec<TxnEntry> {
+    counters.map(|counter| entry(zxid(epoch, counter))).collect()
+}
+
+pub fn log_file(entries: &[TxnEntry]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_header(&mut out);
+    entries.iter().for_each(|entry| put_entry(&mut out, &entry.txn));
+    out
+}
+
+/// The body of a tree that tells its zxid.
+pub fn body(zxid: Zxid) -> Bytes {
+    let mut out = BytesMut::new();
+    SnapshotWriter::count(&mut out, 0);
+    SnapshotWriter::count(&mut out, 0);
+    let stat = StatPersisted { mzxid: zxid, ..StatPersisted::default() };
+    SnapshotWriter::node(&mut out, b"", Some(zxid.to_string().as_bytes()), -1, &stat);
+    SnapshotWriter::end(&mut out);
+    out.freeze()
+}
+
+pub fn snapshot_file(zxid: Zxid) -> Vec<u8> {
+    snapshot::encode(&body(zxid), &snapshot::Appendix::default())
+}
+
+/// A disk with these files besides both epochs.
+pub fn disk(epochs: i64, files: &[(&str, Vec<u8>)]) -> MemFs {
+    let mut fs = MemFs::default();
+    for file in [EpochFile::AcceptedEpoch, EpochFile::CurrentEpoch] {
+        fs.files.insert(storage::epoch::file_name(file).into(), epochs.to_string().into_bytes());
+    }
+    fs.files.extend(files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone())));
+    fs
+}
+
+/// Small steps of preallocation, so that a test reaches several.
+pub fn settings() -> StorageSettings {
+    StorageSettings { prealloc: 1024, commit_log_count: 500, trust_empty: true }
+}
+
+pub fn storage<F: storage::FileSystem>(fs: F) -> Storage<F> {
+    Storage::new(fs, settings())
+}
+
+/// Write a snapshot as a member does: in slices, then sealed.
+pub fn snapshot_ops(zxid: Zxid) -> Vec<DiskOp> {
+    let body = body(zxid);
+    let (front, back) = (body.slice(..10), body.slice(10..));
+    vec![
+        DiskOp::SnapshotSlice { zxid, bytes: front },
+        DiskOp::SnapshotSlice { zxid, bytes: back },
+        DiskOp::SnapshotFinish { zxid },
+    ]
+}
+
+pub fn zxids(entries: &[TxnEntry]) -> Vec<Zxid> {
+    entries.iter().map(|entry| entry.zxid).collect()
+}
+
+/// The whole history as far as the disk tells it: from the log before the snapshot on.
+pub fn history(recovered: &Recovered) -> Vec<Zxid> {
+    let snapshot = recovered.snapshot.as_ref().map(|(zxid, _)| *zxid);
+    let mut all = zxids(&recovered.before_snapshot);
+    all.extend(snapshot.filter(|zxid| all.last() != Some(zxid)));
+    all.extend(zxids(&recovered.log));
+    all
+}

@@ -1,0 +1,321 @@
+//! A crash, or a failure, at every call to the file system: what a member finds afterwards is the state
+//! before the operation, the state after it, or a step between that lost nothing it must keep.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::crash_fs::{CrashFs, Fate};
+use common::{disk, entries, history, log_file, settings, snapshot_file, snapshot_ops, storage, zxid};
+use storage::{FsError, MemFs, Storage, recover};
+use wire::{Epoch, Zxid};
+use zab::{DiskAnswer, DiskError, DiskOp, EpochFile, Recovered};
+
+const FATES: u64 = 40;
+
+/// What a member comes back with, as far as it matters to others.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct State {
+    history: Vec<Zxid>,
+    accepted: Epoch,
+    current: Epoch,
+}
+
+fn state(recovered: &Recovered) -> State {
+    State {
+        history: history(recovered),
+        accepted: recovered.accepted_epoch,
+        current: recovered.current_epoch,
+    }
+}
+
+fn state_of(disk: &MemFs) -> State {
+    match recover(disk, settings().commit_log_count) {
+        Ok(recovered) => state(&recovered),
+        Err(error) => panic!("refused after a crash: {error}; files {:?}", disk.files.keys()),
+    }
+}
+
+fn load<F: storage::FileSystem>(storage: &mut Storage<F>) -> Result<Recovered, DiskError> {
+    match storage.execute(&DiskOp::Load)? {
+        DiskAnswer::Loaded(recovered) => Ok(*recovered),
+        other => panic!("{other:?} of a Load"),
+    }
+}
+
+/// The state of `disk`, from a Load that itself dies at every call once.
+fn state_after_crashes_in_load(disk: &MemFs, fate: Fate) -> State {
+    let expected = state_of(disk);
+    for calls in 0.. {
+        let mut fs = CrashFs::new(disk);
+        fs.calls_left = calls;
+        let mut storage = storage(fs);
+        let outcome = load(&mut storage);
+        assert_eq!(state_of(&storage.fs.after(fate)), expected, "Load died after {calls} calls, {fate:?}");
+        match outcome {
+            Err(error) => assert_eq!(error, DiskError::Killed),
+            Ok(recovered) => {
+                assert_eq!(state(&recovered), expected);
+                // What a member votes with is durable.
+                assert_eq!(state_of(&storage.fs.after(Fate::Lost)), expected);
+                return expected;
+            }
+        }
+    }
+    unreachable!("some number of calls is enough")
+}
+
+fn fates() -> impl Iterator<Item = Fate> {
+    [Fate::Kept, Fate::Lost].into_iter().chain((0..FATES).map(Fate::Mixed))
+}
+
+/// Run `setup` safely, then `ops` with a crash after each number of calls. `allowed(done, state)` judges
+/// what is found, where the first `done` operations were answered. Gives the states seen.
+fn crash_everywhere(
+    start: &MemFs,
+    setup: &[DiskOp],
+    ops: &[DiskOp],
+    allowed: impl Fn(usize, &State) -> bool,
+) -> BTreeSet<State> {
+    let mut ready = storage(CrashFs::new(start));
+    load(&mut ready).expect("a good disk");
+    for op in setup {
+        ready.execute(op).expect("set up");
+    }
+    let mut seen = BTreeSet::new();
+    for calls in 0.. {
+        let mut dying = ready.clone();
+        dying.fs.calls_left = calls;
+        let done = ops.iter().take_while(|op| dying.execute(op).is_ok()).count();
+        let check = |found: &State, how: &str| {
+            assert!(allowed(done, found), "{how} after {calls} calls, {done} operations done: {found:?}");
+        };
+        for fate in fates() {
+            let found = state_after_crashes_in_load(&dying.fs.after(fate), fate);
+            check(&found, &format!("{fate:?}"));
+            seen.insert(found);
+        }
+
+        // An error instead of a crash: the same process reads its disk again, and may lose power then.
+        let mut failing = ready.clone();
+        failing.fs.calls_left = calls;
+        failing.fs.failure = FsError::NoSpace;
+        let failed = ops.iter().find_map(|op| failing.execute(op).err());
+        assert_eq!(failed.is_some(), done < ops.len(), "dies and fails at the same call");
+        assert!(failed.is_none_or(|error| matches!(error, DiskError::NoSpace(_))));
+        failing.fs.calls_left = u32::MAX;
+        let found = state(&load(&mut failing).expect("the disk is well again"));
+        check(&found, "failed");
+        assert_eq!(state_of(&failing.fs.after(Fate::Lost)), found);
+
+        if done == ops.len() {
+            return seen;
+        }
+    }
+    unreachable!("some number of calls is enough")
+}
+
+/// snapshot.0 and 1.1 to 1.6 in two logs, epoch 1.
+fn two_logs() -> MemFs {
+    disk(
+        1,
+        &[
+            ("snapshot.0", snapshot_file(Zxid::ZERO)),
+            ("log.100000001", log_file(&entries(1, 1..=3))),
+            ("log.100000004", log_file(&entries(1, 4..=6))),
+        ],
+    )
+}
+
+fn upto(counter: u32) -> Vec<Zxid> {
+    std::iter::once(Zxid::ZERO).chain((1..=counter).map(|counter| zxid(1, counter))).collect()
+}
+
+fn is_epoch_1(state: &State) -> bool {
+    (state.accepted, state.current) == (Epoch(1), Epoch(1))
+}
+
+/// A whole history `0, 1.1, …` with at least `least` and at most `most` transactions.
+fn is_prefix(state: &State, least: u32, most: u32) -> bool {
+    is_epoch_1(state) && (least..=most).any(|counter| state.history == upto(counter))
+}
+
+#[test]
+fn first_start() {
+    let seen = crash_everywhere(&MemFs::default(), &[], &[], |_, _| true);
+    assert_eq!(seen.len(), 1);
+    let empty = State { history: vec![Zxid::ZERO], accepted: Epoch(0), current: Epoch(0) };
+    for fate in fates() {
+        assert_eq!(state_after_crashes_in_load(&MemFs::default(), fate), empty);
+    }
+}
+
+#[test]
+fn append_and_sync() {
+    let ops = [
+        DiskOp::Append(entries(1, 7..=9)),
+        DiskOp::Sync,
+        DiskOp::Append(entries(1, 10..=30)),
+        DiskOp::Append(entries(1, 31..=31)),
+        DiskOp::Sync,
+    ];
+    let seen = crash_everywhere(&two_logs(), &[], &ops, |done, state| {
+        let (least, most) = match done {
+            0 => (6, 9),
+            1 => (6, 9),
+            2 => (9, 30),
+            3 => (9, 31),
+            4 => (9, 31),
+            _ => (31, 31),
+        };
+        is_prefix(state, least, most)
+    });
+    assert!(seen.len() > 5, "lost sectors leave many ends: {}", seen.len());
+}
+
+#[test]
+fn roll() {
+    // The rolled log is not synced before the next one has bytes of its own.
+    let setup = [DiskOp::Append(entries(1, 7..=8)), DiskOp::Sync];
+    let ops = [
+        DiskOp::Append(entries(1, 9..=20)),
+        DiskOp::Roll,
+        DiskOp::Append(entries(1, 21..=30)),
+        DiskOp::Roll,
+        DiskOp::Append(entries(1, 31..=31)),
+        DiskOp::Sync,
+    ];
+    let seen = crash_everywhere(&two_logs(), &setup, &ops, |done, state| {
+        is_prefix(state, if done == ops.len() { 31 } else { 8 }, 31)
+    });
+    assert!(seen.len() > 5);
+}
+
+#[test]
+fn write_epoch() {
+    let ops = [
+        DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, Epoch(12)),
+        DiskOp::WriteEpoch(EpochFile::CurrentEpoch, Epoch(12)),
+    ];
+    let seen = crash_everywhere(&two_logs(), &[], &ops, |done, state| {
+        let epochs = (state.accepted, state.current);
+        let steps = [(Epoch(1), Epoch(1)), (Epoch(12), Epoch(1)), (Epoch(12), Epoch(12))];
+        state.history == upto(6) && steps[done..].iter().take(2).any(|step| *step == epochs)
+    });
+    assert_eq!(seen.len(), 3);
+}
+
+#[test]
+fn snapshot() {
+    let setup = [DiskOp::Append(entries(1, 7..=8)), DiskOp::Sync];
+    let mut ops = snapshot_ops(zxid(1, 7));
+    ops.extend([DiskOp::Append(entries(1, 9..=9)), DiskOp::Sync]);
+    crash_everywhere(&two_logs(), &setup, &ops, |done, state| {
+        // With the snapshot at 1.7 the history before it is the committed log: it has no zxid 0.
+        let trim = |state: &State| {
+            let history = state.history.iter().copied().filter(|zxid| *zxid != Zxid::ZERO).collect();
+            State { history, ..state.clone() }
+        };
+        let synced = if done == ops.len() { 9 } else { 8 };
+        let ends = (synced..=9).map(|end| upto(end)[1..].to_vec());
+        is_epoch_1(state) && ends.into_iter().any(|end| trim(state).history == end)
+    });
+}
+
+#[test]
+fn truncate() {
+    // To the middle of either log, to their borders, to the very end, and down to the snapshot.
+    for target in [1, 2, 3, 4, 5, 6] {
+        let ops = [DiskOp::Truncate(zxid(1, target))];
+        let seen = crash_everywhere(&two_logs(), &[], &ops, |done, state| {
+            is_prefix(state, target, if done == 1 { target } else { 6 })
+        });
+        let whole = seen.iter().any(|state| state.history == upto(6));
+        assert!(whole, "to 1.{target}: never before");
+        assert!(seen.iter().any(|state| state.history == upto(target)), "to 1.{target}: never after");
+    }
+}
+
+#[test]
+fn truncate_with_a_newer_snapshot() {
+    let mut start = two_logs();
+    start.files.insert("snapshot.100000005".into(), snapshot_file(zxid(1, 5)));
+    let ops = [DiskOp::Truncate(zxid(1, 2)), DiskOp::Append(entries(1, 3..=3)), DiskOp::Sync];
+    let own = |counter: u32| upto(counter)[1..].to_vec();
+    crash_everywhere(&start, &[], &ops, |done, state| {
+        let without_zero: Vec<Zxid> =
+            state.history.iter().copied().filter(|zxid| *zxid != Zxid::ZERO).collect();
+        let ends = match done {
+            0 => 2..=6,
+            3 => 3..=3,
+            _ => 2..=3,
+        };
+        is_epoch_1(state) && ends.into_iter().any(|end| without_zero == own(end))
+    });
+}
+
+#[test]
+fn install() {
+    let installed = zxid(2, 4);
+    let epochs = DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, Epoch(2));
+    let current = DiskOp::WriteEpoch(EpochFile::CurrentEpoch, Epoch(2));
+    let install = DiskOp::Install { zxid: installed, epoch: Epoch(2), body: common::body(installed) };
+    let before = State { history: upto(6), accepted: Epoch(2), current: Epoch(1) };
+    let after = State { history: vec![installed], accepted: Epoch(2), current: Epoch(2) };
+    let seen = crash_everywhere(
+        &two_logs(),
+        std::slice::from_ref(&epochs),
+        &[install.clone(), current.clone()],
+        |done, state| *state == after || (done < 2 && *state == before),
+    );
+    assert_eq!(seen.len(), 2);
+
+    // Of an epoch that is current already: at once.
+    let before = State { current: Epoch(2), ..before };
+    let seen = crash_everywhere(&two_logs(), &[epochs, current], &[install], |done, state| {
+        *state == after || (done < 1 && *state == before)
+    });
+    assert_eq!(seen.len(), 2);
+}
+
+/// What was appended and synced behind an installed snapshot stays.
+#[test]
+fn after_an_install() {
+    let installed = zxid(2, 4);
+    let mut start = two_logs();
+    start.files.insert("acceptedEpoch".into(), b"2".to_vec());
+    let setup = [
+        DiskOp::Install { zxid: installed, epoch: Epoch(2), body: common::body(installed) },
+        DiskOp::WriteEpoch(EpochFile::CurrentEpoch, Epoch(2)),
+        DiskOp::Append(entries(2, 5..=6)),
+        DiskOp::Sync,
+    ];
+    let ops = [DiskOp::Append(entries(2, 7..=7)), DiskOp::Sync];
+    crash_everywhere(&start, &setup, &ops, |done, state| {
+        let all = [zxid(2, 4), zxid(2, 5), zxid(2, 6), zxid(2, 7)];
+        let least = if done == 2 { 4 } else { 3 };
+        (least..=4).any(|n| state.history == all[..n]) && state.current == Epoch(2)
+    });
+}
+
+/// Only the latest install counts: an older one that was never activated must not come back.
+#[test]
+fn a_second_install() {
+    let (old, new) = (zxid(2, 4), zxid(3, 1));
+    let mut start = two_logs();
+    start.files.insert("acceptedEpoch".into(), b"3".to_vec());
+    let setup = [
+        DiskOp::Install { zxid: old, epoch: Epoch(2), body: common::body(old) },
+        DiskOp::Install { zxid: new, epoch: Epoch(3), body: common::body(new) },
+    ];
+    let ops = [
+        DiskOp::WriteEpoch(EpochFile::CurrentEpoch, Epoch(3)),
+        DiskOp::Append(entries(3, 2..=2)),
+        DiskOp::Sync,
+    ];
+    crash_everywhere(&start, &setup, &ops, |done, state| match done {
+        0 => state.history == upto(6) || state.history == [new],
+        3 => state.history == [new, zxid(3, 2)],
+        _ => state.history == [new] || state.history == [new, zxid(3, 2)],
+    });
+}

@@ -1,0 +1,295 @@
+//! One test for each row of the table in `recover`: what a member comes back with, what the disk holds
+//! then, and that recovering again changes nothing.
+
+mod common;
+
+use common::{body, disk, entries, entry, log_file, settings, snapshot_file, storage, zxid, zxids};
+use storage::{FileSystem, MemFs, Storage};
+use wire::{Epoch, Zxid};
+use zab::{DiskAnswer, DiskError, DiskOp, Recovered};
+
+/// Load, check that loading again finds the same and leaves the disk alone, and give both.
+fn load(fs: MemFs) -> (Recovered, MemFs) {
+    let mut storage = storage(fs);
+    let planned = storage.recover_readonly().expect("a plan");
+    let Ok(DiskAnswer::Loaded(first)) = storage.execute(&DiskOp::Load) else { panic!("loads") };
+    assert_eq!(*first, planned, "Load answers what was planned");
+    let disk = storage.fs.clone();
+    let Ok(DiskAnswer::Loaded(second)) = storage.execute(&DiskOp::Load) else { panic!("loads again") };
+    assert_eq!(storage.fs.files, disk.files, "the second Load changes nothing");
+    let repaired = Recovered { warnings: second.warnings.clone(), ..*first.clone() };
+    assert_eq!(*second, repaired);
+    (*first, disk)
+}
+
+/// The error of a Load, which must leave the disk as it was.
+fn refused(fs: MemFs) -> DiskError {
+    let before = fs.files.clone();
+    let mut storage = storage(fs);
+    let planned = storage.recover_readonly().expect_err("no plan");
+    let error = storage.execute(&DiskOp::Load).expect_err("refused");
+    assert_eq!(error, planned);
+    assert_eq!(storage.fs.files, before);
+    error
+}
+
+fn names(fs: &MemFs) -> Vec<String> {
+    let epochs = ["acceptedEpoch", "currentEpoch"];
+    fs.list().into_iter().filter(|name| !epochs.contains(&name.as_str())).collect()
+}
+
+fn epochs(recovered: &Recovered) -> (i64, i64) {
+    (recovered.accepted_epoch.0, recovered.current_epoch.0)
+}
+
+#[test]
+fn a_nothing_at_all() {
+    let (recovered, fs) = load(MemFs::default());
+    assert_eq!(recovered.snapshot, Some((Zxid::ZERO, storage::recover::empty_body())));
+    assert_eq!((recovered.last_zxid(), epochs(&recovered)), (Zxid::ZERO, (0, 0)));
+    assert!(!recovered.untrusted_empty);
+    assert_eq!(fs.list(), ["acceptedEpoch", "currentEpoch", "snapshot.0"]);
+
+    let settings = storage::StorageSettings { trust_empty: false, ..settings() };
+    let mut storage = Storage::new(MemFs::default(), settings);
+    let Ok(DiskAnswer::Loaded(recovered)) = storage.execute(&DiskOp::Load) else { panic!("loads") };
+    assert!(recovered.untrusted_empty);
+}
+
+#[test]
+fn b_an_install_that_had_taken_effect() {
+    let installed = zxid(2, 7);
+    for current in [2, 3] {
+        let (recovered, fs) = load(disk(
+            current,
+            &[
+                ("installing.200000007.2", snapshot_file(installed)),
+                ("snapshot.0", snapshot_file(Zxid::ZERO)),
+                ("snapshot.100000003", snapshot_file(zxid(1, 3))),
+                ("log.100000001", log_file(&entries(1, 1..=9))),
+                ("log.200000001", log_file(&entries(2, 1..=9))),
+            ],
+        ));
+        assert_eq!(recovered.snapshot, Some((installed, body(installed))));
+        assert_eq!(recovered.last_zxid(), installed);
+        assert!(recovered.log.is_empty() && recovered.before_snapshot.is_empty());
+        assert_eq!(recovered.snapshot_bytes, body(installed).len() as u64);
+        assert_eq!(names(&fs), ["snapshot.200000007"]);
+        assert_eq!(fs.files["snapshot.200000007"], snapshot_file(installed));
+    }
+}
+
+#[test]
+fn b_an_install_that_took_effect_and_is_damaged() {
+    let mut damaged = snapshot_file(zxid(2, 7));
+    damaged[40] ^= 1;
+    let files = [("installing.200000007.2", damaged), ("snapshot.0", snapshot_file(Zxid::ZERO))];
+    let error = refused(disk(2, &files));
+    assert!(matches!(error, DiskError::Corrupt { file, .. } if file == "installing.200000007.2"));
+}
+
+#[test]
+fn c_an_install_nobody_counted_on() {
+    let history =
+        [("snapshot.0", snapshot_file(Zxid::ZERO)), ("log.100000001", log_file(&entries(1, 1..=3)))];
+    let (without, _) = load(disk(1, &history));
+    let whole = snapshot_file(zxid(2, 7));
+    for install in [whole.clone(), whole[..50].to_vec(), Vec::new()] {
+        let mut fs = disk(1, &history);
+        fs.files.insert("installing.200000007.2".into(), install);
+        let (recovered, fs) = load(fs);
+        assert_eq!(recovered, without);
+        assert_eq!(names(&fs), ["log.100000001", "snapshot.0"]);
+    }
+}
+
+#[test]
+fn d_log_entries_without_a_valid_snapshot() {
+    let log = ("log.100000001", log_file(&entries(1, 1..=3)));
+    assert!(matches!(refused(disk(1, std::slice::from_ref(&log))), DiskError::Refused(_)));
+
+    let mut damaged = snapshot_file(Zxid::ZERO);
+    damaged[20] ^= 1;
+    let error = refused(disk(1, &[log, ("snapshot.0", damaged)]));
+    assert!(matches!(error, DiskError::Refused(_)));
+}
+
+#[test]
+fn e_what_is_above_current_epoch() {
+    let both = [entries(1, 1..=3), entries(2, 1..=2)].concat();
+    let (recovered, fs) = load(disk(
+        1,
+        &[
+            ("snapshot.0", snapshot_file(Zxid::ZERO)),
+            ("snapshot.100000002", snapshot_file(zxid(1, 2))),
+            ("snapshot.200000001", snapshot_file(zxid(2, 1))),
+            ("log.100000001", log_file(&both)),
+            ("log.200000003", log_file(&entries(2, 3..=4))),
+        ],
+    ));
+    assert_eq!(recovered.snapshot, Some((zxid(1, 2), body(zxid(1, 2)))));
+    assert_eq!(recovered.log, entries(1, 3..=3));
+    assert_eq!(recovered.before_snapshot, entries(1, 1..=2));
+    assert_eq!(names(&fs), ["log.100000001", "snapshot.0", "snapshot.100000002"]);
+    assert_eq!(fs.files["log.100000001"], log_file(&entries(1, 1..=3)));
+}
+
+#[test]
+fn e_a_log_that_begins_above_current_epoch_goes() {
+    let (recovered, fs) = load(disk(
+        1,
+        &[
+            ("snapshot.0", snapshot_file(Zxid::ZERO)),
+            ("log.100000001", log_file(&entries(1, 1..=2))),
+            ("log.200000001", log_file(&entries(2, 1..=2))),
+        ],
+    ));
+    assert_eq!(recovered.log, entries(1, 1..=2));
+    assert_eq!(names(&fs), ["log.100000001", "snapshot.0"]);
+}
+
+/// A disk with two logs, the last of which holds `last`; its intact entries end at `intact`.
+fn with_last_log(last: Vec<u8>) -> MemFs {
+    disk(
+        1,
+        &[
+            ("snapshot.0", snapshot_file(Zxid::ZERO)),
+            ("log.100000001", log_file(&entries(1, 1..=2))),
+            ("log.100000003", last),
+        ],
+    )
+}
+
+#[test]
+fn f_a_torn_tail_of_the_last_log() {
+    let intact = log_file(&entries(1, 3..=5));
+    let whole = log_file(&entries(1, 3..=6));
+    let mut zeros = whole.clone();
+    zeros[intact.len() + 30..].fill(0);
+    zeros.resize(8192, 0);
+    // The sector in the middle of what an fsync would have made durable never arrived.
+    let mut lost_sector = log_file(&entries(1, 3..=20));
+    lost_sector[512..1024].fill(0);
+    let upto = storage::log_reader::read_log("log", lost_sector.clone()).expect("a log");
+    let before = zxids(&entries(1, 1..=2)).len() + upto.entries.len();
+    for (torn, count, end) in [
+        (whole[..intact.len() + 30].to_vec(), 5, intact.len()),
+        (whole[..intact.len() + 5].to_vec(), 5, intact.len()),
+        (zeros, 5, intact.len()),
+        (lost_sector, before, upto.end as usize),
+    ] {
+        let (recovered, fs) = load(with_last_log(torn.clone()));
+        assert_eq!(recovered.log, entries(1, 1..=count as u32));
+        assert_eq!(recovered.warnings.len(), 1, "{:?}", recovered.warnings);
+        assert!(recovered.warnings[0].contains(&format!("log.100000003: torn at offset {end}")));
+        assert_eq!(fs.files["log.100000003"], torn[..end]);
+    }
+}
+
+#[test]
+fn f_a_last_log_whose_header_never_arrived() {
+    for torn in [Vec::new(), vec![0; 16], vec![0; 8192], b"ZKLG\0\0\0".to_vec()] {
+        let (recovered, fs) = load(with_last_log(torn));
+        assert_eq!(recovered.log, entries(1, 1..=2));
+        assert_eq!(names(&fs), ["log.100000001", "snapshot.0"]);
+    }
+}
+
+#[test]
+fn g_damage_that_may_have_been_acknowledged() {
+    let first = log_file(&entries(1, 3..=3)).len();
+    let whole = log_file(&entries(1, 3..=6));
+    let mut flipped = whole.clone();
+    flipped[first + 50] ^= 0x10;
+    let mut last = whole.clone();
+    let at = log_file(&entries(1, 3..=5)).len();
+    last[at + 50] ^= 0x10;
+    for (damaged, expected) in [(flipped, first), (last, at)] {
+        let error = refused(with_last_log(damaged));
+        let DiskError::Corrupt { file, offset, .. } = error else { panic!("{error}") };
+        assert_eq!((file.as_str(), offset), ("log.100000003", expected as u64));
+    }
+
+    let mut magic = whole.clone();
+    magic[0] = b'z';
+    let error = refused(with_last_log(magic));
+    assert!(matches!(error, DiskError::Corrupt { offset: 0, .. }), "{error}");
+}
+
+#[test]
+fn g_damage_before_the_last_log() {
+    let intact = log_file(&entries(1, 1..=1));
+    let whole = log_file(&entries(1, 1..=2));
+    for torn in [whole[..intact.len() + 30].to_vec(), Vec::new()] {
+        let mut fs = with_last_log(log_file(&entries(1, 3..=4)));
+        fs.files.insert("log.100000001".into(), torn.clone());
+        let end = if torn.is_empty() { 0 } else { intact.len() as u64 };
+        let error = refused(fs);
+        let DiskError::Corrupt { file, offset, .. } = error else { panic!("{error}") };
+        assert_eq!((file.as_str(), offset), ("log.100000001", end));
+    }
+}
+
+#[test]
+fn h_an_epoch_file_is_missing() {
+    for (missing, expected) in
+        [("acceptedEpoch", (2, 2)), ("currentEpoch", (2, 2)), ("both", (2, 2)), ("neither", (2, 2))]
+    {
+        let mut fs = disk(
+            2,
+            &[("snapshot.0", snapshot_file(Zxid::ZERO)), ("log.200000001", log_file(&[entry(zxid(2, 1))]))],
+        );
+        fs.files.retain(|name, _| name != missing && !(missing == "both" && name.ends_with("Epoch")));
+        let (recovered, fs) = load(fs);
+        assert_eq!(epochs(&recovered), expected, "{missing}");
+        assert_eq!(recovered.log, [entry(zxid(2, 1))], "{missing}");
+        assert_eq!(fs.files["acceptedEpoch"], b"2", "{missing}");
+        assert_eq!(fs.files["currentEpoch"], b"2", "{missing}");
+    }
+
+    // The file that is there is not forgotten: it is a promise.
+    let mut fs = disk(5, &[("snapshot.0", snapshot_file(Zxid::ZERO))]);
+    fs.files.remove("currentEpoch");
+    let (recovered, fs) = load(fs);
+    assert_eq!(epochs(&recovered), (5, 0));
+    assert_eq!(fs.files["currentEpoch"], b"0");
+}
+
+#[test]
+fn i_accepted_epoch_below_current_epoch() {
+    let mut fs = disk(2, &[("snapshot.0", snapshot_file(Zxid::ZERO))]);
+    fs.files.insert("acceptedEpoch".into(), b"1".to_vec());
+    assert!(matches!(refused(fs), DiskError::Refused(_)));
+}
+
+#[test]
+fn the_rest_of_an_interrupted_write_goes() {
+    let (recovered, fs) = load(disk(
+        1,
+        &[
+            ("snapshot.0", snapshot_file(Zxid::ZERO)),
+            ("snapshot.100000001.tmp", b"ZKSN".to_vec()),
+            ("currentEpoch.tmp", b"7".to_vec()),
+        ],
+    ));
+    assert_eq!(recovered.current_epoch, Epoch(1));
+    assert_eq!(names(&fs), ["snapshot.0"]);
+}
+
+#[test]
+fn a_damaged_snapshot_gives_way_to_an_older_one() {
+    let mut damaged = snapshot_file(zxid(1, 2));
+    damaged[30] ^= 1;
+    let (recovered, fs) = load(disk(
+        1,
+        &[
+            ("snapshot.0", snapshot_file(Zxid::ZERO)),
+            ("snapshot.100000002", damaged.clone()),
+            ("log.100000001", log_file(&entries(1, 1..=3))),
+        ],
+    ));
+    assert_eq!(recovered.snapshot, Some((Zxid::ZERO, body(Zxid::ZERO))));
+    assert_eq!(recovered.log, entries(1, 1..=3));
+    assert_eq!(recovered.warnings.len(), 1);
+    assert_eq!(fs.files["snapshot.100000002"], damaged, "evidence stays");
+}
