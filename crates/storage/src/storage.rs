@@ -217,8 +217,9 @@ impl<F: FileSystem> Storage<F> {
     }
 
     /// TRUNC: keep the record `zxid` and nothing behind it (ZOOKEEPER-1156), in snapshots too
-    /// (ZOOKEEPER-1549). Whole files go first, durably one by one, the newest before the older, then the end of the log
-    /// that holds `zxid`: a crash between leaves a history that is cut less, never one with a gap.
+    /// (ZOOKEEPER-1549). Whole files go first, durably one by one, the newest before the older; then the
+    /// end of the log that holds `zxid`: a crash between leaves a history that is cut less, never one
+    /// with a gap.
     fn truncate(&mut self, zxid: Zxid) -> Answer {
         plan(&self.fs, self.settings.commit_log_count)?;
         let names = self.fs.list();
