@@ -10,7 +10,7 @@
 //! | E | snapshots or log entries of an epoch above currentEpoch | cut: never acknowledged |
 //! | F | damage in the last log that looks torn | cut, with a warning |
 //! | G | other damage, or damage before the last log | refused: it may have been acknowledged |
-//! | H | an epoch file is missing | it is epoch(last zxid) |
+//! | H | an epoch file is missing | currentEpoch is epoch(last zxid), acceptedEpoch is currentEpoch |
 //! | I | acceptedEpoch < currentEpoch | refused |
 
 use bytes::{Bytes, BytesMut};

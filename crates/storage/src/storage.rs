@@ -217,8 +217,9 @@ impl<F: FileSystem> Storage<F> {
     }
 
     /// TRUNC: keep the record `zxid` and nothing behind it (ZOOKEEPER-1156), in snapshots too
-    /// (ZOOKEEPER-1549). Whole files go first, the newest before the older ones, then the end of the log
-    /// that holds `zxid`: a crash between leaves a history that is cut less, never one with a gap.
+    /// (ZOOKEEPER-1549). Whole files go first, durably one by one, the newest before the older; then the
+    /// end of the log that holds `zxid`: a crash between leaves a history that is cut less, never one
+    /// with a gap.
     fn truncate(&mut self, zxid: Zxid) -> Answer {
         plan(&self.fs, self.settings.commit_log_count)?;
         let names = self.fs.list();
@@ -238,8 +239,8 @@ impl<F: FileSystem> Storage<F> {
         let newer_logs = newer_logs.iter().rev().map(|(_, name)| name);
         for name in newer.iter().map(|(_, name)| *name).chain(newer_logs) {
             self.fs.remove(name).map_err(|e| e.in_file(name))?;
+            self.sync_dir()?;
         }
-        self.sync_dir()?;
         if let Some((_, name)) = older_logs.last() {
             let file = read_log(name, self.fs.read(name).map_err(|e| e.in_file(name))?)?;
             if let Some((offset, _)) = file.entries.iter().find(|(_, entry)| entry.zxid > zxid) {

@@ -34,8 +34,8 @@ struct Open {
 #[derive(Clone, Debug, Default)]
 pub struct TxnLog {
     open: Option<Open>,
-    /// Rolled files whose bytes are not durable yet.
-    unsynced: Vec<String>,
+    /// Rolled files whose bytes or names may not be durable yet.
+    unsynced: Vec<Open>,
     /// A write failed: what the file holds is unknown until the next Load.
     failed: bool,
     buffer: Vec<u8>,
@@ -104,27 +104,26 @@ impl TxnLog {
     }
 
     fn try_sync<F: FileSystem>(&mut self, fs: &mut F) -> Result<(), FsError> {
-        let mut names_changed = self.sync_rolled(fs)?;
-        if let Some(open) = &mut self.open {
-            fs.sync(&open.name)?;
-            names_changed |= std::mem::take(&mut open.new);
-        }
-        if names_changed { fs.sync_dir() } else { Ok(()) }
+        self.sync_rolled(fs)?;
+        let Some(open) = &mut self.open else { return Ok(()) };
+        fs.sync(&open.name)?;
+        if std::mem::take(&mut open.new) { fs.sync_dir() } else { Ok(()) }
     }
 
-    /// True where there were any; their names need a sync of the directory.
-    fn sync_rolled<F: FileSystem>(&mut self, fs: &mut F) -> Result<bool, FsError> {
-        let any = !self.unsynced.is_empty();
-        for name in self.unsynced.drain(..) {
-            fs.sync(&name)?;
+    fn sync_rolled<F: FileSystem>(&mut self, fs: &mut F) -> Result<(), FsError> {
+        for rolled in self.unsynced.drain(..) {
+            fs.sync(&rolled.name)?;
+            if rolled.new {
+                fs.sync_dir()?;
+            }
         }
-        Ok(any)
+        Ok(())
     }
 
     /// The next append begins a new file.
     pub fn roll(&mut self) {
         if let Some(open) = self.open.take() {
-            self.unsynced.push(open.name);
+            self.unsynced.push(open);
         }
     }
 

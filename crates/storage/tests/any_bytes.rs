@@ -75,8 +75,8 @@ proptest! {
                 prop_assert_eq!(epoch::read(&fs, EpochFile::CurrentEpoch), Ok(Some(value)));
             }
             Err(error) => {
-                let named = matches!(&error, DiskError::Corrupt { file, offset: 0, .. } if file == "currentEpoch");
-                prop_assert!(named, "{}", error);
+                let DiskError::Corrupt { file, offset, .. } = error else { panic!("{error}") };
+                prop_assert_eq!((file.as_str(), offset), ("currentEpoch", 0));
             }
         }
     }
@@ -86,8 +86,9 @@ proptest! {
     fn as_a_data_directory(
         files in prop::collection::btree_map(
             prop::sample::select(vec![
-                "log.1", "log.100000001", "log.100000003", "log.200000001", "snapshot.0", "snapshot.100000002",
-                "installing.100000002.1", "installing.200000001.2", "currentEpoch.tmp", "log.x", "myid",
+                "log.1", "log.100000001", "log.100000003", "log.200000001", "snapshot.0",
+                "snapshot.100000002", "installing.100000002.1", "installing.200000001.2", "currentEpoch.tmp",
+                "log.x", "myid",
             ]),
             plausible(),
             0..5,

@@ -117,6 +117,9 @@ fn d_log_entries_without_a_valid_snapshot() {
 #[test]
 fn e_what_is_above_current_epoch() {
     let both = [entries(1, 1..=3), entries(2, 1..=2)].concat();
+    // Not even read.
+    let mut damaged = log_file(&entries(2, 3..=5));
+    damaged[60] ^= 1;
     let (recovered, fs) = load(disk(
         1,
         &[
@@ -124,7 +127,7 @@ fn e_what_is_above_current_epoch() {
             ("snapshot.100000002", snapshot_file(zxid(1, 2))),
             ("snapshot.200000001", snapshot_file(zxid(2, 1))),
             ("log.100000001", log_file(&both)),
-            ("log.200000003", log_file(&entries(2, 3..=4))),
+            ("log.200000003", damaged),
         ],
     ));
     assert_eq!(recovered.snapshot, Some((zxid(1, 2), body(zxid(1, 2)))));
@@ -292,4 +295,31 @@ fn a_damaged_snapshot_gives_way_to_an_older_one() {
     assert_eq!(recovered.log, entries(1, 1..=3));
     assert_eq!(recovered.warnings.len(), 1);
     assert_eq!(fs.files["snapshot.100000002"], damaged, "evidence stays");
+}
+
+#[test]
+fn a_record_that_stands_twice_counts_once() {
+    let (recovered, _) = load(disk(
+        1,
+        &[
+            ("snapshot.0", snapshot_file(Zxid::ZERO)),
+            ("log.100000001", log_file(&[entries(1, 1..=3), entries(1, 2..=4)].concat())),
+        ],
+    ));
+    assert_eq!(recovered.log, entries(1, 1..=4));
+}
+
+#[test]
+fn before_the_snapshot_only_so_many_without_a_gap() {
+    let gap = [entries(1, 1..=2), entries(1, 4..=8)].concat();
+    let fs = disk(1, &[("snapshot.100000007", snapshot_file(zxid(1, 7))), ("log.100000001", log_file(&gap))]);
+    let before = |count| storage::recover(&fs, count).expect("a good disk").before_snapshot;
+    assert_eq!(before(2), entries(1, 6..=7));
+    assert_eq!(before(500), entries(1, 4..=7));
+    // A log that ends before the snapshot does not lead up to it.
+    let short = disk(
+        1,
+        &[("snapshot.100000007", snapshot_file(zxid(1, 7))), ("log.100000001", log_file(&entries(1, 1..=6)))],
+    );
+    assert!(storage::recover(&short, 500).expect("a good disk").before_snapshot.is_empty());
 }

@@ -13,7 +13,7 @@ pub enum Fate {
     /// The process was killed: the page cache lives.
     Kept,
     Lost,
-    /// Each sector, each length and the number of name changes by the dice of this seed.
+    /// Each sector, each length and each change of a name by the dice of this seed.
     Mixed(u64),
 }
 
@@ -25,8 +25,9 @@ struct Inode {
 
 #[derive(Clone, Debug)]
 enum NameChange {
-    Link(String, usize),
-    Unlink(String),
+    Create(String, usize),
+    Rename(String, String),
+    Remove(String),
 }
 
 #[derive(Clone, Debug)]
@@ -72,23 +73,19 @@ impl CrashFs {
         fs
     }
 
-    pub fn died(&self) -> bool {
-        self.calls_left == 0
-    }
-
     /// What the next process finds.
     pub fn after(&self, fate: Fate) -> MemFs {
-        let (mut dice, changes) = match fate {
+        let mut dice = match fate {
             Fate::Kept => return self.disk(&self.names, |inode| inode.now.clone()),
             Fate::Lost => return self.disk(&self.durable_names, |inode| inode.durable.clone()),
-            Fate::Mixed(seed) => {
-                let mut dice = Dice(seed);
-                let changes = dice.below(self.name_changes.len() + 1);
-                (dice, changes)
-            }
+            Fate::Mixed(seed) => Dice(seed),
         };
         let mut names = self.durable_names.clone();
-        self.name_changes[..changes].iter().for_each(|change| change.carry_out(&mut names));
+        for change in &self.name_changes {
+            if dice.below(2) == 0 {
+                change.carry_out(&mut names);
+            }
+        }
         self.disk(&names, |inode| inode.mixed(&mut dice))
     }
 
@@ -121,10 +118,16 @@ impl CrashFs {
 impl NameChange {
     fn carry_out(&self, names: &mut BTreeMap<String, usize>) {
         match self {
-            NameChange::Link(name, inode) => {
+            NameChange::Create(name, inode) => {
                 names.insert(name.clone(), *inode);
             }
-            NameChange::Unlink(name) => {
+            // Atomic; nothing where what it renames was never there.
+            NameChange::Rename(from, to) => {
+                if let Some(inode) = names.remove(from) {
+                    names.insert(to.clone(), inode);
+                }
+            }
+            NameChange::Remove(name) => {
                 names.remove(name);
             }
         }
@@ -166,7 +169,7 @@ impl FileSystem for CrashFs {
     fn create(&mut self, name: &str) -> Result<(), FsError> {
         self.call()?;
         self.inodes.push(Inode::default());
-        self.change(NameChange::Link(name.into(), self.inodes.len() - 1));
+        self.change(NameChange::Create(name.into(), self.inodes.len() - 1));
         Ok(())
     }
     fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> Result<(), FsError> {
@@ -190,15 +193,14 @@ impl FileSystem for CrashFs {
     }
     fn rename(&mut self, from: &str, to: &str) -> Result<(), FsError> {
         self.call()?;
-        let inode = *self.names.get(from).ok_or(FsError::NotFound)?;
-        self.change(NameChange::Link(to.into(), inode));
-        self.change(NameChange::Unlink(from.into()));
+        self.inode(from)?;
+        self.change(NameChange::Rename(from.into(), to.into()));
         Ok(())
     }
     fn remove(&mut self, name: &str) -> Result<(), FsError> {
         self.call()?;
         self.inode(name)?;
-        self.change(NameChange::Unlink(name.into()));
+        self.change(NameChange::Remove(name.into()));
         Ok(())
     }
     fn sync_dir(&mut self) -> Result<(), FsError> {
