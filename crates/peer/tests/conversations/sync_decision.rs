@@ -1,7 +1,8 @@
 //! Each row of the two tables by which a leader decides how a learner is brought up to date (reference
 //! of the rows: `leader::sync_decision`).
 
-use peer::{Config, Nanos, SyncTable};
+use peer::{Config, DiskOp, EpochFile, Nanos, SyncTable};
+use wire::{Epoch, Zxid};
 
 use crate::script::converse;
 use crate::{disk, keep, member};
@@ -65,6 +66,26 @@ fn row_2_equal_with_nothing_in_memory() {
 #[test]
 fn row_3_learner_ahead_of_what_is_committed() {
     joins("row-3-learner-ahead-trunc", |_| {}, &FIVE, "0x100000009");
+}
+
+/// The history of server 3 came as a snapshot at the beginning of epoch 1 and goes no further: there is no
+/// record that server 1, which has one transaction more, could keep.
+#[test]
+fn row_3_not_to_the_beginning_of_an_epoch() {
+    let ops = [
+        DiskOp::Load,
+        DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, Epoch(2)),
+        DiskOp::WriteEpoch(EpochFile::CurrentEpoch, Epoch(2)),
+        DiskOp::Install { zxid: Zxid(E1), epoch: Epoch(1), body: storage::recover::empty_body() },
+    ];
+    let script = "boot
+        1 votes LOOKING leader=3 zxid=0x100000000 round=1 epoch=2
+        time +200
+        --- server 3 is elected; its history is a snapshot at 0x100000000
+        L1 connects
+        L1 says FOLLOWERINFO accepted=0x200000000 sid=1 protocol=0x10000 config=0
+        L1 says ACKEPOCH last=0x100000001 current=1";
+    keep("sync", "row-3-not-to-an-epochs-beginning", &converse(member(3, 3, 0), &ops, script));
 }
 
 #[test]

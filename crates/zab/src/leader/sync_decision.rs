@@ -10,10 +10,14 @@
 //! |---|---|---|---|
 //! | 1 | forceSnapshotSync | SNAP | LP |
 //! | 2 | P = LP | empty DIFF(P) | P |
-//! | 3 | P > max, counter(P) ≠ 0 | TRUNC(max) | max |
+//! | 3 | P > max, counter(P) ≠ 0, counter(max) ≠ 0 | TRUNC(max) | max |
 //! | 4 | min ≤ P ≤ max | from the committed log, see `queue_committed` | last queued |
 //! | 5 | P < min, DIFF from disk not disabled | from the log on disk, then the committed log | last queued |
 //! | 6 | otherwise | SNAP | LP |
+//!
+//! Row 3 asks one thing more than Java does: that max is a transaction. Where the leader's history ends at
+//! an epoch's beginning (0 included; it came as a snapshot), no learner has a record to keep: ours could
+//! not cut, and Java's would keep the first record behind max and call itself equal. They get SNAP.
 //!
 //! 3.4.7 to 3.4.14 (ZOOKEEPER-2033):
 //!
@@ -81,7 +85,8 @@ pub fn decide(inputs: &SyncInputs<'_>) -> SyncPlan {
         };
     }
     let v34 = settings.sync_table == SyncTable::V34;
-    if p > max && (p.counter() != 0 || v34) && !(v34 && log.is_empty()) {
+    let ahead = if v34 { !log.is_empty() } else { p.counter() != 0 && max.counter() != 0 };
+    if p > max && ahead {
         return trunc(max);
     }
     if min <= p && p <= max && !log.is_empty() {
