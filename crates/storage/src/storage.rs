@@ -229,7 +229,7 @@ impl<F: FileSystem> Storage<F> {
             .partition(|(snapshot, _)| *snapshot > zxid);
         let valid = |name: &str| self.fs.read(name).is_ok_and(|bytes| snapshot::read(name, bytes).is_ok());
         let base = older.iter().filter(|(_, name)| valid(name)).map(|(snapshot, _)| *snapshot).max();
-        if base != Some(zxid) && (base.is_none() || !self.has_record(zxid)?) {
+        if base != Some(zxid) && (base.is_none() || !self.reaches(zxid)?) {
             return Err(DiskError::CannotTruncate(zxid));
         }
         self.log.reset();
@@ -251,6 +251,7 @@ impl<F: FileSystem> Storage<F> {
         let answer = self.load()?;
         if let DiskAnswer::Loaded(recovered) = &answer
             && recovered.last_zxid() != zxid
+            && (zxid.counter() != 0 || recovered.last_zxid() > zxid)
         {
             return Err(DiskError::Refused(format!(
                 "after truncation to {zxid} the last zxid is {}",
@@ -260,10 +261,14 @@ impl<F: FileSystem> Storage<F> {
         Ok(answer)
     }
 
-    fn has_record(&self, zxid: Zxid) -> Result<bool, DiskError> {
+    /// The log knows where the history up to `zxid` ends: a record has this zxid, or it is the beginning of
+    /// an epoch of which there are records. (A leader whose history came as a snapshot of that moment asks
+    /// for it; what stands before the epoch's first record is the same everywhere.)
+    fn reaches(&self, zxid: Zxid) -> Result<bool, DiskError> {
         for (_, name) in self.logs() {
             let file = read_log(&name, self.fs.read(&name).map_err(|e| e.in_file(&name))?)?;
-            if file.entries.iter().any(|(_, entry)| entry.zxid == zxid) {
+            let begins = |entry: Zxid| zxid.counter() == 0 && entry.epoch() == zxid.epoch();
+            if file.entries.iter().any(|(_, entry)| entry.zxid == zxid || begins(entry.zxid)) {
                 return Ok(true);
             }
         }

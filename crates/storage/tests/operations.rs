@@ -82,6 +82,20 @@ fn truncate_that_cannot_changes_nothing() {
     }
 }
 
+/// A leader whose history is a snapshot at the beginning of an epoch asks for that.
+#[test]
+fn truncate_to_the_beginning_of_an_epoch() {
+    let logs = [("snapshot.0", snapshot_file(zxid(0, 0))), ("log.100000001", log_file(&entries(1, 1..=3)))];
+    let mut storage = loaded(disk(1, &logs));
+    let answer = storage.execute(&DiskOp::Truncate(zxid(1, 0))).expect("the epoch of the records");
+    let DiskAnswer::Loaded(recovered) = answer else { panic!("{answer:?}") };
+    assert_eq!(recovered.last_zxid(), zxid(0, 0));
+    assert!(recovered.log.is_empty());
+    let mut storage = loaded(disk(1, &logs));
+    let stranger = zxid(2, 0);
+    assert_eq!(storage.execute(&DiskOp::Truncate(stranger)), Err(DiskError::CannotTruncate(stranger)));
+}
+
 /// A power loss amid the first append after a TRUNC must not keep the member from starting.
 #[test]
 fn truncate_leaves_no_empty_log() {

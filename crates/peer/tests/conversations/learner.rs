@@ -136,6 +136,11 @@ fn trunc_then_diff() {
 }
 
 #[test]
+fn trunc_to_the_beginning_of_an_epoch() {
+    synchronises("trunc-to-an-epochs-beginning", "leader says TRUNC 0x100000000; NEWLEADER 0x200000000");
+}
+
+#[test]
 fn trunc_to_what_is_not_there() {
     synchronises("trunc-fails", "leader says TRUNC 0x77");
 }
