@@ -41,6 +41,11 @@ enum Command {
     Sweep(SweepArgs),
     /// Print the JSON Schema of scenario files.
     Schema,
+    /// Run a member on real sockets and real files.
+    ///
+    /// It elects, follows, leads and observes beside Java ZooKeeper servers. Clients are not served yet:
+    /// the client port answers four-letter words.
+    Node(NodeArgs),
 }
 
 #[derive(clap::Args)]
@@ -87,6 +92,42 @@ pub struct SweepArgs {
     trace: bool,
 }
 
+#[derive(clap::Args)]
+pub struct NodeArgs {
+    /// The configuration, as ZooKeeper's; `myid` lies in its dataDir.
+    #[arg(long, value_name = "ZOO.CFG")]
+    config: PathBuf,
+    /// Take requests from standard input (`set /path value`), print each acknowledgement.
+    #[arg(long)]
+    submit: bool,
+    /// Log level or filter, as `info` or `node=trace`.
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    log: String,
+}
+
+fn run_node(args: NodeArgs) -> ExitCode {
+    let filter = match tracing_subscriber::EnvFilter::try_new(&args.log) {
+        Ok(filter) => filter,
+        Err(why) => {
+            eprintln!("vivarium: --log {}: {why}", args.log);
+            return ExitCode::from(2);
+        }
+    };
+    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
+    match node::run(&node::Options { config: args.config, submit: args.submit }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why @ node::NodeError::Config(_)) => {
+            eprintln!("vivarium: {why}");
+            ExitCode::from(2)
+        }
+        Err(why) => {
+            eprintln!("vivarium: {why}");
+            ExitCode::from(1)
+        }
+    }
+}
+
 fn parse_range(text: &str) -> Result<std::ops::Range<u64>, String> {
     let (from, to) = text.split_once("..").ok_or("expected A..B, for instance 0..1000")?;
     let number = |text: &str| text.parse::<u64>().map_err(|e| format!("`{text}`: {e}"));
@@ -99,6 +140,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Sweep(args) => sweep::sweep(&args),
+        Command::Node(args) => run_node(args),
         Command::Schema => {
             let schema = schemars::schema_for!(sim::scenario::Scenario);
             say!("{}", serde_json::to_string_pretty(&schema).unwrap_or_default());

@@ -1,0 +1,16 @@
+//! The node: the second host beside the simulator, and as thin. Real TCP, real files, real clocks around
+//! the same `Peer`; it decides nothing about the protocol. Called by `vivarium node`.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // a host: sockets, files, clocks, threads
+
+mod connections;
+mod host;
+mod real_fs;
+mod status;
+mod storage_thread;
+mod submitter;
+pub mod zoo_cfg;
+
+pub use host::{NodeError, Options, run};
+pub use real_fs::RealFs;
+pub use zoo_cfg::ZooCfg;
