@@ -42,6 +42,10 @@ pub trait StateMachine: Clone {
     /// A digest of the whole state, sessions included, kept incrementally.
     fn digest(&self) -> u64;
 
+    /// False where the history held records of another state machine: the log keeps them, the state does
+    /// not, and so it must not be written or sent as a snapshot.
+    fn is_whole(&self) -> bool;
+
     /// Timeout in ms of a session that is in the state.
     fn session_timeout(&self, session: SessionId) -> Option<i32>;
     fn sessions(&self) -> Vec<(SessionId, i32)>;

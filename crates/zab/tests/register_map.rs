@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use wire::txn::{get_data_request, set_data_request};
-use wire::{SessionId, SnapshotParser, Zxid, code, op};
+use wire::{SessionId, SnapshotParser, SnapshotRecord, StatPersisted, Zxid, code, op};
 use zab::register_map::RegisterMap;
 use zab::{StateMachine, WriteRequest};
 
@@ -93,6 +93,39 @@ fn unknown_operations_and_records_change_nothing() {
     assert_eq!(map.apply(Zxid(1), &txn).result, Err(code::UNIMPLEMENTED));
     assert_eq!(map.apply(Zxid(2), &Bytes::from_static(b"nonsense")).result, Err(code::UNIMPLEMENTED));
     assert_eq!(map.digest(), before);
+}
+
+/// What a register cannot stand for must not be written as a snapshot: it would be lost.
+#[test]
+fn records_of_another_state_machine_are_known_as_such() {
+    let mut map = RegisterMap::new();
+    let txn = set(&mut map, 1, 7, "/a", "x");
+    map.apply(Zxid(1), &txn).result.expect("applied");
+    assert!(map.is_whole());
+    let mut create = BytesMut::from(&txn[..28]);
+    create.extend_from_slice(&op::CREATE.to_be_bytes());
+    create.extend_from_slice(b"body of a create");
+    let _ = map.apply(Zxid(2), &create.freeze());
+    assert!(!map.is_whole());
+    let node = |path: &'static str, cversion: i32| SnapshotRecord::Node {
+        path: path.into(),
+        data: None,
+        acl_key: -1,
+        stat: StatPersisted { cversion, ..StatPersisted::default() },
+    };
+    for (record, whole) in [
+        (node("/a", 0), true),
+        (node("/e/7", 0), true),
+        (node("/zookeeper/quota", 0), true),
+        (node("/a/b", 0), false),
+        (node("/a", 1), false),
+    ] {
+        let mut map = RegisterMap::new();
+        map.restore(record.clone()).expect("restored");
+        assert_eq!(map.is_whole(), whole, "{record:?}");
+        map.clear();
+        assert!(map.is_whole(), "an empty state holds all of an empty history");
+    }
 }
 
 #[test]

@@ -73,6 +73,10 @@ impl<S: StateMachine> Leader<S> {
                 self.start_forwarding(ctx, conn, forward_from);
                 self.finish_sync(ctx, conn);
             }
+            SyncPlan::Snap { .. } if !ctx.db.state.is_whole() => {
+                let why = "it needs a snapshot, and the history holds records of another state machine";
+                self.drop_learner(ctx, conn, why.into());
+            }
             SyncPlan::Snap { forward_from } => {
                 let zxid = ctx.db.last_processed;
                 ctx.io.event(Event::SyncChosen { learner, mode: SyncMode::Snap, peer_last_zxid, zxid });

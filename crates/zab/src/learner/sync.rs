@@ -128,6 +128,10 @@ impl<S: StateMachine> Learner<S> {
             unreachable!("called while synchronising")
         };
         ctx.io.event(Event::NewLeaderReceived { epoch: sync.epoch });
+        if sync.mode == SyncMode::Snap && !ctx.db.state.is_whole() {
+            let why = "the leader's snapshot holds records of another state machine: it cannot be kept";
+            return Err(Leave::Because(why.into()));
+        }
         let op = if sync.mode == SyncMode::Snap {
             Some(install(ctx, &sync))
         } else if sync.committed.is_empty() {

@@ -29,6 +29,9 @@ impl<S: StateMachine> SnapshotTaker<S> {
 
     /// Roll the log and begin, unless one is being taken.
     pub fn begin(&mut self, ctx: &mut Ctx<'_, S>) {
+        if !ctx.db.state.is_whole() {
+            return ctx.io.warn("no snapshot: the history holds records of another state machine");
+        }
         if matches!(self.phase, Phase::Idle) {
             ctx.io.disk(DiskOp::Roll);
             self.phase =

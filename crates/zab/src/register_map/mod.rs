@@ -15,7 +15,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use indexmap::IndexMap;
-use wire::{Reader, SessionId, SnapshotRecord, Txn, TxnBody, TxnHeader, Zxid, code, op};
+use wire::{Reader, SessionId, SnapshotRecord, StatPersisted, Txn, TxnBody, TxnHeader, Zxid, code, op};
 
 use crate::event::txn_digest;
 use crate::state_machine::{Applied, StateMachine, WriteRequest};
@@ -62,10 +62,19 @@ pub struct RegisterMap {
     /// Versions that prepared, not yet applied writes will leave, and the zxid of the last of them.
     prepared: ByPath<(i32, Zxid)>,
     digest: u64,
+    /// Something was applied or restored that is no register and no session.
+    foreign: bool,
 }
 
 fn is_owned(path: &[u8]) -> bool {
     path.starts_with(b"/e/")
+}
+
+/// A node that a register can stand for, with nothing lost.
+fn is_register(path: &[u8], acl_key: i64, stat: &StatPersisted) -> bool {
+    let name = path.strip_prefix(b"/e").filter(|rest| rest.starts_with(b"/")).unwrap_or(path);
+    let flat = name.iter().filter(|byte| **byte == b'/').count() == 1;
+    flat && acl_key == -1 && stat.cversion == 0 && stat.aversion == 0 && stat.pzxid == stat.czxid
 }
 
 fn register_digest(path: &[u8], register: &Register) -> u64 {
@@ -213,6 +222,7 @@ impl StateMachine for RegisterMap {
     fn apply(&mut self, zxid: Zxid, txn: &Bytes) -> Applied {
         let Ok(txn) = Txn::decode(txn) else {
             // A record of another state machine: kept in the log, without effect here.
+            self.foreign = true;
             return Applied { result: Err(code::UNIMPLEMENTED) };
         };
         match txn.body {
@@ -240,7 +250,10 @@ impl StateMachine for RegisterMap {
                 self.set_data(&txn.header, path, data, version)
             }
             TxnBody::Error { code } => Applied { result: Err(code) },
-            TxnBody::Other(_) => Applied { result: Err(code::UNIMPLEMENTED) },
+            TxnBody::Other(_) => {
+                self.foreign = true;
+                Applied { result: Err(code::UNIMPLEMENTED) }
+            }
         }
     }
 
@@ -259,6 +272,10 @@ impl StateMachine for RegisterMap {
 
     fn digest(&self) -> u64 {
         self.digest
+    }
+
+    fn is_whole(&self) -> bool {
+        !self.foreign
     }
 
     fn session_timeout(&self, session: SessionId) -> Option<i32> {
@@ -285,11 +302,12 @@ impl StateMachine for RegisterMap {
         match record {
             SnapshotRecord::Session { id, timeout_ms } => self.open_session(id, timeout_ms),
             SnapshotRecord::AclEntry { .. } => {}
-            SnapshotRecord::Node { path, data, stat, .. } => {
+            SnapshotRecord::Node { path, data, acl_key, stat } => {
                 // The root, the nodes above registers, and /zookeeper are scaffolding.
                 let scaffolding =
                     path.is_empty() || path.as_ref() == b"/e" || path.starts_with(b"/zookeeper");
                 if !scaffolding {
+                    self.foreign |= !is_register(&path, acl_key, &stat);
                     let register = Register {
                         data: data.unwrap_or_default(),
                         version: stat.version,
