@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods)] // a host: it reads files
 
+mod interop;
 mod mutants;
 
 use std::process::{Command, ExitCode};
@@ -19,7 +20,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     /// Everything that guards main: format, lints, tests, the README's run command, equal traces in
-    /// debug and release, and a sweep.
+    /// debug and release, node processes beside Java's, and a sweep.
     Ci {
         /// Seeds of the sweep.
         #[arg(long, default_value_t = 5000)]
@@ -31,6 +32,12 @@ enum Task {
     Bench,
     /// The same scenarios and seeds in debug and release, on one thread and many: equal hashes.
     Determinism,
+    /// Node processes on loopback, alone and beside Java ZooKeeper (Debian's, installed where missing).
+    Interop {
+        /// Only checks whose name contains this.
+        #[arg(long)]
+        only: Option<String>,
+    },
     /// Plants deliberate faults, one at a time, and tells which checker or test caught each.
     Mutants {
         /// Only those whose name begins so.
@@ -48,6 +55,7 @@ fn main() -> ExitCode {
         Task::Lint => lint(),
         Task::Bench => cargo(&["bench", "--package", "vivarium-sim", "--bench", "steady_load"]),
         Task::Determinism => determinism(),
+        Task::Interop { only } => interop::run(only.as_deref()),
         Task::Mutants { only, seeds } => mutants::run(only.as_deref(), seeds),
     };
     match done {
@@ -66,13 +74,26 @@ fn ci(seeds: u64) -> Done {
     cargo(&["test"])?;
     cargo(&["run", "--release", "--", "run", "scenarios/quick-start.json"])?;
     determinism()?;
+    interop::run(None)?;
     cargo(&["run", "--release", "--", "sweep", "--seeds", &format!("0..{seeds}")])
 }
 
 fn lint() -> Done {
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-    long_files()
+    long_files()?;
+    thin_hosts()
+}
+
+/// House rule: the node knows the protocol through `peer` alone.
+fn thin_hosts() -> Done {
+    let path = "crates/node/Cargo.toml";
+    let text = std::fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?;
+    if text.contains("vivarium-zab") {
+        Err(format!("{path} depends on zab: only through peer"))
+    } else {
+        Ok(())
+    }
 }
 
 /// House rule: a file that outgrows 900 lines holds two ideas.

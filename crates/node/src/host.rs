@@ -6,12 +6,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use peer::{ClientOutput, Event, Input, Nanos, Now, Outbox, Output, Peer, Port, Task};
+use peer::{ClientOutput, Event, Input, Nanos, Now, Outbox, Output, Peer, Port, RegisterMap, Task};
 use storage::StorageSettings;
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use zab::register_map::RegisterMap;
 
 use crate::connections::Connections;
 use crate::real_fs::RealFs;

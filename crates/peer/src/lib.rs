@@ -10,6 +10,7 @@
 mod peer;
 
 pub use peer::{Deadline, Peer};
+pub use zab::register_map::RegisterMap;
 pub use zab::{
     ClientId, ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskAnswer, DiskDone, DiskError,
     DiskOp, EpochFile, Event, Input, Lane, LearnerType, Member, Nanos, Now, OpId, Outbox, Output, Port,
