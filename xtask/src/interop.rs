@@ -14,12 +14,15 @@ type Check = fn(&str) -> Result<String, String>;
 
 pub fn run(only: Option<&str>) -> Result<(), String> {
     super::cargo(&["build", "--release", "--package", "vivarium"])?;
-    let checks: [(&str, bool, Check); 5] = [
+    let checks: [(&str, bool, Check); 8] = [
         ("three nodes replicate and survive the death of their leader", false, leaders_die),
         ("three nodes survive the death of all at once", false, all_die),
         ("Java and Vivarium elect the same leader in every start order", true, start_orders),
         ("Vivarium leads Java followers", true, leads_java),
         ("Vivarium follows a Java leader; its ACK commits", true, follows_java),
+        ("Vivarium observes a Java leader", true, observes_java),
+        ("a Java leader dies, and all are in step again", true, java_leader_dies),
+        ("a node paused for longer than syncLimit comes back", true, paused),
     ];
     let mut classpath = String::new();
     let (mut passed, mut failed) = (0, 0);
@@ -167,4 +170,62 @@ fn follows_java(classpath: &str) -> Result<String, String> {
     }
     let zxid = ensemble.wait_for_zxid(1, leader, Duration::from_secs(5))?;
     Ok(format!("{answered} requests committed through the node, zxid {zxid} on both"))
+}
+
+fn observes_java(classpath: &str) -> Result<String, String> {
+    let mut ensemble = Ensemble::start(&[Kind::Observer, Kind::Java, Kind::Java], &[2, 3, 1], classpath)?;
+    let leader = ensemble.wait_for_leader(Duration::from_secs(40))?;
+    ensemble.wait_for_followers(leader, Duration::from_secs(20))?;
+    ensemble.write_for(Duration::from_secs(2));
+    let answered = ensemble.answered();
+    if answered == 0 {
+        return Err("no request was answered".into());
+    }
+    let zxid = ensemble.wait_for_zxid(1, leader, Duration::from_secs(5))?;
+    Ok(format!("{answered} requests forwarded and informed of, zxid {zxid} on both"))
+}
+
+fn java_leader_dies(classpath: &str) -> Result<String, String> {
+    let mut ensemble = Ensemble::start(&[Kind::Vivarium, Kind::Java, Kind::Java], &[1, 2, 3], classpath)?;
+    let mut leaders = Vec::new();
+    for _ in 0..3 {
+        let leader = ensemble.wait_for_leader(Duration::from_secs(40))?;
+        ensemble.wait_for_followers(leader, Duration::from_secs(30))?;
+        leaders.push(leader.to_string());
+        ensemble.write_for(Duration::from_secs(1));
+        ensemble.kill(leader)?;
+        ensemble.wait_for_leader(Duration::from_secs(40))?;
+        ensemble.write_for(Duration::from_secs(1));
+        ensemble.start_member(leader)?;
+    }
+    let leader = ensemble.wait_for_leader(Duration::from_secs(40))?;
+    ensemble.wait_for_followers(leader, Duration::from_secs(30))?;
+    let before = ensemble.answered();
+    ensemble.write_for(Duration::from_secs(1));
+    let answered = ensemble.answered() - before;
+    if answered == 0 {
+        return Err("no request was answered at the end".into());
+    }
+    let zxid = ensemble.wait_for_zxid(1, leader, Duration::from_secs(5))?;
+    Ok(format!("leaders {} died, zxid {zxid} at the end", leaders.join(", ")))
+}
+
+fn paused(classpath: &str) -> Result<String, String> {
+    let mut ensemble = Ensemble::start(&[Kind::Vivarium, Kind::Java, Kind::Java], &[1, 2, 3], classpath)?;
+    let leader = ensemble.wait_for_leader(Duration::from_secs(40))?;
+    ensemble.wait_for_followers(leader, Duration::from_secs(20))?;
+    ensemble.write_for(Duration::from_secs(1));
+    ensemble.signal(1, "-STOP")?;
+    // syncLimit is two and a half seconds.
+    std::thread::sleep(Duration::from_secs(5));
+    ensemble.signal(1, "-CONT")?;
+    std::thread::sleep(Duration::from_secs(1));
+    ensemble.wait_for_followers(leader, Duration::from_secs(30))?;
+    let before = ensemble.answered();
+    ensemble.write_for(Duration::from_secs(1));
+    if ensemble.answered() == before {
+        return Err("no request was answered after the pause".into());
+    }
+    let zxid = ensemble.wait_for_zxid(1, leader, Duration::from_secs(5))?;
+    Ok(format!("zxid {zxid} on both"))
 }

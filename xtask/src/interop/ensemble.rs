@@ -20,6 +20,8 @@ use zab::{StateMachine, ZkDatabase};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Vivarium,
+    /// Vivarium, as an observer.
+    Observer,
     Java,
 }
 
@@ -65,8 +67,9 @@ impl Ensemble {
         let root =
             std::env::temp_dir().join(format!("vivarium-interop-{}-{}", std::process::id(), free_port()?));
         let mut servers = String::new();
-        for sid in 1..=kinds.len() {
-            servers += &format!("server.{sid}=127.0.0.1:{}:{}\n", free_port()?, free_port()?);
+        for (index, kind) in kinds.iter().enumerate() {
+            let role = if *kind == Kind::Observer { ":observer" } else { "" };
+            servers += &format!("server.{}=127.0.0.1:{}:{}{role}\n", index + 1, free_port()?, free_port()?);
         }
         let mut members = Vec::new();
         for (index, kind) in kinds.iter().enumerate() {
@@ -102,7 +105,7 @@ impl Ensemble {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(member.dir.join("log"));
         let log = log.map_err(|e| format!("log of {sid}: {e}"))?;
         let mut command = match member.kind {
-            Kind::Vivarium => {
+            Kind::Vivarium | Kind::Observer => {
                 let target = std::env::var("CARGO_TARGET_DIR").unwrap_or("target".into());
                 let mut command = Command::new(Path::new(&target).join("release/vivarium"));
                 command.args(["node", "--submit", "--config"]).arg(cfg);
@@ -146,6 +149,16 @@ impl Ensemble {
             process.wait().map_err(|e| e.to_string())?;
         }
         Ok(())
+    }
+
+    /// SIGSTOP or SIGCONT.
+    pub fn signal(&self, sid: usize, signal: &str) -> Result<(), String> {
+        let process = self.members[sid - 1].process.as_ref().ok_or(format!("server {sid} is down"))?;
+        let told = Command::new("kill").arg(signal).arg(process.id().to_string()).status();
+        match told {
+            Ok(status) if status.success() => Ok(()),
+            other => Err(format!("kill {signal} {sid}: {other:?}")),
+        }
     }
 
     pub fn acknowledged(&self) -> usize {
@@ -217,7 +230,10 @@ impl Ensemble {
         let n = self.members.len();
         self.poll(time, "not everybody follows", || {
             (1..=n)
-                .all(|sid| sid == leader || self.field(sid, "Mode:").as_deref() == Some("follower"))
+                .all(|sid| {
+                    sid == leader
+                        || matches!(self.field(sid, "Mode:").as_deref(), Some("follower" | "observer"))
+                })
                 .then_some(())
         })
     }
