@@ -130,7 +130,7 @@ impl<S: StateMachine> Learner<S> {
         ctx.io.event(Event::NewLeaderReceived { epoch: sync.epoch });
         if sync.mode == SyncMode::Snap && !ctx.db.state.is_whole() {
             let why = "the leader's snapshot holds records of another state machine: it cannot be kept";
-            return Err(Leave::Because(why.into()));
+            return Err(Leave::CannotKeep(why));
         }
         let op = if sync.mode == SyncMode::Snap {
             Some(install(ctx, &sync))
