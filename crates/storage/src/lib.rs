@@ -1,6 +1,7 @@
 //! Transaction log, snapshots, epoch files and recovery in ZooKeeper's own file formats, over a small
 //! file-system trait. Hosts drive a `Storage` with the `DiskOp`s that a member asks for.
 
+pub mod compression;
 pub mod epoch;
 pub mod fs;
 pub mod log_reader;

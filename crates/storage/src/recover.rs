@@ -17,6 +17,7 @@ use bytes::{Bytes, BytesMut};
 use wire::{Epoch, SnapshotWriter, StatPersisted, Zxid};
 use zab::{DiskError, EpochFile, Recovered, TxnEntry};
 
+use crate::compression::snapshot_zxid;
 use crate::epoch;
 use crate::fs::FileSystem;
 use crate::log_reader::{End, HEADER_LEN, read_log, zxid_of_name};
@@ -113,7 +114,7 @@ pub fn plan<F: FileSystem>(fs: &F, commit_log_count: usize) -> Result<Plan, Disk
 }
 
 pub(crate) fn is_history(name: &str) -> bool {
-    zxid_of_name(name, "log").is_some() || zxid_of_name(name, "snapshot").is_some()
+    zxid_of_name(name, "log").is_some() || snapshot_zxid(name).is_some()
 }
 
 /// Rows B and C.
@@ -142,7 +143,7 @@ fn find_install<F: FileSystem>(
 /// The newest valid snapshot that currentEpoch allows; those above it go (row E).
 fn find_snapshot<F: FileSystem>(fs: &F, names: &[String], current: Option<Epoch>, plan: &mut Plan) {
     let mut snapshots: Vec<(Zxid, &String)> =
-        names.iter().filter_map(|name| Some((zxid_of_name(name, "snapshot")?, name))).collect();
+        names.iter().filter_map(|name| Some((snapshot_zxid(name)?, name))).collect();
     snapshots.sort();
     for (zxid, name) in snapshots.into_iter().rev() {
         if current.is_some_and(|current| zxid.epoch() > current) {

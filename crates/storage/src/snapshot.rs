@@ -6,6 +6,8 @@ use bytes::Bytes;
 use wire::{SnapshotParser, Zxid};
 use zab::DiskError;
 
+use crate::compression;
+
 pub const HEADER: &[u8; 16] = b"ZKSN\0\0\0\x02\xff\xff\xff\xff\xff\xff\xff\xff";
 const SEAL_LEN: usize = 13;
 
@@ -24,14 +26,15 @@ fn seal_of(adler: &adler2::Adler32) -> [u8; SEAL_LEN] {
     seal
 }
 
-/// The body of a whole, valid file.
+/// The body of a whole, valid file (compressed ones by their names).
 pub fn read(name: &str, bytes: Vec<u8>) -> Result<Bytes, DiskError> {
     let corrupt = |offset: usize, what: &str| DiskError::Corrupt {
         file: name.into(),
         offset: offset as u64,
         what: what.into(),
     };
-    let bytes = Bytes::from(bytes);
+    let plain = compression::plain(name, bytes).map_err(|(offset, what)| corrupt(offset as usize, &what))?;
+    let bytes = Bytes::from(plain);
     if bytes.len() < HEADER.len() || bytes[..8] != HEADER[..8] {
         return Err(corrupt(0, "expected ZKSN, version 2"));
     }

@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 use wire::{Epoch, Zxid};
 use zab::{DiskAnswer, DiskError, DiskOp, EpochFile, Recovered, TxnEntry};
 
+use crate::compression::snapshot_zxid;
 use crate::epoch;
 use crate::fs::{FileSystem, FsError, write_atomically};
 use crate::log_reader::{file_name, read_log, zxid_of_name};
@@ -225,7 +226,7 @@ impl<F: FileSystem> Storage<F> {
         let names = self.fs.list();
         let (newer, older): (Vec<_>, Vec<_>) = names
             .iter()
-            .filter_map(|name| Some((zxid_of_name(name, "snapshot")?, name)))
+            .filter_map(|name| Some((snapshot_zxid(name)?, name)))
             .partition(|(snapshot, _)| *snapshot > zxid);
         let valid = |name: &str| self.fs.read(name).is_ok_and(|bytes| snapshot::read(name, bytes).is_ok());
         let base = older.iter().filter(|(_, name)| valid(name)).map(|(snapshot, _)| *snapshot).max();
