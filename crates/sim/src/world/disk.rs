@@ -85,6 +85,8 @@ impl World {
                 self.observe(member, &Observation::Installed { zxid, epoch, effective });
             }
             DiskOp::Load => {
+                // An install that was waiting for currentEpoch is dropped by recovery.
+                self.members[member].installing = None;
                 if let DiskAnswer::Loaded(recovered) = answer {
                     self.observe(member, &Observation::Recovered(recovered));
                 }
