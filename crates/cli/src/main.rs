@@ -13,6 +13,7 @@ macro_rules! say {
     };
 }
 
+mod node_command;
 mod run;
 mod story;
 mod sweep;
@@ -105,29 +106,6 @@ pub struct NodeArgs {
     log: String,
 }
 
-fn run_node(args: NodeArgs) -> ExitCode {
-    let filter = match tracing_subscriber::EnvFilter::try_new(&args.log) {
-        Ok(filter) => filter,
-        Err(why) => {
-            eprintln!("vivarium: --log {}: {why}", args.log);
-            return ExitCode::from(2);
-        }
-    };
-    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
-    match node::run(&node::Options { config: args.config, submit: args.submit }) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why @ node::NodeError::Config(_)) => {
-            eprintln!("vivarium: {why}");
-            ExitCode::from(2)
-        }
-        Err(why) => {
-            eprintln!("vivarium: {why}");
-            ExitCode::from(1)
-        }
-    }
-}
-
 fn parse_range(text: &str) -> Result<std::ops::Range<u64>, String> {
     let (from, to) = text.split_once("..").ok_or("expected A..B, for instance 0..1000")?;
     let number = |text: &str| text.parse::<u64>().map_err(|e| format!("`{text}`: {e}"));
@@ -140,7 +118,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Sweep(args) => sweep::sweep(&args),
-        Command::Node(args) => run_node(args),
+        Command::Node(args) => node_command::run(args),
         Command::Schema => {
             let schema = schemars::schema_for!(sim::scenario::Scenario);
             say!("{}", serde_json::to_string_pretty(&schema).unwrap_or_default());

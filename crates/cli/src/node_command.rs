@@ -1,0 +1,28 @@
+//! `vivarium node`: logs to standard error, the exit code out of how it ended.
+
+use std::process::ExitCode;
+
+use crate::NodeArgs;
+
+pub fn run(args: NodeArgs) -> ExitCode {
+    let filter = match tracing_subscriber::EnvFilter::try_new(&args.log) {
+        Ok(filter) => filter,
+        Err(why) => {
+            eprintln!("vivarium: --log {}: {why}", args.log);
+            return ExitCode::from(2);
+        }
+    };
+    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
+    match node::run(&node::Options { config: args.config, submit: args.submit }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why @ node::NodeError::Config(_)) => {
+            eprintln!("vivarium: {why}");
+            ExitCode::from(2)
+        }
+        Err(why) => {
+            eprintln!("vivarium: {why}");
+            ExitCode::from(1)
+        }
+    }
+}
