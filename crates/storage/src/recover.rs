@@ -201,6 +201,10 @@ fn read_logs<F: FileSystem>(
         }
         for (offset, entry) in file.entries {
             if current.is_some_and(|current| entry.zxid.epoch() > current) {
+                let why = "above currentEpoch, so never acknowledged";
+                plan.recovered
+                    .warnings
+                    .push(format!("{name}: cut at offset {offset}: {} is {why}", entry.zxid));
                 if offset == HEADER_LEN as u64 {
                     plan.remove.push(name.clone());
                 } else {

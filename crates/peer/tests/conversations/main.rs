@@ -4,6 +4,7 @@
 mod election;
 mod leader;
 mod learner;
+mod recovery;
 mod script;
 mod sync_decision;
 

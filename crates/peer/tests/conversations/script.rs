@@ -16,6 +16,7 @@
 //! disk fails                             the next sync fails
 //! tasks wait | go on                     scheduled tasks wait; all are run
 //! client 1 connects | sets /a=1 | gets /a | syncs | closes | pings | leaves | resumes SESSION
+//! disk shows its files                   their names
 //! crash                                  the process dies; `boot` starts it again
 //! --- established                        the transcript begins here, with this word for what was before
 //! ```
@@ -75,6 +76,20 @@ pub struct Script {
 
 /// Play `script` with a member of this configuration, and give the transcript.
 pub fn converse(config: Config, disk: &[DiskOp], script: &str) -> String {
+    converse_on(config, files(disk), script)
+}
+
+/// The files that these operations leave.
+pub fn files(disk: &[DiskOp]) -> MemFs {
+    let mut storage = Storage::new(MemFs::default(), StorageSettings { prealloc: 0, ..Default::default() });
+    for op in disk {
+        storage.execute(op).expect("the disk at the beginning");
+    }
+    storage.fs
+}
+
+/// The same over a disk with these files.
+pub fn converse_on(config: Config, fs: MemFs, script: &str) -> String {
     let settings = StorageSettings {
         prealloc: 0,
         commit_log_count: config.settings.commit_log_count,
@@ -83,7 +98,7 @@ pub fn converse(config: Config, disk: &[DiskOp], script: &str) -> String {
     let mut conversation = Script {
         peer: Peer::new(config.clone(), RegisterMap::new()),
         config,
-        storage: Storage::new(MemFs::default(), settings),
+        storage: Storage::new(fs, settings),
         now: Nanos::ZERO,
         conns: BTreeMap::new(),
         next_accepted: 0,
@@ -98,10 +113,6 @@ pub fn converse(config: Config, disk: &[DiskOp], script: &str) -> String {
         transcript: String::new(),
         quiet: true,
     };
-    for op in disk {
-        conversation.storage.execute(op).expect("the disk at the beginning");
-    }
-    conversation.storage.forget_memory();
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if line.starts_with('#') {
             conversation.transcript += &format!("{line}\n");
@@ -432,6 +443,10 @@ impl Script {
                 self.nudge();
             }
             "fails" => self.disk_fails = true,
+            "shows its files" => {
+                let names: Vec<String> = self.storage.fs.files.keys().cloned().collect();
+                self.say(if names.is_empty() { "(none)".into() } else { names.join(" ") });
+            }
             other => return Err(format!("no such thing with a disk: {other}")),
         }
         Ok(())
