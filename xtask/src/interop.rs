@@ -10,9 +10,15 @@ use std::time::Duration;
 
 use ensemble::{Ensemble, Kind};
 
-type Check = fn(&str) -> Result<String, String>;
+/// What a check may need.
+struct Given {
+    classpath: String,
+    kills: usize,
+}
 
-pub fn run(only: Option<&str>) -> Result<(), String> {
+type Check = fn(&Given) -> Result<String, String>;
+
+pub fn run(only: Option<&str>, kills: usize) -> Result<(), String> {
     super::cargo(&["build", "--release", "--package", "vivarium"])?;
     let checks: [(&str, bool, Check); 8] = [
         ("three nodes replicate and survive the death of their leader", false, leaders_die),
@@ -24,16 +30,16 @@ pub fn run(only: Option<&str>) -> Result<(), String> {
         ("a Java leader dies, and all are in step again", true, java_leader_dies),
         ("a node paused for longer than syncLimit comes back", true, paused),
     ];
-    let mut classpath = String::new();
+    let mut given = Given { classpath: String::new(), kills };
     let (mut passed, mut failed) = (0, 0);
     for (name, java, check) in checks {
         if only.is_some_and(|only| !name.contains(only)) {
             continue;
         }
-        if java && classpath.is_empty() {
-            classpath = install_java()?;
+        if java && given.classpath.is_empty() {
+            given.classpath = install_java()?;
         }
-        match check(&classpath) {
+        match check(&given) {
             Ok(what) => {
                 passed += 1;
                 println!("ok      {name}: {what}");
@@ -85,10 +91,10 @@ fn apt_get(args: &[&str]) -> Result<(), String> {
 }
 
 /// Kill -9 of the leader, again and again, under writes through every member.
-fn leaders_die(_: &str) -> Result<String, String> {
-    const KILLS: usize = 10;
+fn leaders_die(given: &Given) -> Result<String, String> {
+    let kills = given.kills;
     let mut ensemble = Ensemble::start(&[Kind::Vivarium; 3], &[1, 2, 3], "")?;
-    for round in 0..KILLS {
+    for round in 0..kills {
         let leader = ensemble.wait_for_leader(Duration::from_secs(20))?;
         ensemble.write_for(Duration::from_millis(700));
         ensemble.kill(leader)?;
@@ -96,13 +102,13 @@ fn leaders_die(_: &str) -> Result<String, String> {
         ensemble.start_member(leader)?;
     }
     let acknowledged = ensemble.settle_and_compare()?;
-    Ok(format!("{KILLS} leaders killed, {acknowledged} acknowledged writes are on all three"))
+    Ok(format!("{kills} leaders killed, {acknowledged} acknowledged writes are on all three"))
 }
 
-fn all_die(_: &str) -> Result<String, String> {
-    const KILLS: usize = 5;
+fn all_die(given: &Given) -> Result<String, String> {
+    let kills = given.kills.div_ceil(2);
     let mut ensemble = Ensemble::start(&[Kind::Vivarium; 3], &[1, 2, 3], "")?;
-    for _ in 0..KILLS {
+    for _ in 0..kills {
         ensemble.wait_for_leader(Duration::from_secs(20))?;
         ensemble.write_for(Duration::from_millis(700));
         for sid in 1..=3 {
@@ -113,10 +119,10 @@ fn all_die(_: &str) -> Result<String, String> {
         }
     }
     let acknowledged = ensemble.settle_and_compare()?;
-    Ok(format!("{KILLS} times, {acknowledged} acknowledged writes are on all three"))
+    Ok(format!("{kills} times, {acknowledged} acknowledged writes are on all three"))
 }
 
-fn start_orders(classpath: &str) -> Result<String, String> {
+fn start_orders(given: &Given) -> Result<String, String> {
     let mut leaders = Vec::new();
     for (kinds, order) in [
         ([Kind::Java, Kind::Java, Kind::Vivarium], [1, 2, 3]),
@@ -125,7 +131,7 @@ fn start_orders(classpath: &str) -> Result<String, String> {
         ([Kind::Java, Kind::Vivarium, Kind::Java], [2, 3, 1]),
         ([Kind::Vivarium, Kind::Java, Kind::Vivarium], [1, 3, 2]),
     ] {
-        let mut ensemble = Ensemble::start(&kinds, &order, classpath)?;
+        let mut ensemble = Ensemble::start(&kinds, &order, &given.classpath)?;
         let leader = ensemble.wait_for_leader(Duration::from_secs(40))?;
         ensemble.wait_for_followers(leader, Duration::from_secs(20))?;
         leaders.push(leader.to_string());
@@ -134,8 +140,9 @@ fn start_orders(classpath: &str) -> Result<String, String> {
 }
 
 /// With one Java member stopped, the other one's ACK and the node's own commit.
-fn leads_java(classpath: &str) -> Result<String, String> {
-    let mut ensemble = Ensemble::start(&[Kind::Java, Kind::Java, Kind::Vivarium], &[1, 2, 3], classpath)?;
+fn leads_java(given: &Given) -> Result<String, String> {
+    let mut ensemble =
+        Ensemble::start(&[Kind::Java, Kind::Java, Kind::Vivarium], &[1, 2, 3], &given.classpath)?;
     let leader = ensemble.wait_for_leader(Duration::from_secs(40))?;
     if leader != 3 {
         return Err(format!("server {leader} leads, expected 3: equal histories, the largest id"));
@@ -153,8 +160,9 @@ fn leads_java(classpath: &str) -> Result<String, String> {
 }
 
 /// Writes go through the Java leader, and with the other Java member stopped our ACK is what commits.
-fn follows_java(classpath: &str) -> Result<String, String> {
-    let mut ensemble = Ensemble::start(&[Kind::Vivarium, Kind::Java, Kind::Java], &[1, 2, 3], classpath)?;
+fn follows_java(given: &Given) -> Result<String, String> {
+    let mut ensemble =
+        Ensemble::start(&[Kind::Vivarium, Kind::Java, Kind::Java], &[1, 2, 3], &given.classpath)?;
     let leader = ensemble.wait_for_leader(Duration::from_secs(40))?;
     ensemble.wait_for_followers(leader, Duration::from_secs(20))?;
     if leader == 1 {
@@ -172,8 +180,9 @@ fn follows_java(classpath: &str) -> Result<String, String> {
     Ok(format!("{answered} requests committed through the node, zxid {zxid} on both"))
 }
 
-fn observes_java(classpath: &str) -> Result<String, String> {
-    let mut ensemble = Ensemble::start(&[Kind::Observer, Kind::Java, Kind::Java], &[2, 3, 1], classpath)?;
+fn observes_java(given: &Given) -> Result<String, String> {
+    let mut ensemble =
+        Ensemble::start(&[Kind::Observer, Kind::Java, Kind::Java], &[2, 3, 1], &given.classpath)?;
     let leader = ensemble.wait_for_leader(Duration::from_secs(40))?;
     ensemble.wait_for_followers(leader, Duration::from_secs(20))?;
     ensemble.write_for(Duration::from_secs(2));
@@ -185,8 +194,9 @@ fn observes_java(classpath: &str) -> Result<String, String> {
     Ok(format!("{answered} requests forwarded and informed of, zxid {zxid} on both"))
 }
 
-fn java_leader_dies(classpath: &str) -> Result<String, String> {
-    let mut ensemble = Ensemble::start(&[Kind::Vivarium, Kind::Java, Kind::Java], &[1, 2, 3], classpath)?;
+fn java_leader_dies(given: &Given) -> Result<String, String> {
+    let mut ensemble =
+        Ensemble::start(&[Kind::Vivarium, Kind::Java, Kind::Java], &[1, 2, 3], &given.classpath)?;
     let mut leaders = Vec::new();
     for _ in 0..3 {
         let leader = ensemble.wait_for_leader(Duration::from_secs(40))?;
@@ -210,8 +220,9 @@ fn java_leader_dies(classpath: &str) -> Result<String, String> {
     Ok(format!("leaders {} died, zxid {zxid} at the end", leaders.join(", ")))
 }
 
-fn paused(classpath: &str) -> Result<String, String> {
-    let mut ensemble = Ensemble::start(&[Kind::Vivarium, Kind::Java, Kind::Java], &[1, 2, 3], classpath)?;
+fn paused(given: &Given) -> Result<String, String> {
+    let mut ensemble =
+        Ensemble::start(&[Kind::Vivarium, Kind::Java, Kind::Java], &[1, 2, 3], &given.classpath)?;
     let leader = ensemble.wait_for_leader(Duration::from_secs(40))?;
     ensemble.wait_for_followers(leader, Duration::from_secs(20))?;
     ensemble.write_for(Duration::from_secs(1));

@@ -37,6 +37,9 @@ enum Task {
         /// Only checks whose name contains this.
         #[arg(long)]
         only: Option<String>,
+        /// How many leaders are killed; half as often all members at once.
+        #[arg(long, default_value_t = 10)]
+        kills: usize,
     },
     /// Plants deliberate faults, one at a time, and tells which checker or test caught each.
     Mutants {
@@ -55,7 +58,7 @@ fn main() -> ExitCode {
         Task::Lint => lint(),
         Task::Bench => cargo(&["bench", "--package", "vivarium-sim", "--bench", "steady_load"]),
         Task::Determinism => determinism(),
-        Task::Interop { only } => interop::run(only.as_deref()),
+        Task::Interop { only, kills } => interop::run(only.as_deref(), kills),
         Task::Mutants { only, seeds } => mutants::run(only.as_deref(), seeds),
     };
     match done {
@@ -74,7 +77,7 @@ fn ci(seeds: u64) -> Done {
     cargo(&["test"])?;
     cargo(&["run", "--release", "--", "run", "scenarios/quick-start.json"])?;
     determinism()?;
-    interop::run(None)?;
+    interop::run(None, 10)?;
     cargo(&["run", "--release", "--", "sweep", "--seeds", &format!("0..{seeds}")])
 }
 
