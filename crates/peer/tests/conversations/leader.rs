@@ -335,6 +335,27 @@ fn what_is_committed_and_not_applied_goes_to_a_learner_that_joins() {
     );
 }
 
+/// The committed log has it already: it must not be sent twice.
+#[test]
+fn what_the_synchronisation_sent_is_not_forwarded_again() {
+    established(
+        "nothing-is-forwarded-twice",
+        "client 1 connects
+         L1 says ACK 0x100000001
+         client 1 sets /a=1
+         L1 says ACK 0x100000002
+         client 1 sets /a=2
+         tasks wait
+         L1 says ACK 0x100000003
+         # Proposed, and not committed: forwarded.
+         client 1 sets /a=3
+         L2 connects
+         L2 says FOLLOWERINFO accepted=0x0 sid=2 protocol=0x10000 config=0
+         L2 says ACKEPOCH last=0x100000001 current=1
+         tasks go on",
+    );
+}
+
 #[test]
 fn acknowledgements_of_a_former_connection_are_forgotten() {
     established(
