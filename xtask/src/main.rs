@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         Task::Lint => lint(),
         Task::Bench => cargo(&["bench", "--package", "vivarium-sim", "--bench", "steady_load"]),
         Task::Determinism => determinism(),
-        Task::Interop { only, kills } => interop::run(only.as_deref(), kills),
+        Task::Interop { only, kills } => interop::run(only.as_deref(), kills, true),
         Task::Mutants { only, seeds } => mutants::run(only.as_deref(), seeds),
     };
     match done {
@@ -77,7 +77,7 @@ fn ci(seeds: u64) -> Done {
     cargo(&["test"])?;
     cargo(&["run", "--release", "--", "run", "scenarios/quick-start.json"])?;
     determinism()?;
-    interop::run(None, 10)?;
+    interop::run(None, 10, false)?;
     cargo(&["run", "--release", "--", "sweep", "--seeds", &format!("0..{seeds}")])
 }
 
