@@ -133,7 +133,9 @@ impl<F: FileSystem> Storage<F> {
                 self.fs.set_len(name, *len).map_err(|e| e.in_file(name))?;
             }
         }
+        // An empty disk that must not be trusted stays empty, or the next start would trust it.
         if plan.first_start
+            && self.settings.trust_empty
             && let Some((zxid, body)) = &plan.recovered.snapshot
         {
             self.write_snapshot(&file_name("snapshot", *zxid), &body.clone())?;

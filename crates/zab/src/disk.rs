@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use wire::{Epoch, Zxid};
+use wire::{Epoch, TxnHeader, Zxid};
 
 /// Names one disk operation: the generation of the role that asked, and its ordinal.
 /// A completion of an older generation belongs to a role that was left (ZOOKEEPER-4712).
@@ -33,6 +33,23 @@ pub enum Lane {
 pub struct TxnEntry {
     pub zxid: Zxid,
     pub txn: Bytes,
+}
+
+impl TxnEntry {
+    /// What a leader sent as the transaction at `zxid`: it must begin with a header that says so. Anything
+    /// else must not reach the log, where recovery would take it for damage.
+    pub fn received(zxid: Zxid, txn: Bytes) -> Result<TxnEntry, String> {
+        match TxnHeader::peek(&txn) {
+            Some(header) if header.zxid == zxid => Ok(TxnEntry { zxid, txn }),
+            Some(header) => {
+                Err(format!("expected the transaction of {zxid}, received that of {}", header.zxid))
+            }
+            None => Err(format!(
+                "expected the transaction of {zxid}, received {} bytes without its header",
+                txn.len()
+            )),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -244,6 +244,7 @@ fn packets_out_of_phase() {
         ("proposal-from-a-learner", "L1 says PROPOSAL 0x100000001 setData /a=1"),
         ("garbage", "L2 connects\n L2 bytes 00 00 00 0b ff ff ff ff 00"),
         ("frame-too-long", "L2 connects\n L2 bytes 00 00 00 0b 00 00 00 00 00 00 00 00 7f ff ff ff"),
+        ("own-sid", "L2 connects\n L2 says FOLLOWERINFO accepted=0x0 sid=3 protocol=0x10000 config=0"),
         ("closes-early", "L2 connects\n L2 closes"),
     ] {
         established(&format!("bad-{name}"), script);
@@ -265,6 +266,41 @@ fn broadcast() {
          disk goes on
          L1 says ACK 0x100000003
          client 1 gets /a",
+    );
+}
+
+/// An ACK as far from what is outstanding as can be.
+#[test]
+fn a_hostile_ack() {
+    established(
+        "bad-ack-of-the-least-zxid",
+        "client 1 connects
+         L1 bytes 00 00 00 03 80 00 00 00 00 00 00 01 ff ff ff ff ff ff ff ff
+         L1 says ACK 0x100000001",
+    );
+}
+
+/// A snapshot that takes longer than initLimit: the answer is waited for from its end on.
+#[test]
+fn a_long_snapshot() {
+    elected(
+        "snapshot-longer-than-init-limit",
+        "L1 connects
+         L1 says FOLLOWERINFO accepted=0x0 sid=1 protocol=0x10000 config=0
+         L1 says ACKEPOCH last=0x0 current=0
+         L1 says ACK 0x100000000
+         L2 connects
+         L2 says FOLLOWERINFO accepted=0x0 sid=2 protocol=0x10000 config=0
+         time +9000
+         L1 says PING 0x100000000 touched=0
+         tasks wait
+         L2 says ACKEPOCH last=0x0 current=0
+         --- server 2 is sent a snapshot, 9 s after its hello
+         tasks go on
+         time +9000
+         L1 says PING 0x100000000 touched=0
+         time +9000
+         L2 says ACK 0x100000000",
     );
 }
 

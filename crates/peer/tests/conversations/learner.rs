@@ -335,6 +335,11 @@ fn what_ends_it() {
     );
     serves("read-time-out", "time +9999\n time +1");
     serves("disk-fails", "disk fails\n leader says PROPOSAL 0x200000001 setData /a=1");
+    // A PROPOSAL without its transaction must not reach the log, nor be acknowledged.
+    serves(
+        "bad-proposal-without-header",
+        "leader bytes 00 00 00 02 00 00 00 02 00 00 00 01 00 00 00 00 ff ff ff ff",
+    );
     serves("bad-diff-in-broadcast", "leader says DIFF 0x200000000");
     serves("bad-newleader-in-broadcast", "leader says NEWLEADER 0x200000000");
     serves("bad-uptodate-in-broadcast", "leader says UPTODATE");

@@ -15,6 +15,9 @@ use crate::learner::PROTOCOL_VERSION;
 use crate::state_machine::StateMachine;
 use crate::switches::Switch;
 
+/// More proposals than this are not under way to a learner that synchronises.
+const MAX_EARLY_ACKS: usize = 100_000;
+
 impl<S: StateMachine> Leader<S> {
     pub(super) fn on_hello(
         &mut self,
@@ -41,6 +44,10 @@ impl<S: StateMachine> Leader<S> {
             self.followers_without_id -= 1;
             ServerId(self.followers_without_id)
         });
+        if sid == ctx.io.sid() || sid == ServerId::NONE {
+            self.drop_learner(ctx, conn, format!("sid {sid} is no learner's"));
+            return Ok(());
+        }
         let older = self.handlers.values().find(|h| h.sid == sid && h.conn != conn).map(|h| h.conn);
         if let Some(older) = older {
             self.drop_learner(ctx, older, format!("learner {sid} connected again"));
@@ -230,6 +237,9 @@ impl<S: StateMachine> Leader<S> {
             // Releases with ZOOKEEPER-4685 let ACKs of proposals overtake the ACK of NEWLEADER.
             ctx.io.mark("leader: ACK of a proposal before the ACK of NEWLEADER");
             handler.early_acks.push(zxid);
+            if handler.early_acks.len() > MAX_EARLY_ACKS {
+                self.drop_learner(ctx, conn, "ACKs without end before that of NEWLEADER".into());
+            }
             return Ok(());
         }
         let sid = handler.sid;

@@ -125,6 +125,8 @@ impl<S: StateMachine> Leader<S> {
             wire::jute::put_buffer(&mut slice, Some(SNAPSHOT_SIGNATURE));
         }
         handler.write(&mut ctx.io, slice.freeze());
+        // Its answer is waited for from the end of the snapshot on, however long that takes.
+        handler.read_deadline = ctx.io.now.mono + ctx.io.config.settings.init_time();
         if complete {
             self.finish_sync(ctx, conn);
         } else if !handler.is_blocked() {
@@ -135,6 +137,7 @@ impl<S: StateMachine> Leader<S> {
     fn finish_sync(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId) {
         let Some(handler) = self.handlers.get_mut(&conn) else { return };
         handler.phase = H::AwaitingNewLeaderAck;
+        handler.read_deadline = ctx.io.now.mono + ctx.io.config.settings.init_time();
         handler.schedule(&mut ctx.io);
         if !handler.pre_1_0 {
             self.queue_new_leader(ctx, conn);

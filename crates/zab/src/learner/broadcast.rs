@@ -23,7 +23,10 @@ impl<S: StateMachine> Learner<S> {
             Packet::Proposal { zxid, .. } | Packet::Commit { zxid } if self.observer => {
                 ctx.io.warn(format!("observer: PROPOSAL or COMMIT of {zxid} ignored"));
             }
-            Packet::Proposal { zxid, txn } => self.on_proposal(ctx, TxnEntry { zxid, txn }),
+            Packet::Proposal { zxid, txn } => {
+                let entry = TxnEntry::received(zxid, txn).map_err(Leave::LostLeader)?;
+                self.on_proposal(ctx, entry);
+            }
             Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => {
                 return self.on_commit(ctx, zxid);
             }
@@ -32,7 +35,8 @@ impl<S: StateMachine> Learner<S> {
                     ctx.io.warn(format!("follower: INFORM of {zxid} ignored"));
                     return Ok(());
                 }
-                self.on_inform(ctx, TxnEntry { zxid, txn });
+                let entry = TxnEntry::received(zxid, txn).map_err(Leave::LostLeader)?;
+                self.on_inform(ctx, entry);
             }
             Packet::Sync { .. } => match self.requests.synced() {
                 Some((session, cxid)) => self.commit.release_sync(&mut ctx.io, session, cxid),
@@ -50,7 +54,7 @@ impl<S: StateMachine> Learner<S> {
     fn on_proposal(&mut self, ctx: &mut Ctx<'_, S>, entry: TxnEntry) {
         let last = self.last_queued;
         if last != Zxid::ZERO && !entry.zxid.follows(last) {
-            ctx.io.event(Event::ZxidGap { expected: Zxid(last.0 + 1), got: entry.zxid });
+            ctx.io.event(Event::ZxidGap { expected: Zxid(last.0.wrapping_add(1)), got: entry.zxid });
         }
         self.last_queued = entry.zxid;
         self.log_and_ack(ctx, entry);

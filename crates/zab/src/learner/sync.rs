@@ -17,7 +17,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use wire::{Epoch, Packet, Zxid};
 
 use super::{Learner, Phase};
@@ -50,7 +50,8 @@ impl Syncing {
         Syncing { epoch, mode, last_queued: None, not_logged: VecDeque::new(), committed: Vec::new() }
     }
 
-    fn queue(&mut self, entry: TxnEntry) -> RoleResult {
+    fn queue(&mut self, zxid: Zxid, txn: Bytes) -> RoleResult {
+        let entry = TxnEntry::received(zxid, txn).map_err(Leave::LostLeader)?;
         if let Some(last) = self.last_queued
             && !entry.zxid.follows(last)
         {
@@ -105,10 +106,10 @@ impl<S: StateMachine> Learner<S> {
     pub(super) fn on_sync_packet(&mut self, ctx: &mut Ctx<'_, S>, packet: Packet) -> RoleResult {
         let Phase::Syncing(sync) = &mut self.phase else { unreachable!("called while synchronising") };
         match packet {
-            Packet::Proposal { zxid, txn } => sync.queue(TxnEntry { zxid, txn }),
+            Packet::Proposal { zxid, txn } => sync.queue(zxid, txn),
             Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => sync.commit_head(zxid),
             Packet::Inform { zxid, txn } | Packet::InformAndActivate { zxid, txn, .. } => {
-                sync.queue(TxnEntry { zxid, txn })?;
+                sync.queue(zxid, txn)?;
                 sync.commit_head(zxid)
             }
             Packet::NewLeader { zxid, .. } => {
@@ -167,6 +168,7 @@ impl<S: StateMachine> Learner<S> {
         ctx.io.event(Event::NewLeaderAckSent { epoch });
         self.say(&Packet::Ack { zxid: epoch.first_zxid() });
         self.read_timeout = ctx.io.config.settings.sync_time();
+        self.read_deadline = ctx.io.now.mono + self.read_timeout;
         if self.pre_1_0 {
             return self.on_up_to_date(ctx, sync);
         }
@@ -229,14 +231,14 @@ impl<S: StateMachine> Learner<S> {
     pub(super) fn on_packet_before_uptodate(&mut self, ctx: &mut Ctx<'_, S>, packet: Packet) -> RoleResult {
         let Phase::AwaitingUpToDate(sync) = &mut self.phase else { unreachable!("called before UPTODATE") };
         match packet {
-            Packet::Proposal { zxid, txn } => sync.queue(TxnEntry { zxid, txn }),
+            Packet::Proposal { zxid, txn } => sync.queue(zxid, txn),
             Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => {
                 ctx.io.mark("learner: COMMIT between NEWLEADER and UPTODATE");
                 self.early_commits.push_back(zxid);
                 Ok(())
             }
             Packet::Inform { zxid, txn } | Packet::InformAndActivate { zxid, txn, .. } => {
-                sync.queue(TxnEntry { zxid, txn })?;
+                sync.queue(zxid, txn)?;
                 self.early_commits.push_back(zxid);
                 Ok(())
             }

@@ -79,7 +79,8 @@ impl ProposalRequestProcessor {
     /// are not counted.
     pub fn ack(&mut self, sid: ServerId, zxid: Zxid) -> bool {
         let Some(first) = self.outstanding.front() else { return false };
-        let Ok(index) = usize::try_from(zxid.0 - first.entry.zxid.0) else { return false };
+        let distance = zxid.0.checked_sub(first.entry.zxid.0);
+        let Some(index) = distance.and_then(|n| usize::try_from(n).ok()) else { return false };
         let Some(proposal) = self.outstanding.get_mut(index) else { return false };
         if let Some(voter) = self.voters.iter().position(|v| *v == sid) {
             proposal.acks |= 1 << voter;

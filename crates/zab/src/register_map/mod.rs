@@ -195,7 +195,7 @@ impl RegisterMap {
                 if expected != -1 && expected != before {
                     return Err(code::BAD_VERSION);
                 }
-                let version = before + 1;
+                let version = before.wrapping_add(1);
                 self.prepared.insert(path.clone(), (version, zxid));
                 Ok((op::SET_DATA, TxnBody::SetData { path, data, version }))
             }
