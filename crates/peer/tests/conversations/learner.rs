@@ -341,6 +341,7 @@ fn what_ends_it() {
         "leader bytes 00 00 00 02 00 00 00 02 00 00 00 01 00 00 00 00 ff ff ff ff",
     );
     serves("bad-diff-in-broadcast", "leader says DIFF 0x200000000");
+    serves("bad-snap-in-broadcast", "leader says SNAP 0x200000000");
     serves("bad-newleader-in-broadcast", "leader says NEWLEADER 0x200000000");
     serves("bad-uptodate-in-broadcast", "leader says UPTODATE");
 }

@@ -295,6 +295,10 @@ impl<S: StateMachine> Leader<S> {
         handler.phase = H::Synced;
         handler.tick_of_next_ack_deadline = self.tick + u64::from(settings.sync_limit);
         handler.read_deadline = ctx.io.now.mono + settings.sync_time();
+        // What it was sent while it synchronised is timed from here on.
+        if let Some((_, since)) = &mut handler.oldest_unacked {
+            *since = ctx.io.now.mono;
+        }
         handler.queue(&mut ctx.io, &Packet::UpToDate);
         let (to, early) = (handler.sid, std::mem::take(&mut handler.early_acks));
         ctx.io.event(Event::UpToDateSent { epoch, to });

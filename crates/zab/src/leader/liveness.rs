@@ -4,6 +4,7 @@ use bytes::Bytes;
 use wire::{Packet, ServerId, op};
 
 use super::broadcast::Request;
+use super::learner_handler::Phase as H;
 use super::session_tracker::Owner;
 use super::{Leader, Phase};
 use crate::context::{Ctx, Leave, RoleResult};
@@ -76,7 +77,7 @@ impl<S: StateMachine> Leader<S> {
         let synced: std::collections::BTreeSet<ServerId> = self
             .handlers
             .values()
-            .filter(|h| h.is_sending() && h.tick_of_next_ack_deadline >= tick)
+            .filter(|h| !matches!(h.phase, H::Hello) && h.tick_of_next_ack_deadline >= tick)
             .map(|h| h.sid)
             .chain(std::iter::once(ctx.io.config.sid))
             .collect();

@@ -45,6 +45,10 @@ impl<S: StateMachine> Learner<S> {
             Packet::Revalidated { session, valid } => {
                 self.clients.revalidated(&mut ctx.io, session, valid);
             }
+            // The stream has turned to reading a snapshot: there is no way back to packets.
+            Packet::Snap { .. } => {
+                return Err(Self::out_of_phase(&packet, "one synchronisation"));
+            }
             Packet::UpToDate => ctx.io.warn("UPTODATE after start ignored"),
             packet => ctx.io.warn(format!("ignored: {packet}")),
         }

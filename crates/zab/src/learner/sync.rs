@@ -120,6 +120,8 @@ impl<S: StateMachine> Learner<S> {
             }
             Packet::UpToDate if self.pre_1_0 => self.on_new_leader(ctx),
             Packet::UpToDate => Err(Self::out_of_phase(&packet, "NEWLEADER before UPTODATE")),
+            // The stream has turned to reading a snapshot: there is no way back to packets.
+            Packet::Snap { .. } => Err(Self::out_of_phase(&packet, "one synchronisation")),
             _ => Ok(()),
         }
     }
@@ -166,7 +168,9 @@ impl<S: StateMachine> Learner<S> {
     fn ack_new_leader(&mut self, ctx: &mut Ctx<'_, S>, sync: Syncing) -> RoleResult {
         let epoch = sync.epoch;
         ctx.io.event(Event::NewLeaderAckSent { epoch });
-        self.say(&Packet::Ack { zxid: epoch.first_zxid() });
+        if !self.pre_1_0 {
+            self.say(&Packet::Ack { zxid: epoch.first_zxid() });
+        }
         self.read_timeout = ctx.io.config.settings.sync_time();
         self.read_deadline = ctx.io.now.mono + self.read_timeout;
         if self.pre_1_0 {
@@ -250,6 +254,8 @@ impl<S: StateMachine> Learner<S> {
                 self.on_up_to_date(ctx, sync)
             }
             Packet::NewLeader { .. } => Err(Self::out_of_phase(&packet, "one NEWLEADER")),
+            // The stream has turned to reading a snapshot: there is no way back to packets.
+            Packet::Snap { .. } => Err(Self::out_of_phase(&packet, "one synchronisation")),
             _ => Ok(()),
         }
     }

@@ -57,9 +57,7 @@ impl ClientSessions {
     pub fn on_input(&mut self, io: &mut Io<'_>, input: ClientInput) -> Option<ClientAction> {
         match input {
             ClientInput::Connect { client, resume: None, timeout_ms, .. } => {
-                let settings = &io.config.settings;
-                let timeout_ms =
-                    timeout_ms.clamp(settings.min_session_timeout_ms, settings.max_session_timeout_ms);
+                let timeout_ms = negotiated(io, timeout_ms);
                 self.next_session += 1;
                 let session = SessionId(self.next_session);
                 self.add(client, Client { session, timeout_ms, state: State::Creating });
@@ -78,6 +76,7 @@ impl ClientSessions {
                     self.clients.remove(&old);
                     io.client(ClientOutput::Disconnected { client: old });
                 }
+                let timeout_ms = negotiated(io, timeout_ms);
                 self.add(client, Client { session, timeout_ms, state: State::Revalidating });
                 Some(ClientAction::Revalidate { session, timeout_ms })
             }
@@ -176,4 +175,10 @@ impl ClientSessions {
         }
         self.by_session.clear();
     }
+}
+
+/// The session timeout that a client is given for the one it asks for.
+fn negotiated(io: &Io<'_>, timeout_ms: i32) -> i32 {
+    let settings = &io.config.settings;
+    timeout_ms.clamp(settings.min_session_timeout_ms, settings.max_session_timeout_ms)
 }
