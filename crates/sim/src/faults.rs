@@ -65,6 +65,8 @@ impl FaultKind {
 pub struct FaultCounters {
     pub injected: [u64; COUNT],
     pub took_effect: [u64; COUNT],
+    /// Of all kinds that somebody injected (task delays are weather).
+    pub effects: u64,
 }
 
 impl FaultCounters {
@@ -73,6 +75,7 @@ impl FaultCounters {
     }
     pub fn effect(&mut self, kind: FaultKind) {
         self.took_effect[kind as usize] += 1;
+        self.effects += u64::from(kind != FaultKind::DelayedTask);
     }
     /// The first time that an injected fault takes effect counts, the rest of its time does not.
     pub fn first_effect(&mut self, kind: FaultKind, unfelt: &mut bool) {
@@ -85,5 +88,6 @@ impl FaultCounters {
             self.injected[i] += other.injected[i];
             self.took_effect[i] += other.took_effect[i];
         }
+        self.effects += other.effects;
     }
 }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use peer::{CloseReason, ConnId, Nanos, Port};
+use wire::ServerId;
 
 use crate::draw::{Concern, Draws};
 
@@ -85,13 +86,17 @@ pub struct Network {
 }
 
 impl Network {
-    pub fn new(seed: u64, members: usize, spec: NetworkSpec) -> Network {
-        let links = (0..members * members)
-            .map(|i| Link {
+    /// A link draws by the ids of its ends: other members coming or going leave its draws alone.
+    pub fn new(seed: u64, sids: &[ServerId], spec: NetworkSpec) -> Network {
+        let members = sids.len();
+        let pairs =
+            sids.iter().flat_map(|from| sids.iter().map(move |to| (from.0 as u64) << 32 | to.0 as u64));
+        let links = pairs
+            .map(|entity| Link {
                 cut: false,
                 slow: 1,
                 slow_unfelt: false,
-                draws: Draws::new(seed, Concern::Network, i as u64),
+                draws: Draws::new(seed, Concern::Network, entity),
                 held_segments: 0,
                 busy_until: Nanos::ZERO,
             })

@@ -5,6 +5,8 @@ use peer::{Event, Nanos};
 use serde::{Deserialize, Serialize};
 use wire::ServerId;
 
+use crate::world::Moment;
+
 /// A member by its id, or the leader of the moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
@@ -31,12 +33,18 @@ pub enum Action {
         /// Not at once, but while its disk next works on something.
         #[serde(default)]
         amid_write: bool,
+        /// Not at once, but inside the call of its file system that comes after so many others (calls
+        /// that change something).
+        #[serde(default)]
+        calls: Option<u32>,
     },
     /// The machine dies: what was not synced may be lost.
     PowerLoss {
         member: Who,
         #[serde(default)]
         amid_write: bool,
+        #[serde(default)]
+        calls: Option<u32>,
     },
     Start {
         member: Who,
@@ -100,7 +108,8 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct When {
-    /// Name of the event, as traces print it ("newLeaderSent").
+    /// Name of the event, as traces print it ("newLeaderSent"), or a moment of the host: "received"
+    /// (just before bytes reach the member) or "diskOp" (just before its disk carries something out).
     pub event: String,
     /// The member that tells it.
     #[serde(default)]
@@ -120,10 +129,16 @@ fn one() -> u32 {
 }
 
 impl When {
-    pub fn matches(&self, member: ServerId, event: &serde_json::Value) -> bool {
-        self.member.is_none_or(|m| m == member.0)
-            && event["event"] == self.event.as_str()
-            && self.fields.iter().all(|(key, value)| &event[key.as_str()] == value)
+    /// Of an event with this name; `json` gives its fields.
+    pub fn matches(&self, member: ServerId, json: &impl Fn() -> serde_json::Value) -> bool {
+        if self.member.is_some_and(|m| m != member.0) {
+            return false;
+        }
+        if self.fields.is_empty() {
+            return true;
+        }
+        let event = json();
+        self.fields.iter().all(|(key, value)| &event[key.as_str()] == value)
     }
 }
 
@@ -143,12 +158,34 @@ pub fn event_json(event: &Event) -> serde_json::Value {
     serde_json::to_value(event).unwrap_or(serde_json::Value::Null)
 }
 
+impl Step {
+    pub fn at(at: u64, actions: Vec<Action>) -> Step {
+        Step { at: Some(at), when: None, actions }
+    }
+
+    pub fn when(when: When, actions: Vec<Action>) -> Step {
+        Step { at: None, when: Some(when), actions }
+    }
+
+    pub fn waits_for_moment(&self) -> bool {
+        self.when.as_ref().is_some_and(|when| Moment::NAMES.contains(&when.event.as_str()))
+    }
+}
+
 /// A step with what is left of its trigger.
 #[derive(Clone, Debug)]
 pub struct Pending {
     pub step: Step,
     pub seen: u32,
     pub done: bool,
+    /// The member whose event set it off.
+    pub it: Option<ServerId>,
+}
+
+impl Pending {
+    pub fn new(step: Step) -> Pending {
+        Pending { step, seen: 0, done: false, it: None }
+    }
 }
 
 /// Milliseconds of a plan.

@@ -47,6 +47,12 @@ impl<E> Queue<E> {
     pub fn pop(&mut self) -> Option<(Nanos, E)> {
         self.heap.pop().map(|entry| (entry.at, entry.event))
     }
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
     pub fn next_at(&self) -> Option<Nanos> {
         self.heap.peek().map(|entry| entry.at)
     }

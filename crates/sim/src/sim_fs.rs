@@ -60,14 +60,22 @@ pub struct SimFs {
     /// The next so many syncs fail.
     pub failing_syncs: u32,
     pub syncs_failed: u64,
+    /// Changing calls so far.
+    pub calls: u64,
 }
 
 impl SimFs {
+    /// Bytes written to files that still have a name.
+    pub fn bytes(&self) -> u64 {
+        self.names.values().map(|inode| self.inodes[*inode].data.len() as u64).sum()
+    }
+
     fn inode(&self, name: &str) -> Result<usize, FsError> {
         self.names.get(name).copied().ok_or(FsError::NotFound)
     }
 
     fn call(&mut self) -> Result<(), FsError> {
+        self.calls += 1;
         match &mut self.calls_left {
             None => Ok(()),
             Some(0) => Err(FsError::Killed),

@@ -139,9 +139,9 @@ fn faults(seed: u64, members: u64, start: u64, heal: u64, sync_ms: u64) -> Vec<S
                 let target = if draws.chance(aim_at_leader) { Who::Named(Named::Leader) } else { member };
                 let amid_write = draws.chance(700);
                 let action = if power {
-                    Action::PowerLoss { member: target, amid_write }
+                    Action::PowerLoss { member: target, amid_write, calls: None }
                 } else {
-                    Action::Kill { member: target, amid_write }
+                    Action::Kill { member: target, amid_write, calls: None }
                 };
                 later(0, vec![action]);
                 let back = draws.range(1, 4000);

@@ -170,6 +170,10 @@ impl Workload {
         }
     }
 
+    pub fn writes_in_flight(&self) -> usize {
+        self.clients.iter().flat_map(|c| &c.asked).filter(|asked| asked.op == op::SET_DATA).count()
+    }
+
     fn id(&self, i: usize) -> ClientId {
         ClientId((i as u64) << 32 | u64::from(self.clients[i].attempt))
     }

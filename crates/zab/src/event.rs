@@ -192,6 +192,50 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// As traces print it and triggers name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::RoleChanged { .. } => "roleChanged",
+            Event::Loaded { .. } => "loaded",
+            Event::RoleLeft { .. } => "roleLeft",
+            Event::ElectionStarted { .. } => "electionStarted",
+            Event::ElectionDecided { .. } => "electionDecided",
+            Event::EpochProposed { .. } => "epochProposed",
+            Event::LeaderInfoSent { .. } => "leaderInfoSent",
+            Event::EpochAcked { .. } => "epochAcked",
+            Event::LearnerAhead { .. } => "learnerAhead",
+            Event::SyncChosen { .. } => "syncChosen",
+            Event::NewLeaderSent { .. } => "newLeaderSent",
+            Event::NewLeaderAcked { .. } => "newLeaderAcked",
+            Event::Established { .. } => "established",
+            Event::UpToDateSent { .. } => "upToDateSent",
+            Event::Proposed { .. } => "proposed",
+            Event::AckCounted { .. } => "ackCounted",
+            Event::Committed { .. } => "committed",
+            Event::SyncedLearners { .. } => "syncedLearners",
+            Event::ConnectedToLeader { .. } => "connectedToLeader",
+            Event::AckEpochSent { .. } => "ackEpochSent",
+            Event::SyncStarted { .. } => "syncStarted",
+            Event::NewLeaderReceived { .. } => "newLeaderReceived",
+            Event::NewLeaderAckSent { .. } => "newLeaderAckSent",
+            Event::UpToDate { .. } => "upToDate",
+            Event::AckSent { .. } => "ackSent",
+            Event::ZxidGap { .. } => "zxidGap",
+            Event::Logged { .. } => "logged",
+            Event::Delivered { .. } => "delivered",
+            Event::Restored { .. } => "restored",
+            Event::SnapshotTaken { .. } => "snapshotTaken",
+            Event::ConnectionDropped { .. } => "connectionDropped",
+            Event::SessionOpened { .. } => "sessionOpened",
+            Event::SessionClosed { .. } => "sessionClosed",
+            Event::SessionExpired { .. } => "sessionExpired",
+            Event::Warning { .. } => "warning",
+            Event::Mark { .. } => "mark",
+        }
+    }
+}
+
 /// Digest of a transaction's bytes: equal zxid with another digest is another transaction.
 pub fn txn_digest(bytes: &[u8]) -> u64 {
     const K: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -46,6 +46,9 @@ impl World {
         if self.members[member].storage.fs.syncs_failed > failed_before {
             self.faults.effect(FaultKind::FailedSync);
         }
+        if result == Err(DiskError::Killed) {
+            return self.crash_inside_call(member);
+        }
         if self.check {
             self.observe_disk(member, op, &result);
         }

@@ -16,11 +16,16 @@ use zab::register_map::RegisterMap;
 mod connections;
 mod describe;
 mod disk;
+mod moments;
 mod processes;
+mod runaway;
 
 pub use self::describe::TraceLine;
 use self::describe::{describe_input, describe_output};
 use self::disk::lane_index;
+pub use self::moments::Moment;
+pub use self::runaway::Runaway;
+use self::runaway::Watchdog;
 use crate::draw::{Concern, Draws};
 use crate::faults::{FaultCounters, FaultKind};
 use crate::network::{Connection, Direction, End, Network, NetworkSpec, Segment};
@@ -119,6 +124,8 @@ struct Member {
     refuses_unfelt: bool,
     /// It crashes when its disk next works on something; true: by power loss.
     crash_amid_write: Option<bool>,
+    /// It crashes inside the file-system call that its disk was told not to carry out any more.
+    crash_at_call: Option<bool>,
     refuses_until: Nanos,
     disk_draws: Draws,
     crash_draws: Draws,
@@ -134,8 +141,19 @@ struct Member {
 #[derive(Clone, Debug)]
 pub enum Happened {
     Timer(u64),
-    Client { member: ServerId, output: ClientOutput },
-    Event { member: ServerId, event: Event },
+    Client {
+        member: ServerId,
+        output: ClientOutput,
+    },
+    Event {
+        member: ServerId,
+        event: Event,
+    },
+    /// Something is about to happen to a member; the world goes on with the next call.
+    Moment {
+        member: ServerId,
+        moment: Moment,
+    },
 }
 
 #[derive(Clone)]
@@ -155,6 +173,12 @@ pub struct World {
     /// Events are handed to the runner (else only to the checkers).
     pub tell_events: bool,
     pub trace: Option<Vec<TraceLine>>,
+    /// The world stops before each packet that is delivered and each disk operation that is carried out.
+    pub tell_moments: bool,
+    /// What was stopped before, to be done by the next call.
+    stopped_before: Option<What>,
+    moment_told: bool,
+    watchdog: Watchdog,
     outbox: Outbox,
     ready: VecDeque<(usize, Input)>,
 }
@@ -163,12 +187,12 @@ const WALL_START_MS: i64 = 1_700_000_000_000;
 
 impl World {
     pub fn new(spec: WorldSpec) -> World {
-        let mut draws = Draws::new(spec.seed, Concern::Clock, 0);
         let members: Vec<Member> = spec
             .members
             .iter()
             .map(|config| {
                 let entity = config.sid.0 as u64;
+                let mut draws = Draws::new(spec.seed, Concern::Clock, entity);
                 let settings = StorageSettings {
                     prealloc: spec.disk.prealloc,
                     commit_log_count: config.settings.commit_log_count,
@@ -194,6 +218,7 @@ impl World {
                     pause_unfelt: false,
                     refuses_unfelt: false,
                     crash_amid_write: None,
+                    crash_at_call: None,
                     refuses_until: Nanos::ZERO,
                     disk_draws: Draws::new(spec.seed, Concern::Disk, entity),
                     crash_draws: Draws::new(spec.seed, Concern::Crash, entity),
@@ -205,13 +230,14 @@ impl World {
                 }
             })
             .collect();
+        let sids: Vec<ServerId> = members.iter().map(|m| m.sid).collect();
         let mut ensemble = EnsembleSpec::of(&spec.members[0].view);
         ensemble.allow_zxid_jumps = spec.allow_zxid_jumps;
         ensemble.waived = spec.waived.clone();
         World {
             now: Nanos::ZERO,
             queue: Queue::new(),
-            network: Network::new(spec.seed, members.len(), spec.network.clone()),
+            network: Network::new(spec.seed, &sids, spec.network.clone()),
             members,
             checkers: Checkers::new(&ensemble),
             check: true,
@@ -222,6 +248,10 @@ impl World {
             happened: VecDeque::new(),
             tell_events: true,
             trace: None,
+            tell_moments: false,
+            stopped_before: None,
+            moment_told: false,
+            watchdog: Watchdog::default(),
             outbox: Vec::new(),
             ready: VecDeque::new(),
         }
@@ -254,6 +284,13 @@ impl World {
             if let Some(happened) = self.happened.pop_front() {
                 return Some(happened);
             }
+            if self.runaway().is_some() {
+                return None;
+            }
+            if let Some(what) = self.stopped_before.take() {
+                self.step(what);
+                continue;
+            }
             if !self.ready.is_empty() {
                 self.run_ready();
                 continue;
@@ -265,6 +302,10 @@ impl World {
             let (at, what) = self.queue.pop().expect("looked at above");
             debug_assert!(at >= self.now, "time does not go back");
             self.now = at;
+            if self.stops_before_disk(&what) {
+                self.stopped_before = Some(what);
+                continue;
+            }
             self.step(what);
         }
     }
@@ -295,9 +336,8 @@ impl World {
                 let m = &mut self.members[member];
                 if m.paused_until > Nanos::ZERO && m.paused_until <= self.now {
                     m.paused_until = Nanos::ZERO;
-                    for input in std::mem::take(&mut m.held) {
-                        self.input(member, input);
-                    }
+                    let held = std::mem::take(&mut m.held);
+                    self.ready.extend(held.into_iter().map(|input| (member, input)));
                     self.run_ready();
                     self.arm(member);
                 }
@@ -319,7 +359,8 @@ impl World {
     }
 
     fn run_ready(&mut self) {
-        while let Some((member, input)) = self.ready.pop_front() {
+        while self.runaway().is_none() && !self.stops_before_packet() {
+            let Some((member, input)) = self.ready.pop_front() else { return };
             self.input(member, input);
         }
     }
@@ -384,8 +425,10 @@ impl World {
             m.held.push_back(input);
             return;
         }
+        let sid = m.sid;
         self.events += 1;
-        self.hash.input(now.0, m.sid.0 as u64, &input);
+        self.watch_for_runaways();
+        self.hash.input(now.0, sid.0 as u64, &input);
         if self.trace.is_some() {
             self.say(member, || describe_input(&input));
         }

@@ -31,8 +31,30 @@ impl World {
         }
     }
 
+    /// The member crashes after so many more calls of its file system that change something.
+    pub fn crash_at_call(&mut self, sid: ServerId, power: bool, calls: u32) {
+        let member = self.index(sid);
+        let m = &mut self.members[member];
+        if m.peer.is_some() {
+            m.crash_at_call = Some(power);
+            m.storage.fs.calls_left = Some(calls);
+        }
+    }
+
+    /// A file-system call was refused: the process died there.
+    pub(super) fn crash_inside_call(&mut self, member: usize) {
+        if let Some(power) = self.members[member].crash_at_call.take() {
+            self.crash_now(member, power);
+        }
+    }
+
     pub fn crash(&mut self, sid: ServerId, power: bool) {
         let member = self.index(sid);
+        self.crash_now(member, power);
+        self.run_ready();
+    }
+
+    fn crash_now(&mut self, member: usize, power: bool) {
         if self.members[member].peer.is_none() {
             return;
         }
@@ -45,7 +67,6 @@ impl World {
             _ => Loss::Torn,
         });
         self.die(member, Some((kind, loss)));
-        self.run_ready();
     }
 
     /// The process ends: by a crash, or (no crash) because the member halted.
@@ -61,6 +82,7 @@ impl World {
         m.paused_until = Nanos::ZERO;
         m.installing = None;
         m.crash_amid_write = None;
+        m.crash_at_call = None;
         m.storage.forget_memory();
         let mut lost = 0;
         if let Some((_, Some(loss))) = crash {
@@ -132,6 +154,9 @@ impl World {
         let m = &mut self.members[member];
         m.disk_slow = 1;
         m.crash_amid_write = None;
+        if m.crash_at_call.take().is_some() {
+            m.storage.fs.calls_left = None;
+        }
         m.refuses_until = Nanos::ZERO;
         m.storage.fs.failing_syncs = 0;
         if m.paused_until > Nanos::ZERO {

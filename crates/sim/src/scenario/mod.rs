@@ -3,16 +3,24 @@
 
 use std::collections::BTreeMap;
 
-use peer::{Config, LearnerType, Member, Nanos, QuorumVerifier, Settings, Switch, SyncMode, SyncTable, View};
+use peer::{Config, LearnerType, Member, QuorumVerifier, Switch, SyncMode, View};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wire::ServerId;
 
 use crate::network::NetworkSpec;
 use crate::plan::{Step, millis};
-use crate::run::{Outcome, RunSpec, Verdict};
+use crate::run::RunSpec;
 use crate::workload::WorkloadSpec;
 use crate::world::{DiskSpec, WorldSpec};
+
+mod export;
+mod judge;
+mod settings;
+mod text;
+
+pub use self::judge::final_verdict;
+pub use self::settings::SettingsEntry;
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -32,6 +40,8 @@ pub struct Scenario {
     pub network: NetworkEntry,
     #[serde(default)]
     pub disk: DiskEntry,
+    #[serde(default)]
+    pub clock: ClockEntry,
     #[serde(default)]
     pub workload: WorkloadSpec,
     #[serde(default)]
@@ -63,45 +73,13 @@ pub struct MemberEntry {
     /// Protocol version that it offers as a learner; below 65536 it speaks as before 1.0.
     #[serde(default)]
     pub protocol_version: Option<i32>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct SettingsEntry {
-    pub tick_time_ms: u64,
-    pub init_limit: u32,
-    pub sync_limit: u32,
-    pub commit_log_count: usize,
-    pub snap_count: u64,
-    pub snapshot_size_factor_milli: i64,
-    pub force_snapshot_sync: bool,
-    /// "3.4" or "3.5".
-    pub sync_table: String,
-    pub connect_retry_delay_ms: u64,
-    pub initial_zxid: Option<u32>,
-    pub leader_serves: bool,
-    /// Leaders take learners of before 1.0.
-    #[serde(rename = "allowPre1.0")]
-    pub allow_pre_1_0: bool,
-}
-
-impl Default for SettingsEntry {
-    fn default() -> Self {
-        SettingsEntry {
-            tick_time_ms: 500,
-            init_limit: 10,
-            sync_limit: 5,
-            commit_log_count: 500,
-            snap_count: 100_000,
-            snapshot_size_factor_milli: 330,
-            force_snapshot_sync: false,
-            sync_table: "3.5".into(),
-            connect_retry_delay_ms: 100,
-            initial_zxid: None,
-            leader_serves: true,
-            allow_pre_1_0: false,
-        }
-    }
+    /// Settings of its own, over those of all.
+    #[serde(default)]
+    #[schemars(with = "SettingsEntry")]
+    pub settings: serde_json::Map<String, serde_json::Value>,
+    /// Historical behaviours of its own, beside those of all.
+    #[serde(default)]
+    pub switches: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -123,13 +101,22 @@ impl Default for NetworkEntry {
 pub struct DiskEntry {
     pub sync_us: u64,
     pub prealloc: u64,
+    /// An internal task is late so often (of a thousand), by at most so long.
     pub task_delay_milli: u64,
+    pub task_delay_max_us: u64,
 }
 
 impl Default for DiskEntry {
     fn default() -> Self {
-        DiskEntry { sync_us: 2000, prealloc: 65536, task_delay_milli: 0 }
+        DiskEntry { sync_us: 2000, prealloc: 65536, task_delay_milli: 0, task_delay_max_us: 20_000 }
     }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ClockEntry {
+    /// Each member's clock runs faster or slower by up to so many parts per million, as drawn.
+    pub drift_ppm: u64,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -141,6 +128,9 @@ pub struct Expect {
     /// Invariants of which at least one must be violated.
     #[serde(default)]
     pub violates: Vec<String>,
+    /// Signature of the first violation: its code and where it was seen, without numbers.
+    #[serde(default)]
+    pub signature: Option<String>,
     #[serde(default)]
     pub leader: Option<i64>,
     #[serde(default)]
@@ -193,6 +183,16 @@ pub struct ScenarioError {
     pub what: String,
 }
 
+fn check_switches(names: &[String], path: &str) -> Result<(), ScenarioError> {
+    for (i, name) in names.iter().enumerate() {
+        if !Switch::ALL.iter().any(|switch| switch.name() == name) {
+            let known: Vec<&str> = Switch::ALL.iter().map(|switch| switch.name()).collect();
+            return wrong(format!("{path}[{i}]"), format!("expected one of {}", known.join(", ")));
+        }
+    }
+    Ok(())
+}
+
 fn wrong<T>(path: impl Into<String>, what: impl Into<String>) -> Result<T, ScenarioError> {
     Err(ScenarioError { path: path.into(), what: what.into() })
 }
@@ -218,20 +218,9 @@ impl Scenario {
                 return wrong(format!("members[{i}].id"), "expected a positive id that no other member has");
             }
         }
-        if self.settings.tick_time_ms == 0 || self.settings.init_limit == 0 || self.settings.sync_limit == 0 {
-            return wrong("settings", "expected tickTimeMs, initLimit and syncLimit above 0");
-        }
-        if !["3.4", "3.5"].contains(&self.settings.sync_table.as_str()) {
-            return wrong("settings.syncTable", "expected \"3.4\" or \"3.5\"");
-        }
+        self.check_settings()?;
         if self.end_at <= self.heal_at {
             return wrong("endAt", "expected a time after healAt");
-        }
-        for (i, name) in self.switches.iter().enumerate() {
-            if !Switch::ALL.iter().any(|switch| switch.name() == name) {
-                let known: Vec<&str> = Switch::ALL.iter().map(|switch| switch.name()).collect();
-                return wrong(format!("switches[{i}]"), format!("expected one of {}", known.join(", ")));
-            }
         }
         for (i, sid) in self.workload.through.iter().enumerate() {
             if !self.members.iter().any(|m| m.id == *sid) {
@@ -242,8 +231,29 @@ impl Scenario {
             if step.at.is_some() == step.when.is_some() {
                 return wrong(format!("timeline[{i}]"), "expected either `at` or `when`");
             }
+            if step.at.is_some_and(|at| at >= self.heal_at) {
+                return wrong(format!("timeline[{i}].at"), "expected a time before healAt");
+            }
             let text = serde_json::to_value(&step.actions).unwrap_or_default();
             self.check_members(&text, &format!("timeline[{i}].actions"))?;
+        }
+        Ok(())
+    }
+
+    /// Settings and switches, of all and of each.
+    fn check_settings(&self) -> Result<(), ScenarioError> {
+        if let Some(fault) = self.settings.fault() {
+            return wrong("settings", fault);
+        }
+        check_switches(&self.switches, "switches")?;
+        for (i, member) in self.members.iter().enumerate() {
+            check_switches(&member.switches, &format!("members[{i}].switches"))?;
+            match self.settings.with(&member.settings) {
+                Ok(own) => {
+                    own.fault().map_or(Ok(()), |fault| wrong(format!("members[{i}].settings"), fault))?
+                }
+                Err(why) => return wrong(format!("members[{i}].settings"), why),
+            }
         }
         Ok(())
     }
@@ -302,38 +312,25 @@ impl Scenario {
         View { members, verifier }
     }
 
+    /// Settings and switches of one member.
+    fn config(&self, sid: ServerId, view: &View) -> Config {
+        let own = self.members.iter().find(|m| m.id == sid.0);
+        let entry = own.and_then(|m| self.settings.with(&m.settings).ok());
+        let mut settings = entry.as_ref().unwrap_or(&self.settings).settings();
+        if let Some(offered) = own.and_then(|m| m.protocol_version) {
+            settings.learner_protocol = offered;
+        }
+        let named = |name: &str| {
+            self.switches.iter().chain(own.into_iter().flat_map(|m| &m.switches)).any(|known| known == name)
+        };
+        let switches = Switch::ALL.into_iter().filter(|switch| named(switch.name())).collect();
+        Config { sid, view: view.clone(), settings, switches, seed: 0 }
+    }
+
     pub fn run_spec(&self, seed: Option<u64>) -> RunSpec {
         let seed = seed.unwrap_or(self.seed);
-        let s = &self.settings;
-        let settings = Settings {
-            tick_time: millis(s.tick_time_ms),
-            init_limit: s.init_limit,
-            sync_limit: s.sync_limit,
-            commit_log_count: s.commit_log_count,
-            snap_count: s.snap_count,
-            snapshot_size_factor_milli: s.snapshot_size_factor_milli,
-            force_snapshot_sync: s.force_snapshot_sync,
-            sync_table: if s.sync_table == "3.4" { SyncTable::V34 } else { SyncTable::V35 },
-            connect_retry_delay: millis(s.connect_retry_delay_ms),
-            initial_zxid: s.initial_zxid,
-            leader_serves: s.leader_serves,
-            allow_pre_1_0: s.allow_pre_1_0,
-            min_session_timeout_ms: 1000,
-            ..Settings::default()
-        };
-        let switches =
-            Switch::ALL.into_iter().filter(|sw| self.switches.iter().any(|name| name == sw.name())).collect();
         let view = self.view();
-        let members = view
-            .members
-            .keys()
-            .map(|sid| {
-                let offered = self.members.iter().find(|m| m.id == sid.0).and_then(|m| m.protocol_version);
-                let mut settings = settings.clone();
-                settings.learner_protocol = offered.unwrap_or(settings.learner_protocol);
-                Config { sid: *sid, view: view.clone(), settings, switches, seed: 0 }
-            })
-            .collect();
+        let members = view.members.keys().map(|sid| self.config(*sid, &view)).collect();
         RunSpec {
             world: WorldSpec {
                 seed,
@@ -345,9 +342,9 @@ impl Scenario {
                 },
                 disk: DiskSpec { mean_sync_ns: self.disk.sync_us * 1000, prealloc: self.disk.prealloc },
                 task_delay_milli: self.disk.task_delay_milli,
-                task_delay_max_ns: 20_000_000,
-                drift_ppm: 0,
-                allow_zxid_jumps: s.initial_zxid.is_some(),
+                task_delay_max_ns: self.disk.task_delay_max_us * 1000,
+                drift_ppm: self.clock.drift_ppm,
+                allow_zxid_jumps: self.settings.initial_zxid.is_some(),
                 waived: self.waive.keys().cloned().collect(),
             },
             workload: self.workload.clone(),
@@ -357,62 +354,4 @@ impl Scenario {
             end_at: millis(self.end_at),
         }
     }
-
-    /// What the run should have shown and did not. Empty: all is as expected.
-    pub fn judge(&self, outcome: &Outcome) -> Vec<String> {
-        let mut missed = Vec::new();
-        let mut demand = |ok: bool, what: String| {
-            if !ok {
-                missed.push(what);
-            }
-        };
-        let e = &self.expect;
-        let verdict = serde_json::to_value(outcome.verdict).unwrap_or_default();
-        let wanted = e.verdict.as_deref().unwrap_or("clean");
-        demand(verdict == wanted, format!("verdict {wanted}, but it is {verdict}"));
-        if !e.violates.is_empty() {
-            let hit = outcome.violations.iter().any(|v| e.violates.iter().any(|code| code == v.invariant));
-            demand(hit, format!("a violation of one of {:?}", e.violates));
-        }
-        if let Some(leader) = e.leader {
-            let leads = outcome.roles.get(&leader) == Some(&Some(peer::Role::Leading));
-            demand(leads, format!("member {leader} leads at the end"));
-        }
-        demand(
-            outcome.stats.committed >= e.commits_at_least,
-            format!("at least {} commits, but there are {}", e.commits_at_least, outcome.stats.committed),
-        );
-        demand(
-            outcome.stats.epochs_established.len() >= e.epochs_at_least,
-            format!("at least {} established epochs", e.epochs_at_least),
-        );
-        for (member, modes) in &e.syncs {
-            let had = member.parse::<i64>().ok().and_then(|id| outcome.syncs_of.get(&id)).cloned();
-            for mode in modes {
-                let hit = had.as_ref().is_some_and(|had| had.contains(&mode.mode()));
-                demand(hit, format!("a {mode:?} of member {member}, which had {had:?}"));
-            }
-        }
-        for (event, count) in &e.events {
-            let seen = outcome.seen.get(event).copied().unwrap_or(0);
-            demand(seen >= *count, format!("event {event} at least {count} times, but {seen} times"));
-        }
-        for mark in &e.marks {
-            demand(outcome.stats.marks.contains_key(mark), format!("mark `{mark}`"));
-        }
-        for words in &e.story {
-            demand(outcome.story.iter().any(|line| line.contains(words)), format!("`{words}` in the story"));
-        }
-        missed
-    }
-}
-
-/// Verdict of a scenario run: the run's own, or `unexpected`.
-pub fn final_verdict(outcome: &Outcome, missed: &[String]) -> Verdict {
-    if missed.is_empty() { outcome.verdict } else { Verdict::Unexpected }
-}
-
-/// Time of `end_at`.
-pub fn end(scenario: &Scenario) -> Nanos {
-    millis(scenario.end_at)
 }

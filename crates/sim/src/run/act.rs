@@ -1,0 +1,110 @@
+//! The actions of a plan, carried out on the world.
+
+use super::*;
+
+impl Runner {
+    fn who(&self, who: &Who, it: Option<ServerId>) -> Option<ServerId> {
+        let with =
+            |role: Role| self.world.member_ids().into_iter().find(|sid| self.world.role(*sid) == Some(role));
+        match who {
+            Who::Id(id) => Some(ServerId(*id)),
+            Who::Named(Named::It) => it,
+            Who::Named(Named::Leader) => with(Role::Leading),
+            Who::Named(Named::Follower) => with(Role::Following),
+        }
+    }
+
+    pub fn act(&mut self, actions: &[Action], it: Option<ServerId>) {
+        for action in actions {
+            self.act_one(action, it);
+        }
+    }
+
+    fn act_one(&mut self, action: &Action, it: Option<ServerId>) {
+        self.tell(format!("-- {}", serde_json::to_string(action).unwrap_or_default()));
+        let all = self.world.member_ids();
+        let one = |runner: &Runner, who: &Who| runner.who(who, it);
+        match action {
+            Action::Kill { member, amid_write, calls } | Action::PowerLoss { member, amid_write, calls } => {
+                let power = matches!(action, Action::PowerLoss { .. });
+                match (one(self, member), calls) {
+                    (Some(sid), Some(calls)) => self.world.crash_at_call(sid, power, *calls),
+                    (Some(sid), None) if *amid_write => self.world.crash_amid_write(sid, power),
+                    (Some(sid), None) => self.world.crash(sid, power),
+                    (None, _) => {}
+                }
+            }
+            Action::Start { member } => {
+                if let Some(sid) = one(self, member) {
+                    self.world.boot(sid, self.world.now);
+                }
+            }
+            Action::Pause { member, ms } => {
+                if let Some(sid) = one(self, member) {
+                    self.world.pause(sid, millis(*ms));
+                }
+            }
+            Action::Partition { from, to, one_way } => {
+                for a in from.iter().filter_map(|who| one(self, who)).collect::<Vec<_>>() {
+                    for b in to.iter().filter_map(|who| one(self, who)).collect::<Vec<_>>() {
+                        if a != b {
+                            self.world.cut_link(a, b);
+                            if !one_way {
+                                self.world.cut_link(b, a);
+                            }
+                        }
+                    }
+                }
+            }
+            Action::Isolate { member } => {
+                if let Some(sid) = one(self, member) {
+                    for other in all.into_iter().filter(|other| *other != sid) {
+                        self.world.cut_link(sid, other);
+                        self.world.cut_link(other, sid);
+                    }
+                }
+            }
+            Action::Heal {} => self.world.heal(),
+            Action::Reset { a, b } => {
+                if let (Some(a), Some(b)) = (one(self, a), one(self, b)) {
+                    self.world.reset(a, b);
+                }
+            }
+            Action::BlackHole { a, b } => {
+                if let (Some(a), Some(b)) = (one(self, a), one(self, b)) {
+                    self.world.black_hole(a, b);
+                }
+            }
+            Action::RefuseConnects { member, ms } => {
+                if let Some(sid) = one(self, member) {
+                    self.world.refuse_connects(sid, millis(*ms));
+                }
+            }
+            Action::SlowLink { from, to, factor, ms } => {
+                if let (Some(from), Some(to)) = (one(self, from), one(self, to)) {
+                    self.world.slow_link(from, to, *factor, millis(*ms));
+                }
+            }
+            Action::SlowDisk { member, factor, ms } => {
+                if let Some(sid) = one(self, member) {
+                    self.world.slow_disk(sid, *factor, millis(*ms));
+                }
+            }
+            Action::FailSync { member, count } => {
+                if let Some(sid) = one(self, member) {
+                    self.world.fail_syncs(sid, *count);
+                }
+            }
+            Action::ClockJump { member, ms } => {
+                if let Some(sid) = one(self, member) {
+                    self.world.jump_clock(sid, *ms);
+                }
+            }
+            Action::MoveClients { member } => {
+                self.workload.only = one(self, member);
+                self.workload.reconnect_all(&mut self.world);
+            }
+            Action::StopWorkload {} => self.workload.stop(),
+        }
+    }
+}

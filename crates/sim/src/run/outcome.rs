@@ -1,0 +1,68 @@
+//! What a run came to: verdict, violations, counts, and the story for people.
+
+use std::collections::BTreeMap;
+
+use checker::Violation;
+use peer::{Role, SyncMode};
+use serde::Serialize;
+
+use crate::faults::FaultCounters;
+use crate::signature;
+use crate::world::TraceLine;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    Clean,
+    Violation,
+    Unexpected,
+    Stuck,
+    Crashed,
+    Empty,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    pub simulated_ms: u64,
+    pub events: u64,
+    pub elections_won: u64,
+    pub epochs_established: Vec<i64>,
+    pub syncs: BTreeMap<String, u64>,
+    pub committed: u64,
+    pub acknowledged_writes: u64,
+    pub unknown_outcomes: u64,
+    /// Faults that took effect while a write was in flight.
+    pub effects_amid_writes: u64,
+    pub snapshots: u64,
+    pub warnings: u64,
+    pub marks: BTreeMap<String, u64>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub verdict: Verdict,
+    pub violations: Vec<Violation>,
+    pub stats: Stats,
+    pub faults: FaultCounters,
+    pub trace_hash: String,
+    /// What happened, phase by phase, for people.
+    pub story: Vec<String>,
+    pub roles: BTreeMap<i64, Option<Role>>,
+    /// Event names seen, with the member, for expectations.
+    pub seen: BTreeMap<String, u64>,
+    pub syncs_of: BTreeMap<i64, Vec<SyncMode>>,
+    pub trace: Vec<TraceLine>,
+}
+
+impl Outcome {
+    /// Of its first violation (see `signature`).
+    pub fn signature(&self) -> Option<String> {
+        signature::of_run(&self.violations)
+    }
+
+    /// Never an established leader, or never a write in flight while a fault took effect.
+    pub fn tested_nothing(&self) -> bool {
+        self.stats.epochs_established.is_empty() || self.stats.effects_amid_writes == 0
+    }
+}
