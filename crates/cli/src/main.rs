@@ -13,10 +13,16 @@ macro_rules! say {
     };
 }
 
+mod guarded;
+mod interrupt;
+mod merge;
 mod node_command;
 mod run;
+mod shrink;
 mod story;
 mod sweep;
+mod tally;
+mod tally_report;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,7 +45,18 @@ enum Command {
     /// Replay scenario files and judge what they expect.
     Run(RunArgs),
     /// Draw a run from each seed: ensemble, faults, workload.
+    ///
+    /// It fails (exit code 1) where a run does, where more than 3 % of the runs tested nothing, where a
+    /// fault kind never took effect in 1000 seeds or more of the default swarm, and where a mark that the
+    /// swarm can reach was never hit in 5000 or more. Ctrl-C prints what there is so far.
     Sweep(SweepArgs),
+    /// Join the JSON of several sweeps (shards).
+    Merge(MergeArgs),
+    /// Make a failing scenario small: fewer members, faults, requests, rounder numbers.
+    ///
+    /// The signature stays: the first violation's invariant, and its words without their numbers. The
+    /// result does not depend on the number of jobs.
+    Shrink(ShrinkArgs),
     /// Print the JSON Schema of scenario files.
     Schema,
     /// Run a member on real sockets and real files.
@@ -69,28 +86,75 @@ pub struct RunArgs {
 }
 
 #[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("how much").required(true).multiple(true).args(["seeds", "duration"])))]
 pub struct SweepArgs {
     /// Seeds from A up to, not including, B.
     #[arg(long, value_name = "A..B", value_parser = parse_range)]
-    seeds: std::ops::Range<u64>,
+    seeds: Option<std::ops::Range<u64>>,
+    /// For so long (90s, 10m, 2h), from seed 0 or that of --seeds on.
+    #[arg(long = "for", value_name = "DURATION", value_parser = sweep::parse_duration)]
+    duration: Option<std::time::Duration>,
     /// Threads; all cores if not given.
     #[arg(long)]
     jobs: Option<usize>,
+    /// Vary this scenario (its seed and the times of its steps) instead of drawing everything.
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
+    /// Behave as this switch says. May be given several times.
+    #[arg(long = "switch", value_name = "NAME")]
+    switches: Vec<String>,
+    /// Behave as this release did.
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Write failures as scenarios (at most five of a signature) to this folder.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Write the result as JSON to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Only the K-th of every N seeds, K from 1; `vivarium merge` joins the JSON of all.
+    #[arg(long, value_name = "K/N", value_parser = sweep::parse_shard)]
+    shard: Option<(u64, u64)>,
+    /// Go on after a failure.
+    #[arg(long)]
+    keep_going: bool,
     /// Print the trace hash of each seed.
     #[arg(long)]
     hashes: bool,
-    /// Behave as this switch says (to see a checker bite).
-    #[arg(long = "switch", value_name = "NAME")]
-    switches: Vec<String>,
     /// Tell the story of each failing seed.
     #[arg(long)]
     story: bool,
     /// Print every input and output of a (single) seed.
     #[arg(long)]
     trace: bool,
+}
+
+#[derive(clap::Args)]
+pub struct MergeArgs {
+    /// What `sweep --json` wrote.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Write the whole as JSON to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub struct ShrinkArgs {
+    /// A scenario that fails.
+    file: PathBuf,
+    /// One JSON object: sizes before and after, and the scenario.
+    #[arg(long)]
+    json: bool,
+    /// Write the small scenario to this file; else it is printed.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Threads; all cores if not given.
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Print no progress.
+    #[arg(long)]
+    quiet: bool,
 }
 
 #[derive(clap::Args)]
@@ -118,6 +182,8 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Sweep(args) => sweep::sweep(&args),
+        Command::Merge(args) => merge::run(&args),
+        Command::Shrink(args) => shrink::run(&args),
         Command::Node(args) => node_command::run(args),
         Command::Schema => {
             let schema = schemars::schema_for!(sim::scenario::Scenario);

@@ -1,14 +1,14 @@
 //! `vivarium run`: scenario files, one after the other.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use serde_json::json;
 use sim::faults::FaultKind;
-use sim::run::{Outcome, Verdict, run as run_plan};
+use sim::run::{Options, Outcome, Verdict};
 use sim::scenario::{Scenario, final_verdict};
 
 use crate::RunArgs;
+use crate::guarded::run_guarded;
 use crate::story::print_story_lines;
 
 pub fn run(args: &RunArgs) -> ExitCode {
@@ -42,11 +42,8 @@ fn replay(args: &RunArgs, name: &str, scenario: &Scenario) -> bool {
         let codes = checker::INVARIANTS.iter().map(|(code, _)| (*code).to_owned());
         spec.world.waived.extend(codes.filter(|code| code.starts_with("LV-")));
     }
-    let ran = catch_unwind(AssertUnwindSafe(|| run_plan(&spec, args.trace.is_some(), true)));
-    let Ok(outcome) = ran else {
-        // The panic hook has told where and why.
-        return crashed(args, name, spec.world.seed);
-    };
+    let options = Options { trace: args.trace.is_some(), watch: true, stop_at_violation: false };
+    let outcome = run_guarded(&spec, options);
     let invariants_only = args.seed.is_some() || args.until.is_some();
     let missed = if invariants_only { Vec::new() } else { scenario.judge(&outcome) };
     let verdict = final_verdict(&outcome, &missed);
@@ -62,20 +59,6 @@ fn replay(args: &RunArgs, name: &str, scenario: &Scenario) -> bool {
         print_story(name, scenario, spec.world.seed, verdict, &outcome, &missed);
     }
     ok
-}
-
-fn crashed(args: &RunArgs, name: &str, seed: u64) -> bool {
-    if args.json {
-        let nothing: [u8; 0] = [];
-        say!(
-            "{}",
-            json!({ "file": name, "seed": seed, "verdict": Verdict::Crashed, "trace_hash": null,
-                    "violations": nothing, "missed": nothing, "stats": {} })
-        );
-    } else {
-        say!("{name}: seed {seed}  verdict crashed");
-    }
-    false
 }
 
 fn print_trace(args: &RunArgs, outcome: &Outcome) {
@@ -105,6 +88,7 @@ fn as_json(
         "seed": seed,
         "verdict": verdict,
         "trace_hash": outcome.trace_hash,
+        "signature": outcome.signature(),
         "violations": violations,
         "missed": missed,
         "stats": outcome.stats,

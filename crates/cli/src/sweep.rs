@@ -1,87 +1,88 @@
 //! `vivarium sweep`: a run for each seed, on all cores.
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use peer::{Switch, Switches};
-use rayon::prelude::*;
-use serde_json::json;
-use sim::faults::{FaultCounters, FaultKind};
-use sim::run::{Outcome, Verdict, run as run_plan};
-use sim::swarm::plan;
+use sim::run::{Options, Outcome, RunSpec};
+use sim::scenario::Scenario;
+use sim::swarm;
 
 use crate::SweepArgs;
+use crate::guarded::run_guarded;
+use crate::interrupt;
 use crate::story::print_story_lines;
+use crate::tally::Tally;
+use crate::tally_report;
 
-#[derive(Default)]
-struct Totals {
-    runs: u64,
-    empty: u64,
-    events: u64,
-    simulated_ms: u64,
-    committed: u64,
-    faults: FaultCounters,
-    marks: BTreeMap<String, u64>,
-    syncs: BTreeMap<String, u64>,
-    failures: BTreeMap<u64, (String, String)>,
-    hashes: BTreeMap<u64, String>,
+/// What seeds are drawn from.
+enum Source {
+    Swarm(Switches),
+    Scenario(Box<Scenario>),
+}
+
+impl Source {
+    fn spec(&self, seed: u64) -> RunSpec {
+        match self {
+            Source::Swarm(switches) => swarm::plan(seed, *switches),
+            Source::Scenario(scenario) => swarm::vary(scenario, seed),
+        }
+    }
 }
 
 pub fn sweep(args: &SweepArgs) -> ExitCode {
-    let switches = match parse_switches(&args.switches) {
-        Ok(switches) => switches,
+    let source = match source(args) {
+        Ok(source) => source,
         Err(why) => {
             eprintln!("vivarium: {why}");
             return ExitCode::from(2);
         }
     };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(args.jobs.unwrap_or(0)).build();
-    let Ok(pool) = pool else {
-        eprintln!("vivarium: cannot start the threads");
+    if let Some(folder) = &args.out
+        && let Err(e) = std::fs::create_dir_all(folder)
+    {
+        eprintln!("vivarium: {}: {e}", folder.display());
         return ExitCode::from(2);
-    };
-    // A panic of a run is told as its failure, not as text in between.
-    std::panic::set_hook(Box::new(|_| {}));
-    let started = Instant::now();
-    let totals = Mutex::new(Totals::default());
-    let cpu = Mutex::new(0.0f64);
-    let bar = progress(args.seeds.end - args.seeds.start);
-    pool.install(|| {
-        args.seeds.clone().into_par_iter().for_each(|seed| {
-            let begun = ThreadTime::now();
-            let result =
-                catch_unwind(AssertUnwindSafe(|| run_plan(&plan(seed, switches), args.trace, false)));
-            if let Ok(mut cpu) = cpu.lock() {
-                *cpu += begun.elapsed().as_secs_f64();
-            }
-            if let Ok(mut totals) = totals.lock() {
-                totals.add(seed, result, args);
-            }
-            bar.inc(1);
-        });
-    });
-    bar.finish_and_clear();
-    let totals = totals.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let wall = started.elapsed().as_secs_f64();
-    let cpu = cpu.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    totals.print(args, wall);
-    if let Some(file) = &args.json {
-        let text = totals.as_json(wall, cpu).to_string();
+    }
+    interrupt::listen();
+    let sweep = Sweep::new(args, &source);
+    let tally = sweep.run();
+    tally_report::print(&tally);
+    end(&tally, args.json.as_deref())
+}
+
+/// Writes the JSON; the exit code.
+pub fn end(tally: &Tally, json: Option<&Path>) -> ExitCode {
+    if let Some(file) = json {
+        let text = serde_json::to_string(tally).unwrap_or_default();
         if let Err(e) = std::fs::write(file, text) {
             eprintln!("vivarium: {}: {e}", file.display());
             return ExitCode::from(2);
         }
     }
-    if totals.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+    let passed = tally.violations.is_empty() && tally.shortcomings().is_empty();
+    if passed { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
-fn parse_switches(names: &[String]) -> Result<Switches, String> {
+fn source(args: &SweepArgs) -> Result<Source, String> {
+    if let Some(name) = &args.profile {
+        return Err(format!("no profile is called {name}; there are none yet"));
+    }
+    let switches = parse_switches(&args.switches)?;
+    let Some(file) = &args.scenario else { return Ok(Source::Swarm(switches)) };
+    let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+    let mut scenario = Scenario::parse(&text).map_err(|e| format!("{}: {e}", file.display()))?;
+    scenario.switches.extend(args.switches.iter().cloned());
+    Ok(Source::Scenario(Box::new(scenario)))
+}
+
+pub fn parse_switches(names: &[String]) -> Result<Switches, String> {
     names
         .iter()
         .map(|name| {
@@ -94,128 +95,192 @@ fn parse_switches(names: &[String]) -> Result<Switches, String> {
         .collect()
 }
 
-fn progress(runs: u64) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::with_draw_target(Some(runs), ProgressDrawTarget::hidden());
-    }
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} seeds  {per_sec}  {eta}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(runs).with_style(style)
+/// What the threads share.
+struct Sweep<'a> {
+    args: &'a SweepArgs,
+    source: &'a Source,
+    /// The ordinal of the next seed.
+    next: AtomicU64,
+    stop: AtomicBool,
+    tally: Mutex<Tally>,
+    exported: Mutex<std::collections::BTreeMap<String, u32>>,
+    started: Instant,
+    bar: Option<ProgressBar>,
+    told: AtomicU64,
 }
 
-impl Totals {
-    fn add(&mut self, seed: u64, result: std::thread::Result<Outcome>, args: &SweepArgs) {
-        self.runs += 1;
-        let outcome = match result {
-            Ok(outcome) => outcome,
-            Err(panic) => {
-                let why = panic
-                    .downcast_ref::<String>()
-                    .cloned()
-                    .or(panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
-                    .unwrap_or_default();
-                self.failures.insert(seed, ("crashed".into(), why));
-                return;
+/// Exported failures of one signature, at most; and seconds between plain lines.
+const EXPORTS: u32 = 5;
+const LINE_SECONDS: u64 = 15;
+
+impl<'a> Sweep<'a> {
+    fn new(args: &'a SweepArgs, source: &'a Source) -> Sweep<'a> {
+        let mut arguments = String::new();
+        for name in &args.switches {
+            arguments.push_str(&format!(" --switch {name}"));
+        }
+        if let Some(file) = &args.scenario {
+            arguments.push_str(&format!(" --scenario {}", file.display()));
+        }
+        let whole_swarm = arguments.is_empty();
+        Sweep {
+            args,
+            source,
+            next: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            tally: Mutex::new(Tally::new(&arguments, whole_swarm)),
+            exported: Mutex::default(),
+            started: Instant::now(),
+            bar: progress(args),
+            told: AtomicU64::new(0),
+        }
+    }
+
+    fn run(self) -> Tally {
+        let jobs = self.args.jobs.filter(|jobs| *jobs > 0);
+        let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
+        std::thread::scope(|scope| {
+            for _ in 0..jobs {
+                scope.spawn(|| while self.one_more() {});
             }
-        };
+        });
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        let mut tally = self.tally.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        tally.wall_seconds = self.started.elapsed().as_secs_f64();
+        tally.group_failures();
+        tally
+    }
+
+    /// The next seed of this shard; `None`: enough.
+    fn draw(&self) -> Option<u64> {
+        let over = self.args.duration.is_some_and(|limit| self.started.elapsed() >= limit);
+        if over || self.stop.load(Ordering::Relaxed) || interrupt::was_asked() {
+            return None;
+        }
+        let (shard, shards) = self.args.shard.unwrap_or((1, 1));
+        let ordinal = self.next.fetch_add(1, Ordering::Relaxed);
+        let range = self.args.seeds.clone().unwrap_or(0..u64::MAX);
+        let seed = range.start.checked_add(ordinal.checked_mul(shards)?)?.checked_add(shard - 1)?;
+        range.contains(&seed).then_some(seed)
+    }
+
+    fn one_more(&self) -> bool {
+        let Some(seed) = self.draw() else { return false };
+        let begun = ThreadTime::now();
+        let spec = self.source.spec(seed);
+        let options = Options { trace: self.args.trace, ..Options::default() };
+        let outcome = run_guarded(&spec, options);
+        let cpu = begun.elapsed().as_secs_f64();
+        if let Ok(mut tally) = self.tally.lock() {
+            tally.cpu_seconds += cpu;
+            tally.add(seed, &outcome);
+            if self.args.hashes {
+                tally.hashes.insert(seed, outcome.trace_hash.clone());
+            }
+            self.tell_progress(&tally);
+        }
         for line in &outcome.trace {
             say!("{line}");
         }
-        self.events += outcome.stats.events;
-        self.simulated_ms += outcome.stats.simulated_ms;
-        self.committed += outcome.stats.committed;
-        self.faults.add(&outcome.faults);
-        for (mark, count) in &outcome.stats.marks {
-            *self.marks.entry(mark.clone()).or_default() += count;
+        if !outcome.violations.is_empty() {
+            self.failed(seed, &spec, &outcome);
         }
-        for (mode, count) in &outcome.stats.syncs {
-            *self.syncs.entry(mode.clone()).or_default() += count;
+        true
+    }
+
+    fn failed(&self, seed: u64, spec: &RunSpec, outcome: &Outcome) {
+        if !self.args.keep_going {
+            self.stop.store(true, Ordering::Relaxed);
         }
-        if outcome.verdict == Verdict::Empty {
-            self.empty += 1;
+        if self.args.story {
+            say!("seed {seed}:");
+            print_story_lines(&outcome.story);
         }
-        if let Some(v) = outcome.violations.first() {
-            let detail = format!("at {} of {}: {}", v.at, v.member, v.detail);
-            self.failures.insert(seed, (v.invariant.to_owned(), detail));
-            if args.story {
-                say!("seed {seed}:");
-                print_story_lines(&outcome.story);
+        let Some(folder) = &self.args.out else { return };
+        let signature = outcome.signature().unwrap_or_default();
+        if let Ok(mut exported) = self.exported.lock() {
+            let count = exported.entry(signature.clone()).or_default();
+            *count += 1;
+            if *count > EXPORTS {
+                return;
             }
         }
-        if args.hashes {
-            self.hashes.insert(seed, outcome.trace_hash);
+        let mut scenario = Scenario::of_failure(spec, &format!("Seed {seed} fails: {signature}"), outcome);
+        scenario.description = outcome.violations.iter().take(3).map(|v| v.detail.clone()).collect();
+        let file = folder.join(format!("seed-{seed}.json"));
+        if let Err(e) = std::fs::write(&file, scenario.to_text()) {
+            eprintln!("vivarium: {}: {e}", file.display());
         }
     }
 
-    fn print(&self, args: &SweepArgs, wall: f64) {
-        if args.hashes {
-            for (seed, hash) in &self.hashes {
-                say!("{seed} {hash}");
-            }
-        }
-        say!(
-            "{} runs ({} empty), {:.0} simulated seconds, {} inputs, {} commits, {:.1} s",
-            self.runs,
-            self.empty,
-            self.simulated_ms as f64 / 1000.0,
-            self.events,
-            self.committed,
-            wall
-        );
-        say!("{:<14} {:>10} {:>12}", "fault", "injected", "took effect");
-        for kind in FaultKind::ALL {
-            let i = kind as usize;
-            say!("{:<14} {:>10} {:>12}", kind.name(), self.faults.injected[i], self.faults.took_effect[i]);
-        }
-        say!("syncs: {:?}", self.syncs);
-        say!("marks:");
-        for (mark, count) in &self.marks {
-            say!("  {count:>8}  {mark}");
-        }
-        if self.failures.is_empty() {
-            say!("no failures");
-            return;
-        }
-        let mut by_kind: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-        for (seed, (kind, _)) in &self.failures {
-            by_kind.entry(kind).or_default().push(*seed);
-        }
-        say!("{} failures:", self.failures.len());
-        for (kind, seeds) in by_kind {
-            let seed = seeds[0];
-            say!("  {kind}: {} seeds; {}", seeds.len(), self.failures[&seed].1);
-            say!("    again: vivarium sweep --seeds {seed}..{} --story", seed + 1);
+    fn tell_progress(&self, tally: &Tally) {
+        let seconds = self.started.elapsed().as_secs();
+        let faults: u64 = tally.faults.values().map(|counts| counts.injected).sum();
+        let failures = tally.violations.len();
+        if let Some(bar) = &self.bar {
+            bar.set_position(tally.runs);
+            bar.set_message(format!("{faults} faults, {failures} failures"));
+        } else if seconds >= self.told.load(Ordering::Relaxed) + LINE_SECONDS {
+            self.told.store(seconds, Ordering::Relaxed);
+            let rate = tally.runs as f64 / seconds as f64;
+            eprintln!(
+                "{seconds:>5} s: {} seeds, {rate:.0} seeds/s, {faults} faults, {failures} failures",
+                tally.runs
+            );
         }
     }
+}
 
-    fn as_json(&self, wall: f64, cpu: f64) -> serde_json::Value {
-        let faults: serde_json::Map<String, serde_json::Value> = FaultKind::ALL
-            .into_iter()
-            .map(|kind| {
-                let i = kind as usize;
-                let counts = json!({
-                    "injected": self.faults.injected[i],
-                    "took_effect": self.faults.took_effect[i],
-                });
-                (kind.name().to_owned(), counts)
-            })
-            .collect();
-        let violations: Vec<serde_json::Value> = self
-            .failures
-            .iter()
-            .map(|(seed, (invariant, detail))| json!({ "seed": seed, "invariant": invariant, "detail": detail }))
-            .collect();
-        json!({
-            "runs": self.runs,
-            "empty": self.empty,
-            "violations": violations,
-            "wall_seconds": wall,
-            "cpu_seconds": cpu,
-            "events": self.events,
-            "committed": self.committed,
-            "faults": faults,
-            "syncs": self.syncs,
-            "marks": self.marks,
-        })
+fn progress(args: &SweepArgs) -> Option<ProgressBar> {
+    if !std::io::stderr().is_terminal() {
+        return None;
+    }
+    let template = "{bar:30} {pos}/{len} seeds  {per_sec}  {msg}  {eta}";
+    let shards = args.shard.map_or(1, |(_, shards)| shards);
+    let (bar, template) = match (&args.seeds, args.duration) {
+        (Some(seeds), None) => (ProgressBar::new((seeds.end - seeds.start) / shards), template),
+        _ => (ProgressBar::no_length(), "{spinner} {pos} seeds  {per_sec}  {msg}  {elapsed}"),
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    Some(bar.with_style(style))
+}
+
+/// "90s", "10m", "2h", "500ms"; a bare number is seconds.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 =
+        digits.parse().map_err(|_| "expected a duration, for instance 90s or 10m".to_owned())?;
+    match &text[digits.len()..] {
+        "ms" => Ok(Duration::from_millis(number)),
+        "" | "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number * 60)),
+        "h" => Ok(Duration::from_secs(number * 3600)),
+        unit => Err(format!("`{unit}`: expected ms, s, m or h")),
+    }
+}
+
+/// "K/N", K from 1.
+pub fn parse_shard(text: &str) -> Result<(u64, u64), String> {
+    let expected = || "expected K/N with K from 1 to N, for instance 2/8".to_owned();
+    let (k, n) = text.split_once('/').ok_or_else(expected)?;
+    let (k, n) = (k.parse().map_err(|_| expected())?, n.parse().map_err(|_| expected())?);
+    if (1..=n).contains(&k) { Ok((k, n)) } else { Err(expected()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_shards() {
+        assert_eq!(parse_duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_duration("7"), Ok(Duration::from_secs(7)));
+        assert!(parse_duration("soon").is_err() && parse_duration("3 weeks").is_err());
+        assert_eq!(parse_shard("2/8"), Ok((2, 8)));
+        assert!(parse_shard("0/8").is_err() && parse_shard("9/8").is_err() && parse_shard("2").is_err());
     }
 }

@@ -8,6 +8,7 @@ pub mod plan;
 pub mod queue;
 pub mod run;
 pub mod scenario;
+pub mod shrink;
 pub mod signature;
 pub mod sim_fs;
 pub mod swarm;

@@ -10,6 +10,7 @@ use crate::draw::{Concern, Draws};
 use crate::network::NetworkSpec;
 use crate::plan::{Action, Named, Step, Who};
 use crate::run::RunSpec;
+use crate::scenario::Scenario;
 use crate::workload::WorkloadSpec;
 use crate::world::{DiskSpec, WorldSpec};
 
@@ -106,6 +107,26 @@ pub fn plan(seed: u64, switches: Switches) -> RunSpec {
         heal_at: Nanos::from_millis(heal),
         end_at: Nanos::from_millis(heal + bound),
     }
+}
+
+/// One scenario with another seed, its steps at times a little earlier or later, in their order.
+pub fn vary(scenario: &Scenario, seed: u64) -> RunSpec {
+    const AROUND_MS: u64 = 250;
+    let mut spec = scenario.run_spec(Some(seed));
+    let mut draws = Draws::new(seed, Concern::Faults, 1);
+    let mut before = (0, 0);
+    let last = scenario.heal_at.saturating_sub(1);
+    let shifted = draws.chance(700);
+    for step in &mut spec.timeline {
+        let Some(at) = &mut step.at else { continue };
+        let (planned, around) = (*at, draws.below(2 * AROUND_MS + 1));
+        let earliest = if planned >= before.0 { before.1 } else { 0 };
+        if shifted {
+            *at = (planned + around).saturating_sub(AROUND_MS).max(earliest).min(last);
+        }
+        before = (planned, *at);
+    }
+    spec
 }
 
 /// Which faults are on is drawn first; then when, to whom, how strong.

@@ -14,7 +14,7 @@ use wire::{Reader, ServerId, SessionId, Zxid, code, op};
 use crate::draw::{Concern, Draws};
 use crate::world::World;
 
-#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct WorkloadSpec {
     /// Clients with a session each.

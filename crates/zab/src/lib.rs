@@ -11,6 +11,7 @@ pub mod event;
 pub mod io;
 pub mod leader;
 pub mod learner;
+pub mod marks;
 pub mod processors;
 pub mod quorum_verifier;
 pub mod register_map;

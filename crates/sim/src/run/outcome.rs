@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use checker::Violation;
-use peer::{Role, SyncMode};
+use peer::{Nanos, Role, SyncMode};
 use serde::Serialize;
+use wire::ServerId;
 
 use crate::faults::FaultCounters;
 use crate::signature;
@@ -56,6 +57,24 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Of a run that panicked: where (without the line) and why.
+    pub fn crashed(place: &str) -> Outcome {
+        let detail = place.to_owned();
+        let panic = Violation { invariant: "RUN-PANIC", at: Nanos::ZERO, member: ServerId::NONE, detail };
+        Outcome {
+            verdict: Verdict::Crashed,
+            violations: vec![panic],
+            stats: Stats::default(),
+            faults: FaultCounters::default(),
+            trace_hash: String::new(),
+            story: Vec::new(),
+            roles: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            syncs_of: BTreeMap::new(),
+            trace: Vec::new(),
+        }
+    }
+
     /// Of its first violation (see `signature`).
     pub fn signature(&self) -> Option<String> {
         signature::of_run(&self.violations)
