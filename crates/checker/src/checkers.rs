@@ -6,7 +6,7 @@ use wire::{Epoch, ServerId, TxnHeader, Zxid};
 use zab::{EpochFile, Event, Nanos, Recovered, Role, TxnEntry, txn_digest};
 
 use crate::client_history::ClientHistory;
-use crate::ghost::Ghost;
+use crate::ghost::{Ghost, Member};
 use crate::history::History;
 use crate::invariants::{
     assertions, commit_consistency, committed_log_monotonicity, convergence, durability, epoch_monotonicity,
@@ -276,6 +276,30 @@ impl Checkers {
         } else if !integrity::twice(g, m, zxid, report) {
             primary_order::steps_back(g, m, "delivery", member.delivered, zxid, report);
         }
+    }
+
+    /// The member's disk may be lost within the fault budget: a quorum of others holds, durably,
+    /// everything that it holds and everything committed, and has accepted its epochs. Those in `lost_before`
+    /// have lost their disks before and were not brought up to date since: they stand in for nobody.
+    pub fn can_lose_disk(&self, sid: ServerId, lost_before: &[ServerId]) -> bool {
+        let g = &self.ghost;
+        let Some(m) = g.index(sid) else { return false };
+        let lost = &g.members[m].disk;
+        let accepted = g.members.iter().map(|member| member.disk.accepted).max().unwrap_or(Epoch::NONE);
+        let stands_in = |member: &Member| {
+            let disk = &member.disk;
+            let all_of = |history: &History| {
+                disk.first_uncovered(history, history.base().max(Zxid::ZERO), history.last()).is_none()
+            };
+            member.sid != sid
+                && !lost_before.contains(&member.sid)
+                && !disk.damaged
+                && disk.accepted >= accepted
+                && disk.current >= lost.current
+                && all_of(&lost.history)
+                && all_of(&g.committed)
+        };
+        g.quorums.contains(g.voters_where(stands_in))
     }
 
     // --- discovery and synchronisation

@@ -24,8 +24,12 @@ fn remember_panics() {
 }
 
 pub fn run_guarded(spec: &RunSpec, options: Options) -> Outcome {
+    guard(|| run_with(spec, options))
+}
+
+pub fn guard(run: impl FnOnce() -> Outcome) -> Outcome {
     remember_panics();
-    let ran = catch_unwind(AssertUnwindSafe(|| run_with(spec, options)));
+    let ran = catch_unwind(AssertUnwindSafe(run));
     ran.unwrap_or_else(|_| {
         let place = PANICKED.with(|panicked| panicked.borrow_mut().take());
         Outcome::crashed(&place.unwrap_or_default())

@@ -13,6 +13,7 @@ macro_rules! say {
     };
 }
 
+mod enumerate;
 mod guarded;
 mod interrupt;
 mod merge;
@@ -57,6 +58,11 @@ enum Command {
     /// The signature stays: the first violation's invariant, and its words without their numbers. The
     /// result does not depend on the number of jobs.
     Shrink(ShrinkArgs),
+    /// Put a fault at every packet and every disk step of a scenario, one at a time.
+    ///
+    /// The table tells the outcomes by moment: the member's last event, and the packet that is handed to
+    /// it or the operation that its disk carries out. `inside`: in each file-system call from there on.
+    Enumerate(EnumerateArgs),
     /// Print the JSON Schema of scenario files.
     Schema,
     /// Run a member on real sockets and real files.
@@ -158,6 +164,27 @@ pub struct ShrinkArgs {
 }
 
 #[derive(clap::Args)]
+pub struct EnumerateArgs {
+    /// A scenario that is clean.
+    file: PathBuf,
+    /// Faults: crash (kill and power loss), pause, cut, fail-sync.
+    #[arg(long = "fault", value_name = "FAULT", value_delimiter = ',', default_value = "crash,pause,cut,fail-sync", value_parser = enumerate::parse_fault)]
+    faults: Vec<sim::enumerate::Fault>,
+    /// Beside single faults so many pairs of them, drawn.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pairs: u64,
+    /// Threads; all cores if not given.
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Write the table as JSON to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write failures as scenarios (at most five of a signature) to this folder.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
 pub struct NodeArgs {
     /// The configuration, as ZooKeeper's; `myid` lies in its dataDir.
     #[arg(long, value_name = "ZOO.CFG")]
@@ -182,6 +209,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Sweep(args) => sweep::sweep(&args),
+        Command::Enumerate(args) => enumerate::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Shrink(args) => shrink::run(&args),
         Command::Node(args) => node_command::run(args),

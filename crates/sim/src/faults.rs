@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-const COUNT: usize = 13;
+const COUNT: usize = 20;
 
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
@@ -24,6 +24,13 @@ pub enum FaultKind {
     HalfOpen,
     BlackHole,
     RefusedConnect,
+    DiskFull,
+    FailedWrite,
+    ShortWrite,
+    BitRot,
+    ReplacedDisk,
+    ConnectionStorm,
+    SlowProcess,
 }
 
 impl FaultKind {
@@ -41,6 +48,13 @@ impl FaultKind {
         FaultKind::HalfOpen,
         FaultKind::BlackHole,
         FaultKind::RefusedConnect,
+        FaultKind::DiskFull,
+        FaultKind::FailedWrite,
+        FaultKind::ShortWrite,
+        FaultKind::BitRot,
+        FaultKind::ReplacedDisk,
+        FaultKind::ConnectionStorm,
+        FaultKind::SlowProcess,
     ];
     pub fn name(self) -> &'static str {
         match self {
@@ -57,6 +71,13 @@ impl FaultKind {
             FaultKind::HalfOpen => "half-open",
             FaultKind::BlackHole => "black hole",
             FaultKind::RefusedConnect => "refused connect",
+            FaultKind::DiskFull => "disk full",
+            FaultKind::FailedWrite => "failed write",
+            FaultKind::ShortWrite => "short write",
+            FaultKind::BitRot => "bit rot",
+            FaultKind::ReplacedDisk => "replaced disk",
+            FaultKind::ConnectionStorm => "connection storm",
+            FaultKind::SlowProcess => "slow process",
         }
     }
 }

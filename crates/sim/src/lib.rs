@@ -2,6 +2,7 @@
 //! faults, clients, scenarios and the swarm. One seed is one run, single-threaded.
 
 pub mod draw;
+pub mod enumerate;
 pub mod faults;
 pub mod network;
 pub mod plan;

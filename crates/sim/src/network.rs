@@ -50,6 +50,8 @@ pub struct Connection {
     pub directions: [Direction; 2],
     /// A black hole (the how many-th): nothing arrives any more, and nobody is told.
     pub black_hole: Option<usize>,
+    /// `ends[0]` belongs to no member: what is sent to it goes nowhere.
+    pub nobody: bool,
     /// One end's machine lost its power, and the other has not noticed.
     pub half_open_unfelt: bool,
 }

@@ -90,9 +90,48 @@ pub enum Action {
         factor: u64,
         ms: u64,
     },
+    /// The next so many syncs fail.
     FailSync {
         member: Who,
         count: u32,
+    },
+    /// Nothing that takes space succeeds for a while.
+    DiskFull {
+        member: Who,
+        ms: u64,
+    },
+    /// The next so many calls of its file system that change something, syncs aside, fail.
+    FailWrite {
+        member: Who,
+        count: u32,
+    },
+    /// The next write stops after this part of it (of a thousand): no space.
+    ShortWrite {
+        member: Who,
+        keep_milli: u64,
+    },
+    /// A bit of a log or snapshot flips, of a member that is down. Not where that would take the last
+    /// quorum of something committed.
+    BitRot {
+        member: i64,
+    },
+    /// A member that is down gets an empty disk. Not where that would take the last quorum of something
+    /// committed.
+    ReplaceDisk {
+        member: i64,
+    },
+    /// Connections from nobody to its ports, which say nothing and are reset after a while.
+    ConnectionStorm {
+        member: Who,
+        count: u32,
+        ms: u64,
+    },
+    /// The process runs and stands still in turns.
+    SlowProcess {
+        member: Who,
+        pause_ms: u64,
+        run_ms: u64,
+        times: u32,
     },
     ClockJump {
         member: Who,

@@ -60,11 +60,25 @@ pub struct SimFs {
     /// The next so many syncs fail.
     pub failing_syncs: u32,
     pub syncs_failed: u64,
+    /// No space: whatever takes some fails.
+    pub full: bool,
+    pub refused_for_space: u64,
+    /// The next so many calls that change something fail.
+    pub failing_writes: u32,
+    pub writes_failed: u64,
+    /// The next write ends after this part of it (of a thousand), with "no space".
+    pub short_write: Option<u64>,
+    pub writes_cut: u64,
     /// Changing calls so far.
     pub calls: u64,
 }
 
 impl SimFs {
+    /// Failed syncs, refusals for space, failed and cut writes so far.
+    pub fn faults_felt(&self) -> [u64; 4] {
+        [self.syncs_failed, self.refused_for_space, self.writes_failed, self.writes_cut]
+    }
+
     /// Bytes written to files that still have a name.
     pub fn bytes(&self) -> u64 {
         self.names.values().map(|inode| self.inodes[*inode].data.len() as u64).sum()
@@ -84,6 +98,38 @@ impl SimFs {
                 Ok(())
             }
         }
+    }
+
+    /// A call that is no sync.
+    fn change_call(&mut self) -> Result<(), FsError> {
+        self.call()?;
+        if self.failing_writes > 0 {
+            self.failing_writes -= 1;
+            self.writes_failed += 1;
+            return Err(FsError::Io);
+        }
+        Ok(())
+    }
+
+    /// A call that takes space.
+    fn growing_call(&mut self) -> Result<(), FsError> {
+        self.change_call()?;
+        if self.full {
+            self.refused_for_space += 1;
+            return Err(FsError::NoSpace);
+        }
+        Ok(())
+    }
+
+    /// Flips a bit somewhere in a log or snapshot. Its file, or `None` where there is nothing.
+    pub fn rot(&mut self, draws: &mut Draws) -> Option<String> {
+        let holds_history = |name: &&String| name.starts_with("log.") || name.starts_with("snapshot.");
+        let files: Vec<String> = self.names.keys().filter(holds_history).cloned().collect();
+        let name = files.get(draws.below(files.len() as u64) as usize)?;
+        let data = &mut self.inodes[self.names[name]].data;
+        let at = draws.below(data.len() as u64) as usize;
+        *data.get_mut(at)? ^= 1 << draws.below(8);
+        Some(name.clone())
     }
 
     fn sync_call(&mut self) -> Result<(), FsError> {
@@ -167,7 +213,7 @@ impl FileSystem for SimFs {
     }
 
     fn create(&mut self, name: &str) -> Result<(), FsError> {
-        self.call()?;
+        self.growing_call()?;
         let inode = self.inodes.len();
         self.inodes.push(Inode::default());
         self.names.insert(name.into(), inode);
@@ -176,8 +222,10 @@ impl FileSystem for SimFs {
     }
 
     fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> Result<(), FsError> {
-        self.call()?;
+        self.growing_call()?;
         let index = self.inode(name)?;
+        let part = self.short_write.take().map(|milli| (bytes.len() as u64 * milli / 1000) as usize);
+        let bytes = &bytes[..part.unwrap_or(bytes.len())];
         let inode = &mut self.inodes[index];
         let (from, to) = (offset as usize, offset as usize + bytes.len());
         if inode.data.len() == from {
@@ -193,11 +241,15 @@ impl FileSystem for SimFs {
             None => (from, to),
             Some((a, b)) => (a.min(from), b.max(to)),
         });
+        if part.is_some() {
+            self.writes_cut += 1;
+            return Err(FsError::NoSpace);
+        }
         Ok(())
     }
 
     fn set_len(&mut self, name: &str, len: u64) -> Result<(), FsError> {
-        self.call()?;
+        self.change_call()?;
         let index = self.inode(name)?;
         let inode = &mut self.inodes[index];
         inode.data.truncate(len as usize);
@@ -220,7 +272,7 @@ impl FileSystem for SimFs {
     }
 
     fn rename(&mut self, from: &str, to: &str) -> Result<(), FsError> {
-        self.call()?;
+        self.change_call()?;
         let inode = self.names.remove(from).ok_or(FsError::NotFound)?;
         self.names.insert(to.into(), inode);
         self.name_changes.push(NameChange::Link { name: to.into(), inode });
@@ -229,7 +281,7 @@ impl FileSystem for SimFs {
     }
 
     fn remove(&mut self, name: &str) -> Result<(), FsError> {
-        self.call()?;
+        self.change_call()?;
         self.names.remove(name).ok_or(FsError::NotFound)?;
         self.name_changes.push(NameChange::Unlink { name: name.into() });
         Ok(())

@@ -95,6 +95,21 @@ impl Runner {
                     self.world.fail_syncs(sid, *count);
                 }
             }
+            Action::DiskFull { .. }
+            | Action::FailWrite { .. }
+            | Action::ShortWrite { .. }
+            | Action::BitRot { .. }
+            | Action::ReplaceDisk { .. } => self.act_on_disk(action, it),
+            Action::ConnectionStorm { member, count, ms } => {
+                if let Some(sid) = one(self, member) {
+                    self.world.connection_storm(sid, *count, millis(*ms));
+                }
+            }
+            Action::SlowProcess { member, pause_ms, run_ms, times } => {
+                if let Some(sid) = one(self, member) {
+                    self.world.slow_process(sid, millis(*pause_ms), millis(*run_ms), *times);
+                }
+            }
             Action::ClockJump { member, ms } => {
                 if let Some(sid) = one(self, member) {
                     self.world.jump_clock(sid, *ms);
@@ -105,6 +120,29 @@ impl Runner {
                 self.workload.reconnect_all(&mut self.world);
             }
             Action::StopWorkload {} => self.workload.stop(),
+        }
+    }
+
+    fn act_on_disk(&mut self, action: &Action, it: Option<ServerId>) {
+        match action {
+            Action::DiskFull { member, ms } => {
+                if let Some(sid) = self.who(member, it) {
+                    self.world.fill_disk(sid, millis(*ms));
+                }
+            }
+            Action::FailWrite { member, count } => {
+                if let Some(sid) = self.who(member, it) {
+                    self.world.fail_writes(sid, *count);
+                }
+            }
+            Action::ShortWrite { member, keep_milli } => {
+                if let Some(sid) = self.who(member, it) {
+                    self.world.cut_write(sid, *keep_milli);
+                }
+            }
+            Action::BitRot { member } => self.world.rot(ServerId(*member)),
+            Action::ReplaceDisk { member } => self.world.replace_disk(ServerId(*member)),
+            _ => {}
         }
     }
 }

@@ -75,6 +75,8 @@ pub struct Runner {
     story: Vec<String>,
     seen: BTreeMap<String, u64>,
     syncs_of: BTreeMap<i64, Vec<SyncMode>>,
+    /// The last event of each member, without those of every write.
+    last_event: BTreeMap<i64, &'static str>,
     fresh: FreshWrite,
     fresh_asked: bool,
     fresh_attempt: usize,
@@ -117,6 +119,7 @@ impl Runner {
             story: Vec::new(),
             seen: BTreeMap::new(),
             syncs_of: BTreeMap::new(),
+            last_event: BTreeMap::new(),
             fresh: FreshWrite::NotTried,
             fresh_asked: false,
             fresh_attempt: 0,
@@ -160,6 +163,23 @@ impl Runner {
             }
         }
         None
+    }
+
+    /// How far a member has come: its last event but for those of writes.
+    pub fn last_event(&self, member: ServerId) -> &'static str {
+        self.last_event.get(&member.0).copied().unwrap_or("nothing yet")
+    }
+
+    /// Carries out steps as if their triggers had come just now, at `it`.
+    pub fn inject(&mut self, steps: &[Step], it: ServerId) {
+        for step in steps {
+            let index = self.steps.len();
+            self.steps.push(Pending { step: step.clone(), seen: 1, done: true, it: Some(it) });
+            match step.when.as_ref().map_or(0, |when| when.after_ms) {
+                0 => self.act_step(index),
+                after_ms => self.world.timer(self.world.now + millis(after_ms), STEP_TIMER | index as u64),
+            }
+        }
     }
 
     /// The plan's faults are over: everything heals.
@@ -270,7 +290,12 @@ impl Runner {
             | Event::Delivered { .. }
             | Event::AckSent { .. }
             | Event::AckCounted { .. } => {}
-            event => self.on_rare_event(member, event),
+            event => {
+                if !matches!(event, Event::Mark { .. } | Event::Warning { .. }) {
+                    self.last_event.insert(member.0, event.name());
+                }
+                self.on_rare_event(member, event);
+            }
         }
         if self.options.watch {
             *self.seen.entry(event.name().to_owned()).or_default() += 1;
@@ -350,13 +375,22 @@ impl Runner {
         self.world.heal();
         for sid in self.world.member_ids() {
             self.world.calm(sid);
+            // Whose disk has rotted gets a new one, where the budget has it.
+            if self.world.is_rotten(sid) {
+                self.world.replace_disk(sid);
+            }
             self.world.boot(sid, self.world.now);
         }
     }
 
     fn is_converged(&self) -> bool {
-        let roles: Vec<Option<Role>> =
-            self.world.member_ids().into_iter().map(|sid| self.world.role(sid)).collect();
+        let roles: Vec<Option<Role>> = self
+            .world
+            .member_ids()
+            .into_iter()
+            .filter(|sid| !self.world.is_rotten(*sid))
+            .map(|sid| self.world.role(sid))
+            .collect();
         roles.iter().filter(|role| **role == Some(Role::Leading)).count() == 1
             && roles
                 .iter()
@@ -400,7 +434,11 @@ impl Runner {
         FinalState {
             converged: !stopped,
             running: members.iter().copied().filter(|sid| self.world.is_up(*sid)).collect(),
-            refused: members.iter().filter_map(|sid| Some((*sid, self.world.refusal(*sid)?))).collect(),
+            refused: members
+                .iter()
+                .filter(|sid| !self.world.is_rotten(**sid))
+                .filter_map(|sid| Some((*sid, self.world.refusal(*sid)?)))
+                .collect(),
             fresh_write: self.fresh,
         }
     }

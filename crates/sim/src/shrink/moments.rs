@@ -86,5 +86,9 @@ fn moments_before(told: &[Told], at_ns: u64) -> Vec<When> {
             after_ms: 0,
         });
     }
-    all.into_iter().rev().take(TRIED).collect()
+    all.reverse();
+    all.truncate(TRIED);
+    // Steps of the protocol say more than changes of role.
+    all.sort_by_key(|when| ["roleChanged", "roleLeft", "electionStarted"].contains(&when.event.as_str()));
+    all
 }

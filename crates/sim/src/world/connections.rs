@@ -13,6 +13,7 @@ impl World {
             ends: [End { member, conn, open: true }, End { member: to, conn: ConnId(0), open: false }],
             directions: [Direction::default(), Direction::default()],
             black_hole: None,
+            nobody: false,
             half_open_unfelt: false,
         });
         self.members[member].conns.insert(conn, (connection, 0));
@@ -59,6 +60,9 @@ impl World {
 
     pub(super) fn arrive(&mut self, connection: usize, direction: usize, segment: Segment) {
         let Some(c) = &self.network.connections[connection] else { return };
+        if c.nobody && direction == 1 {
+            return self.arrive_nowhere(connection, &segment);
+        }
         if let Some(hole) = c.black_hole {
             self.swallow(hole, connection, direction, &segment);
             return;
@@ -183,6 +187,36 @@ impl World {
         let link = self.network.link(from, to);
         (link.slow, link.slow_unfelt) = (factor, true);
         self.queue.push(self.now + duration, What::LinkFast { from, to });
+    }
+
+    /// So many connections from nobody, on both ports in turn; they say nothing and end after a while.
+    pub fn connection_storm(&mut self, sid: ServerId, count: u32, duration: Nanos) {
+        let member = self.index(sid);
+        self.faults.inject(FaultKind::ConnectionStorm);
+        if self.members[member].peer.is_some() {
+            self.faults.effect(FaultKind::ConnectionStorm);
+        }
+        for i in 0..count {
+            let connection = self.network.open(Connection {
+                ends: [
+                    End { member, conn: ConnId(0), open: true },
+                    End { member, conn: ConnId(0), open: false },
+                ],
+                directions: [Direction::default(), Direction::default()],
+                black_hole: None,
+                nobody: true,
+                half_open_unfelt: false,
+            });
+            let port = if i % 2 == 0 { Port::Election } else { Port::Quorum };
+            self.transmit(connection, 0, Segment::Syn { port }, 0);
+            self.queue.push(self.now + duration, What::StormEnds { connection });
+        }
+    }
+
+    fn arrive_nowhere(&mut self, connection: usize, segment: &Segment) {
+        if matches!(segment, Segment::End(_)) {
+            self.network.connections[connection] = None;
+        }
     }
 
     /// Connections to the member are refused for a while.

@@ -41,10 +41,10 @@ impl World {
     }
 
     pub(super) fn execute(&mut self, member: usize, id: OpId, op: &DiskOp) {
-        let failed_before = self.members[member].storage.fs.syncs_failed;
+        let felt = self.members[member].storage.fs.faults_felt();
         let result = self.members[member].storage.execute(op);
-        if self.members[member].storage.fs.syncs_failed > failed_before {
-            self.faults.effect(FaultKind::FailedSync);
+        if result.is_err() {
+            self.count_disk_faults(member, felt);
         }
         if result == Err(DiskError::Killed) {
             return self.crash_inside_call(member);
@@ -96,20 +96,6 @@ impl World {
             }
             _ => {}
         }
-    }
-
-    pub fn slow_disk(&mut self, sid: ServerId, factor: u64, duration: Nanos) {
-        let member = self.index(sid);
-        self.faults.inject(FaultKind::SlowDisk);
-        let m = &mut self.members[member];
-        (m.disk_slow, m.disk_slow_unfelt) = (factor, true);
-        self.queue.push(self.now + duration, What::DiskFast { member });
-    }
-
-    pub fn fail_syncs(&mut self, sid: ServerId, count: u32) {
-        let member = self.index(sid);
-        self.faults.inject(FaultKind::FailedSync);
-        self.members[member].storage.fs.failing_syncs = count;
     }
 }
 

@@ -16,6 +16,7 @@ use zab::register_map::RegisterMap;
 mod connections;
 mod describe;
 mod disk;
+mod disk_faults;
 mod moments;
 mod processes;
 mod runaway;
@@ -95,6 +96,18 @@ enum What {
     DiskFast {
         member: usize,
     },
+    DiskFreed {
+        member: usize,
+    },
+    /// A slow process stands still again.
+    StandStill {
+        member: usize,
+        incarnation: u32,
+    },
+    /// A connection of nobody ends.
+    StormEnds {
+        connection: usize,
+    },
     LinkFast {
         from: usize,
         to: usize,
@@ -126,6 +139,13 @@ struct Member {
     crash_amid_write: Option<bool>,
     /// It crashes inside the file-system call that its disk was told not to carry out any more.
     crash_at_call: Option<bool>,
+    disk_full_until: Nanos,
+    /// A bit of its disk has flipped.
+    rotten: bool,
+    /// Its disk was damaged or lost, and no leader has brought it up to date since.
+    lost_disk: bool,
+    /// It stands still so long, runs so long, and so many times more.
+    slow_process: Option<(Nanos, Nanos, u32)>,
     refuses_until: Nanos,
     disk_draws: Draws,
     crash_draws: Draws,
@@ -219,6 +239,10 @@ impl World {
                     refuses_unfelt: false,
                     crash_amid_write: None,
                     crash_at_call: None,
+                    disk_full_until: Nanos::ZERO,
+                    rotten: false,
+                    lost_disk: false,
+                    slow_process: None,
                     refuses_until: Nanos::ZERO,
                     disk_draws: Draws::new(spec.seed, Concern::Disk, entity),
                     crash_draws: Draws::new(spec.seed, Concern::Crash, entity),
@@ -340,6 +364,7 @@ impl World {
                     self.ready.extend(held.into_iter().map(|input| (member, input)));
                     self.run_ready();
                     self.arm(member);
+                    self.run_slowly(member);
                 }
             }
             What::Crash { member, incarnation } => {
@@ -352,6 +377,9 @@ impl World {
             }
             What::GiveUp { connection, end } => self.give_up(connection, end),
             What::Boot { member } => self.boot_now(member),
+            What::DiskFreed { member } => self.disk_freed(member),
+            What::StandStill { member, incarnation } => self.stand_still(member, incarnation),
+            What::StormEnds { connection } => self.end_connection(connection, 0, CloseReason::Reset),
             What::DiskFast { member } => self.members[member].disk_slow = 1,
             What::LinkFast { from, to } => self.network.link(from, to).slow = 1,
         }
@@ -472,6 +500,9 @@ impl World {
         match output {
             Output::Event(event) => {
                 self.observe(member, &Observation::Event(&event));
+                if matches!(event, Event::UpToDate { .. } | Event::Established { .. }) {
+                    self.members[member].lost_disk = false;
+                }
                 if self.tell_events {
                     let sid = self.members[member].sid;
                     self.happened.push_back(Happened::Event { member: sid, event });

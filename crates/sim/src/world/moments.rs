@@ -7,8 +7,8 @@ use super::*;
 /// What is about to happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// Bytes are handed to the member; the packets that they hold whole, by name.
-    Received { packet: String },
+    /// Bytes are handed to the member.
+    Received { bytes: Bytes },
     /// Its disk carries out an operation that answers.
     DiskOp { op: &'static str },
 }
@@ -17,8 +17,16 @@ impl Moment {
     /// As triggers see it: like an event.
     pub fn json(&self) -> serde_json::Value {
         match self {
-            Moment::Received { packet } => serde_json::json!({ "event": "received", "packet": packet }),
+            Moment::Received { .. } => serde_json::json!({ "event": "received", "packet": self.label() }),
             Moment::DiskOp { op } => serde_json::json!({ "event": "diskOp", "op": op }),
+        }
+    }
+
+    /// The packets that the bytes hold whole, or the operation.
+    pub fn label(&self) -> String {
+        match self {
+            Moment::Received { bytes } => packet_names(bytes),
+            Moment::DiskOp { op } => (*op).to_owned(),
         }
     }
 
@@ -43,8 +51,9 @@ impl World {
         if m.peer.is_none() || m.paused_until > Nanos::ZERO {
             return false;
         }
-        let (member, packet) = (m.sid, packet_names(bytes));
-        self.tell(member, Moment::Received { packet });
+        let (member, bytes) = (m.sid, bytes.clone());
+        self.moment_told = true;
+        self.happened.push_back(Happened::Moment { member, moment: Moment::Received { bytes } });
         true
     }
 
@@ -61,12 +70,7 @@ impl World {
         true
     }
 
-    fn tell(&mut self, member: ServerId, moment: Moment) {
-        self.moment_told = true;
-        self.happened.push_back(Happened::Moment { member, moment });
-    }
-
-    /// Changing file-system calls of each member so far, and syncs among them.
+    /// Changing file-system calls of each member so far.
     pub fn disk_calls(&self) -> Vec<(ServerId, u64)> {
         self.members.iter().map(|m| (m.sid, m.storage.fs.calls)).collect()
     }

@@ -83,6 +83,7 @@ impl World {
         m.installing = None;
         m.crash_amid_write = None;
         m.crash_at_call = None;
+        m.slow_process = None;
         m.storage.forget_memory();
         let mut lost = 0;
         if let Some((_, Some(loss))) = crash {
@@ -142,10 +143,47 @@ impl World {
             return;
         }
         self.faults.inject(FaultKind::Pause);
-        let until = self.now + duration;
         let m = &mut self.members[member];
+        let until = (self.now + duration).max(m.paused_until);
         (m.paused_until, m.pause_unfelt) = (until, true);
         self.queue.push(until, What::Resume { member });
+    }
+
+    /// The process stands still and runs in turns, so many times.
+    pub fn slow_process(&mut self, sid: ServerId, pause: Nanos, run: Nanos, times: u32) {
+        let member = self.index(sid);
+        let m = &mut self.members[member];
+        if m.peer.is_none() || times == 0 {
+            return;
+        }
+        self.faults.inject(FaultKind::SlowProcess);
+        m.slow_process = Some((pause, run, times));
+        let incarnation = m.incarnation;
+        self.stand_still(member, incarnation);
+    }
+
+    pub(super) fn stand_still(&mut self, member: usize, incarnation: u32) {
+        let m = &mut self.members[member];
+        let Some((pause, run, times)) = m.slow_process else { return };
+        if m.incarnation != incarnation || m.peer.is_none() {
+            return;
+        }
+        m.slow_process = (times > 1).then_some((pause, run, times - 1));
+        let until = self.now + pause;
+        if until > m.paused_until {
+            m.paused_until = until;
+            self.queue.push(until, What::Resume { member });
+        }
+        self.faults.effect(FaultKind::SlowProcess);
+    }
+
+    /// After a stand-still: until the next one.
+    pub(super) fn run_slowly(&mut self, member: usize) {
+        let m = &self.members[member];
+        if let Some((_, run, _)) = m.slow_process {
+            let incarnation = m.incarnation;
+            self.queue.push(self.now + run, What::StandStill { member, incarnation });
+        }
     }
 
     /// No fault goes on at this member.
@@ -154,6 +192,10 @@ impl World {
         let m = &mut self.members[member];
         m.disk_slow = 1;
         m.crash_amid_write = None;
+        m.slow_process = None;
+        m.storage.fs.full = false;
+        m.storage.fs.failing_writes = 0;
+        m.storage.fs.short_write = None;
         if m.crash_at_call.take().is_some() {
             m.storage.fs.calls_left = None;
         }

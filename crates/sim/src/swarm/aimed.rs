@@ -1,0 +1,95 @@
+//! Faults aimed at moments: tied to an event of some member (`When`), and put there to that member
+//! ("it"), to the leader, or to anybody. The moments are those between which a handshake, a
+//! synchronisation or a write can be torn.
+
+use serde_json::json;
+
+use super::faults::Plan;
+use super::{one_of, pick};
+use crate::draw::Draws;
+use crate::plan::{Action, Named, Step, When, Who};
+
+/// Steps of the handshake and the synchronisation, at the leader and at learners.
+const HANDSHAKE: [&str; 17] = [
+    "electionDecided",
+    "connectedToLeader",
+    "epochProposed",
+    "leaderInfoSent",
+    "ackEpochSent",
+    "epochAcked",
+    "syncChosen",
+    "syncStarted",
+    "restored",
+    "newLeaderSent",
+    "newLeaderReceived",
+    "newLeaderAckSent",
+    "newLeaderAcked",
+    "established",
+    "upToDateSent",
+    "upToDate",
+    "snapshotTaken",
+];
+/// Steps of a write.
+const WRITE: [&str; 6] = ["proposed", "logged", "ackSent", "ackCounted", "committed", "delivered"];
+/// Disk operations, to die inside of.
+const DISK: [&str; 6] = ["WriteEpoch", "Sync", "Install", "Truncate", "SnapshotFinish", "Load"];
+
+/// A few moments of the run's beginning.
+pub(super) fn early(plan: &mut Plan) {
+    for _ in 0..plan.draws.range(1, 3) {
+        let when = moment(&mut plan.draws, 4, 60);
+        push(plan, when);
+    }
+}
+
+/// One that comes after other faults: the how many-th is drawn wider.
+pub(super) fn later(plan: &mut Plan, _at: u64) {
+    let when = moment(&mut plan.draws, 12, 400);
+    push(plan, when);
+}
+
+fn moment(draws: &mut Draws, handshakes: u64, writes: u64) -> When {
+    let mut fields = serde_json::Map::new();
+    let (event, nth) = match pick(draws, &[550, 300, 150]) {
+        0 => (one_of(draws, &HANDSHAKE), draws.range(1, handshakes)),
+        1 => (one_of(draws, &WRITE), draws.range(1, writes)),
+        _ => {
+            fields.insert("op".into(), json!(one_of(draws, &DISK)));
+            ("diskOp", draws.range(1, 3 * handshakes))
+        }
+    };
+    let after_ms = if draws.chance(250) { draws.range(1, 40) } else { 0 };
+    When { event: event.into(), member: None, fields, nth: nth as u32, after_ms }
+}
+
+/// The fault, and what ends it.
+fn push(plan: &mut Plan, when: When) {
+    let draws = &mut plan.draws;
+    let member = match pick(draws, &[650, 250, 100]) {
+        0 => Who::Named(Named::It),
+        1 => Who::Named(Named::Leader),
+        _ => Who::Named(Named::Follower),
+    };
+    let inside_disk = when.event == "diskOp" && when.after_ms == 0;
+    let calls = inside_disk.then(|| draws.below(8) as u32);
+    let amid_write = !inside_disk && draws.chance(400);
+    let (action, ends) = match pick(draws, &[260, 260, 120, 120, 80, 80, 40, 40]) {
+        0 => (Action::Kill { member, amid_write, calls }, true),
+        1 => (Action::PowerLoss { member, amid_write, calls }, true),
+        2 => (Action::Pause { member, ms: draws.range(10, 3 * plan.sync_ms) }, false),
+        3 => (Action::Isolate { member }, true),
+        4 => (Action::FailSync { member, count: 1 }, true),
+        5 => (Action::Reset { a: member, b: Who::Named(Named::Leader) }, false),
+        6 => (Action::SlowDisk { member, factor: draws.range(5, 100), ms: draws.range(100, 2000) }, false),
+        _ => (Action::ShortWrite { member, keep_milli: draws.below(1000) }, true),
+    };
+    let relief = match action {
+        Action::Isolate { .. } => vec![Action::Heal {}],
+        _ => plan.everybody_starts(),
+    };
+    let over = When { after_ms: when.after_ms + plan.draws.range(10, 3000), ..when.clone() };
+    plan.push(Step::when(when, vec![action]));
+    if ends {
+        plan.push(Step::when(over, relief));
+    }
+}

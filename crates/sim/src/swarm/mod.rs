@@ -1,0 +1,175 @@
+//! The swarm: a whole run out of a seed. First the world (ensemble, settings, network, disks, clocks)
+//! and the workload; then which faults are on and how strong (`faults`), at random times and aimed at
+//! moments of the protocol (`aimed`); then the heal and the bound for convergence.
+//!
+//! Most runs are short and sharp: what a fault breaks shows within seconds.
+
+use std::collections::BTreeMap;
+
+use peer::{Config, LearnerType, Member, Nanos, QuorumVerifier, Settings, Switches, SyncTable, View};
+use wire::ServerId;
+
+use crate::draw::{Concern, Draws};
+use crate::network::NetworkSpec;
+use crate::run::RunSpec;
+use crate::scenario::Scenario;
+use crate::workload::WorkloadSpec;
+use crate::world::{DiskSpec, WorldSpec};
+
+mod aimed;
+mod faults;
+
+/// A view of voters `1..=voters` and observers behind them.
+pub fn view(voters: u64, observers: u64, verifier: Option<QuorumVerifier>) -> View {
+    let members: BTreeMap<ServerId, Member> = (1..=voters + observers)
+        .map(|id| {
+            let learner_type = if id <= voters { LearnerType::Participant } else { LearnerType::Observer };
+            let member = Member {
+                learner_type,
+                quorum_address: format!("10.0.0.{id}:2888:3888"),
+                election_address: format!("10.0.0.{id}:3888"),
+            };
+            (ServerId(id as i64), member)
+        })
+        .collect();
+    let voters = (1..=voters as i64).map(ServerId).collect();
+    View { members, verifier: verifier.unwrap_or(QuorumVerifier::Majority { voters }) }
+}
+
+pub fn plan(seed: u64, switches: Switches) -> RunSpec {
+    let mut draws = Draws::new(seed, Concern::World, 0);
+    let view = ensemble(&mut draws);
+    let settings = settings(&mut draws);
+    let members: Vec<Config> = view
+        .members
+        .keys()
+        .map(|sid| Config { sid: *sid, view: view.clone(), settings: settings.clone(), switches, seed: 0 })
+        .collect();
+    let count = members.len() as u64;
+    let (from, to) = [(2, 4), (4, 10), (8, 30)][pick(&mut draws, &[500, 350, 150])];
+    let faults_ms = draws.range(from * 1000, to * 1000);
+    let start = draws.range(300, 2500);
+    let world = world(&mut draws, seed, members);
+    let workload = workload(&mut draws);
+    // A slow ensemble takes longer to its first leader, and between faults.
+    let pace_ms = (20 * world.network.mean_latency_ns + 10 * world.disk.mean_sync_ns) / 1_000_000;
+    let (start, faults_ms) = (start + pace_ms, faults_ms + 3 * pace_ms);
+    let heal = start + faults_ms;
+    let sync_ms = settings.sync_time().0 / 1_000_000;
+    let bound = 60_000 + 6 * settings.init_time().0 / 1_000_000;
+    RunSpec {
+        world,
+        workload,
+        timeline: faults::timeline(seed, count, (start, heal), pace_ms, sync_ms),
+        start_later: Vec::new(),
+        heal_at: Nanos::from_millis(heal),
+        end_at: Nanos::from_millis(heal + bound),
+    }
+}
+
+/// An index, each as often as its weight says.
+fn pick(draws: &mut Draws, weights: &[u64]) -> usize {
+    let mut left = draws.below(weights.iter().sum());
+    for (i, weight) in weights.iter().enumerate() {
+        if left < *weight {
+            return i;
+        }
+        left -= weight;
+    }
+    weights.len() - 1
+}
+
+fn one_of<T: Copy>(draws: &mut Draws, all: &[T]) -> T {
+    all[draws.below(all.len() as u64) as usize]
+}
+
+/// One to seven voters, at times in groups with weights, at times observers behind them.
+fn ensemble(draws: &mut Draws) -> View {
+    let voters = 1 + pick(draws, &[15, 45, 560, 110, 210, 30, 30]) as u64;
+    let observers = pick(draws, &[800, 160, 40]) as u64;
+    let hierarchical = voters >= 4 && draws.chance(250);
+    let groups = draws.range(2, 3) as i64;
+    let verifier = hierarchical.then(|| QuorumVerifier::Hierarchical {
+        group_of: (1..=voters as i64).map(|id| (ServerId(id), id % groups + 1)).collect(),
+        weight_of: (1..=voters as i64).map(|id| (ServerId(id), draws.range(1, 3) as i64)).collect(),
+    });
+    view(voters, observers, verifier)
+}
+
+fn settings(draws: &mut Draws) -> Settings {
+    let mut settings = Settings {
+        tick_time: Nanos::from_millis(draws.range(2, 10) * 100),
+        init_limit: draws.range(5, 12) as u32,
+        sync_limit: draws.range(3, 6) as u32,
+        commit_log_count: one_of(draws, &[2, 5, 20, 500]),
+        snap_count: one_of(draws, &[5, 20, 100, 100_000]),
+        min_session_timeout_ms: 2000,
+        snapshot_slice: one_of(draws, &[256, 64 * 1024]),
+        ..Settings::default()
+    };
+    if draws.chance(150) {
+        settings.sync_table = SyncTable::V34;
+    }
+    if draws.chance(50) {
+        settings.snapshot_size_factor_milli = -1;
+    }
+    if draws.chance(70) {
+        settings.initial_zxid = Some(u32::MAX - draws.range(5, 150) as u32);
+    }
+    settings
+}
+
+fn world(draws: &mut Draws, seed: u64, members: Vec<Config>) -> WorldSpec {
+    let allow_zxid_jumps = members[0].settings.initial_zxid.is_some();
+    WorldSpec {
+        seed,
+        members,
+        network: NetworkSpec {
+            mean_latency_ns: one_of(draws, &[200_000, 2_000_000, 10_000_000, 40_000_000]),
+            segmentation: draws.chance(700),
+            ns_per_byte: one_of(draws, &[0, 10, 200, 5000]),
+        },
+        disk: DiskSpec {
+            mean_sync_ns: one_of(draws, &[100_000, 2_000_000, 15_000_000, 60_000_000]),
+            prealloc: one_of(draws, &[0, 8192, 65536]),
+        },
+        task_delay_milli: one_of(draws, &[0, 20, 200]),
+        task_delay_max_ns: one_of(draws, &[2_000_000, 50_000_000]),
+        drift_ppm: one_of(draws, &[0, 200, 20_000]),
+        allow_zxid_jumps,
+        waived: Vec::new(),
+    }
+}
+
+fn workload(draws: &mut Draws) -> WorkloadSpec {
+    WorkloadSpec {
+        clients: draws.range(2, 5) as u32,
+        in_flight: one_of(draws, &[1, 1, 1, 4]),
+        think_ms: one_of(draws, &[5, 30, 100, 300]),
+        reads_milli: draws.below(400),
+        syncs_milli: draws.below(150),
+        closes_milli: draws.below(20),
+        request_timeout_ms: one_of(draws, &[700, 1500, 4000]),
+        ..WorkloadSpec::default()
+    }
+}
+
+/// One scenario with another seed, its steps at times a little earlier or later, in their order.
+pub fn vary(scenario: &Scenario, seed: u64) -> RunSpec {
+    const AROUND_MS: u64 = 250;
+    let mut spec = scenario.run_spec(Some(seed));
+    let mut draws = Draws::new(seed, Concern::Faults, 1);
+    let mut before = (0, 0);
+    let last = scenario.heal_at.saturating_sub(1);
+    let shifted = draws.chance(700);
+    for step in &mut spec.timeline {
+        let Some(at) = &mut step.at else { continue };
+        let (planned, around) = (*at, draws.below(2 * AROUND_MS + 1));
+        let earliest = if planned >= before.0 { before.1 } else { 0 };
+        if shifted {
+            *at = (planned + around).saturating_sub(AROUND_MS).max(earliest).min(last);
+        }
+        before = (planned, *at);
+    }
+    spec
+}
