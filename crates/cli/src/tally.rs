@@ -11,7 +11,9 @@ use zab::marks::{MARKS, Reach};
 pub const FAULTS_FROM: u64 = 1000;
 pub const MARKS_FROM: u64 = 5000;
 /// Of a thousand runs so many may be empty.
-pub const EMPTY_MILLI: u64 = 30;
+pub const EMPTY_MILLI: u64 = 50;
+/// A sweep of fewer seeds is not judged by that.
+pub const EMPTY_FROM: u64 = 500;
 /// Synchronisations, as marks.
 const SYNCS: [&str; 6] = ["EmptyDiff", "Diff", "DiskDiff", "Trunc", "TruncDiff", "Snap"];
 
@@ -48,6 +50,8 @@ pub struct Tally {
     pub wall_seconds: f64,
     pub cpu_seconds: f64,
     pub events: u64,
+    pub simulated_ms: u64,
+    /// The same in seconds.
     pub simulated_seconds: f64,
     pub committed: u64,
     pub faults: BTreeMap<String, Counts>,
@@ -83,7 +87,7 @@ impl Tally {
     pub fn add(&mut self, seed: u64, outcome: &Outcome) {
         self.runs += 1;
         self.events += outcome.stats.events;
-        self.simulated_seconds += outcome.stats.simulated_ms as f64 / 1000.0;
+        self.simulated_ms += outcome.stats.simulated_ms;
         self.committed += outcome.stats.committed;
         for kind in FaultKind::ALL {
             let counts = self.faults.entry(kind.name().into()).or_default();
@@ -110,7 +114,7 @@ impl Tally {
         self.wall_seconds = self.wall_seconds.max(other.wall_seconds);
         self.cpu_seconds += other.cpu_seconds;
         self.events += other.events;
-        self.simulated_seconds += other.simulated_seconds;
+        self.simulated_ms += other.simulated_ms;
         self.committed += other.committed;
         for (kind, counts) in &other.faults {
             let mine = self.faults.entry(kind.clone()).or_default();
@@ -122,8 +126,9 @@ impl Tally {
         self.hashes.extend(other.hashes.iter().map(|(seed, hash)| (*seed, hash.clone())));
     }
 
-    /// Puts the failures in order and in groups. Last, once everything was added.
+    /// Puts the failures in order and in groups, and sums up. Last, once everything was added.
     pub fn group_failures(&mut self) {
+        self.simulated_seconds = self.simulated_ms as f64 / 1000.0;
         self.violations.sort_by_key(|v| v.seed);
         let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
         for v in &self.violations {
@@ -147,7 +152,7 @@ impl Tally {
     /// What the swarm did not do that it must: a sweep that tested too little passes for nothing.
     pub fn shortcomings(&self) -> Vec<String> {
         let mut short = Vec::new();
-        if self.empty * 1000 > self.runs * EMPTY_MILLI && self.runs >= 100 {
+        if self.empty * 1000 > self.runs * EMPTY_MILLI && self.runs >= EMPTY_FROM {
             short.push(format!("{} of {} runs tested nothing", self.empty, self.runs));
         }
         if !self.whole_swarm {

@@ -66,6 +66,9 @@ impl Case {
     }
 }
 
+/// Changing file-system calls of each member so far.
+type Calls = Vec<(ServerId, u64)>;
+
 /// Time until a member that crashed is back.
 const BACK_MS: u64 = 700;
 
@@ -75,7 +78,7 @@ pub struct Enumeration {
     beyond_sync_ms: u64,
     counts: BTreeMap<(ServerId, &'static str), u32>,
     /// The last point, the world there, and the file-system calls before it.
-    last: Option<(Point, Runner, Vec<(ServerId, u64)>)>,
+    last: Option<(Point, Runner, Calls)>,
 }
 
 impl Enumeration {
@@ -118,7 +121,7 @@ impl Enumeration {
     /// Crashes inside the file-system calls that were made between the last point and now.
     fn disk_steps(
         &self,
-        (point, world, before): &(Point, Runner, Vec<(ServerId, u64)>),
+        (point, world, before): &(Point, Runner, Calls),
         now: &[(ServerId, u64)],
     ) -> Vec<Case> {
         let mut cases = Vec::new();

@@ -3,7 +3,7 @@
 
 use peer::{Nanos, Switch, Switches};
 use sim::faults::{FaultCounters, FaultKind};
-use sim::run::{Verdict, run};
+use sim::run::run;
 use sim::swarm::plan;
 use sim::world::World;
 
@@ -14,7 +14,7 @@ fn sweep(seeds: std::ops::Range<u64>) -> (Vec<String>, FaultCounters, u64) {
     for seed in seeds {
         let outcome = run(&plan(seed, Switches::NONE), false, false);
         faults.add(&outcome.faults);
-        empty += u64::from(outcome.verdict == Verdict::Empty);
+        empty += u64::from(outcome.tested_nothing());
         if let Some(v) = outcome.violations.first() {
             failures.push(format!("seed {seed}: {} at {} of {}: {}", v.invariant, v.at, v.member, v.detail));
         }
@@ -30,7 +30,7 @@ fn the_first_500_seeds_are_clean() {
     for half in halves {
         let (failures, counted, empty) = half.join().expect("no run panics");
         assert!(failures.is_empty(), "{failures:#?}");
-        assert!(empty <= 12, "{empty} runs tested nothing");
+        assert!(empty <= 15, "{empty} runs tested nothing");
         faults.add(&counted);
     }
     for kind in FaultKind::ALL {

@@ -153,6 +153,38 @@ mod tests {
     }
 
     #[test]
+    fn which_disks_may_be_lost() {
+        use wire::ServerId;
+        let mut run = Run::established(3, 1);
+        run.write(z(1, 1));
+        let may = |run: &Run, sid: i64, before: &[i64]| {
+            let before: Vec<ServerId> = before.iter().map(|sid| ServerId(*sid)).collect();
+            run.checkers.can_lose_disk(ServerId(sid), &before)
+        };
+        // Everybody has everything: any one of three may go, but not a second one behind it.
+        assert!(may(&run, 1, &[]) && may(&run, 3, &[]));
+        assert!(!may(&run, 1, &[2]));
+        // On a bare quorum: only who is not in it.
+        run.propose(z(1, 2));
+        for sid in [1, 2] {
+            run.log(sid, z(1, 2));
+            run.append_sync(sid, z(1, 2));
+        }
+        run.commit(z(1, 2));
+        assert!(may(&run, 3, &[]) && !may(&run, 1, &[]) && !may(&run, 2, &[]));
+        // Not committed, but on its disk, and perhaps acknowledged: it counts as well.
+        run.propose(z(1, 3));
+        run.log(3, z(1, 2));
+        run.append_sync(3, z(1, 2));
+        run.log(3, z(1, 3));
+        run.append_sync(3, z(1, 3));
+        assert!(!may(&run, 3, &[]) && may(&run, 1, &[]));
+        // A later epoch that only the others' minority has accepted.
+        run.accept_epoch(1, 2);
+        assert!(!may(&run, 2, &[]));
+    }
+
+    #[test]
     fn a_disk_that_breaks_its_promise() {
         let mut run = Run::established(3, 1);
         run.write(z(1, 1));

@@ -231,6 +231,10 @@ impl Runner {
                     self.until = (now + LOOK).min(at_most);
                 }
             }
+            Phase::Busy { converged: true, at_most } if now < at_most && !self.is_converged() => {
+                self.phase = Phase::Busy { converged: false, at_most };
+                self.until = (now + LOOK).min(at_most);
+            }
             Phase::Busy { .. } => {
                 self.workload.stop();
                 self.fresh = FreshWrite::Unanswered;

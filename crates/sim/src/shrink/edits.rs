@@ -107,9 +107,7 @@ pub(super) fn workload() -> Vec<Edit> {
             edit(&mut scenario.workload);
             let (old, new) = (&before, &scenario.workload);
             // Not more of anything than before.
-            new != old
-                && new.clients <= old.clients
-                && (new.think_ms == old.think_ms || new.think_ms > old.think_ms)
+            new != old && new.clients <= old.clients && new.think_ms >= old.think_ms
         }));
     }
     for key in ["thinkMs", "requestTimeoutMs", "sessionTimeoutMs", "startMs", "inFlight"] {

@@ -56,7 +56,12 @@ fn rounder(now: i64) -> Vec<i64> {
     for power in [10_000u64, 1000, 100, 10] {
         for rounded in [size / power * power, round(size, power)] {
             let to = rounded as i64 * sign;
-            if rounded > 0 && rounded % power == 0 && to != now && !all.contains(&to) && size % power != 0 {
+            if rounded > 0
+                && rounded % power == 0
+                && to != now
+                && !all.contains(&to)
+                && !size.is_multiple_of(power)
+            {
                 all.push(to);
             }
         }

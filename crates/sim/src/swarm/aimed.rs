@@ -36,14 +36,22 @@ const DISK: [&str; 6] = ["WriteEpoch", "Sync", "Install", "Truncate", "SnapshotF
 
 /// A few moments of the run's beginning.
 pub(super) fn early(plan: &mut Plan) {
-    for _ in 0..plan.draws.range(1, 3) {
+    for _ in 0..pick(&mut plan.draws, &[350, 400, 250]) {
         let when = moment(&mut plan.draws, 4, 60);
         push(plan, when);
     }
 }
 
+/// Amid a write: of the first ones, so that the run surely sees it.
+pub(super) fn at_a_write(plan: &mut Plan) {
+    let event = one_of(&mut plan.draws, &WRITE).into();
+    let nth = one_of(&mut plan.draws, &[8, 20, 60]);
+    let nth = plan.draws.range(nth / 2, nth) as u32;
+    push(plan, When { event, member: None, fields: serde_json::Map::new(), nth, after_ms: 0 });
+}
+
 /// One that comes after other faults: the how many-th is drawn wider.
-pub(super) fn later(plan: &mut Plan, _at: u64) {
+pub(super) fn later(plan: &mut Plan) {
     let when = moment(&mut plan.draws, 12, 400);
     push(plan, when);
 }
@@ -62,8 +70,15 @@ fn moment(draws: &mut Draws, handshakes: u64, writes: u64) -> When {
     When { event: event.into(), member: None, fields, nth: nth as u32, after_ms }
 }
 
-/// The fault, and what ends it.
+/// The fault, and what ends it; at times again when the same comes next, so that nobody gets past it.
 fn push(plan: &mut Plan, when: When) {
+    let streak = if plan.draws.chance(200) { plan.draws.range(2, 4) as u32 } else { 1 };
+    for again in 0..streak {
+        push_one(plan, When { nth: when.nth + again, ..when.clone() });
+    }
+}
+
+fn push_one(plan: &mut Plan, when: When) {
     let draws = &mut plan.draws;
     let member = match pick(draws, &[650, 250, 100]) {
         0 => Who::Named(Named::It),
@@ -76,7 +91,7 @@ fn push(plan: &mut Plan, when: When) {
     let (action, ends) = match pick(draws, &[260, 260, 120, 120, 80, 80, 40, 40]) {
         0 => (Action::Kill { member, amid_write, calls }, true),
         1 => (Action::PowerLoss { member, amid_write, calls }, true),
-        2 => (Action::Pause { member, ms: draws.range(10, 3 * plan.sync_ms) }, false),
+        2 => (Action::Pause { member, ms: draws.range(10, 2 * plan.sync_ms) }, false),
         3 => (Action::Isolate { member }, true),
         4 => (Action::FailSync { member, count: 1 }, true),
         5 => (Action::Reset { a: member, b: Who::Named(Named::Leader) }, false),

@@ -88,11 +88,17 @@ pub(super) fn timeline(
         // Those of the beginning: the first handshake, the first writes.
         aimed::early(&mut plan);
     }
+    if plan.draws.chance(850) {
+        aimed::at_a_write(&mut plan);
+    }
     let mut at = start;
     while at < heal {
         let kind = one_of(&mut plan.draws, &on);
         plan.fault(kind, at);
         at += plan.draws.range(1, 2 * mean_gap);
+        if plan.draws.chance(100) {
+            at = plan.respite(at);
+        }
     }
     plan.steps.retain(|step| step.at.is_none_or(|at| at < heal));
     plan.steps
@@ -137,12 +143,20 @@ impl Plan {
                 self.at(at + back, self.everybody_starts());
             }
             Kind::LostDisk => self.lost_disk(at),
-            Kind::Aimed => aimed::later(self, at),
+            Kind::Aimed => aimed::later(self),
             kind => {
                 let action = self.simple(kind);
                 self.at(at, vec![action]);
             }
         }
+    }
+
+    /// Everybody is back and reaches everybody for a while: what is hit next is at work again.
+    fn respite(&mut self, at: u64) -> u64 {
+        let mut actions = self.everybody_starts();
+        actions.push(Action::Heal {});
+        self.at(at, actions);
+        at + self.draws.range(500, 1000 + self.sync_ms)
     }
 
     fn crash(&mut self, power: bool, at: u64) {
@@ -205,7 +219,7 @@ impl Plan {
             Action::Partition { from: side(from), to: side(to), one_way: self.draws.chance(300) }
         };
         self.at(at, vec![action]);
-        let healed = self.draws.range(10, 3 * self.sync_ms);
+        let healed = self.draws.range(10, 2 * self.sync_ms);
         self.at(at + healed, vec![Action::Heal {}]);
     }
 
@@ -235,7 +249,7 @@ impl Plan {
         let member = self.target();
         let ms = self.draws.range(100, 3000);
         match kind {
-            Kind::Pause => Action::Pause { member, ms: self.draws.range(10, 3 * self.sync_ms) },
+            Kind::Pause => Action::Pause { member, ms: self.draws.range(10, 2 * self.sync_ms) },
             Kind::SlowProcess => Action::SlowProcess {
                 member,
                 pause_ms: one_of(&mut self.draws, &[10, 50, 300]),

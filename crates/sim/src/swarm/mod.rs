@@ -51,11 +51,12 @@ pub fn plan(seed: u64, switches: Switches) -> RunSpec {
     let start = draws.range(300, 2500);
     let world = world(&mut draws, seed, members);
     let workload = workload(&mut draws);
-    // A slow ensemble takes longer to its first leader, and between faults.
-    let pace_ms = (20 * world.network.mean_latency_ns + 10 * world.disk.mean_sync_ns) / 1_000_000;
-    let (start, faults_ms) = (start + pace_ms, faults_ms + 3 * pace_ms);
-    let heal = start + faults_ms;
+    // A slow ensemble takes longer to its first leader, and between faults; and a silent death is
+    // noticed after syncLimit only.
     let sync_ms = settings.sync_time().0 / 1_000_000;
+    let pace_ms = (20 * world.network.mean_latency_ns + 10 * world.disk.mean_sync_ns) / 1_000_000;
+    let (start, faults_ms) = (start + pace_ms, faults_ms + sync_ms + 3 * pace_ms);
+    let heal = start + faults_ms;
     let bound = 60_000 + 6 * settings.init_time().0 / 1_000_000;
     RunSpec {
         world,
@@ -98,7 +99,7 @@ fn ensemble(draws: &mut Draws) -> View {
 
 fn settings(draws: &mut Draws) -> Settings {
     let mut settings = Settings {
-        tick_time: Nanos::from_millis(draws.range(2, 10) * 100),
+        tick_time: Nanos::from_millis(one_of(draws, &[200, 300, 500, 1000])),
         init_limit: draws.range(5, 12) as u32,
         sync_limit: draws.range(3, 6) as u32,
         commit_log_count: one_of(draws, &[2, 5, 20, 500]),
