@@ -212,7 +212,7 @@ impl<S: StateMachine> Leader<S> {
             refuse(ctx, &input);
             return Ok(());
         }
-        match self.clients.on_input(&mut ctx.io, input) {
+        match self.clients.on_input(&mut ctx.io, &ctx.db.session_ids, input) {
             None => Ok(()),
             Some(ClientAction::Gone { session }) => {
                 self.commit.forget(session);

@@ -266,6 +266,7 @@ impl<S: StateMachine> Learner<S> {
         let epoch = sync.epoch;
         self.say(&Packet::Ack { zxid: epoch.first_zxid() });
         self.established = Some(epoch);
+        ctx.db.see_sessions();
         if sync.mode != SyncMode::Snap {
             for entry in &sync.committed {
                 ctx.db.apply(entry);

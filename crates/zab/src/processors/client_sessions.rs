@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::{BufMut, Bytes, BytesMut};
 use wire::{SessionId, op};
 
-use super::LocalRequest;
+use super::{LocalRequest, SessionIds};
 use crate::context::Io;
 use crate::io::{ClientId, ClientInput, ClientOutput};
 
@@ -39,27 +39,29 @@ struct Client {
 pub struct ClientSessions {
     clients: BTreeMap<ClientId, Client>,
     by_session: BTreeMap<SessionId, ClientId>,
-    next_session: i64,
+    /// Serial of the session that was made last.
+    last_session: u64,
     touched: BTreeMap<SessionId, i32>,
 }
 
 impl ClientSessions {
-    /// Ids count up from `((ms << 24) >>> 8) | (sid << 56)` (`SessionTrackerImpl`).
     pub fn new(io: &Io<'_>) -> ClientSessions {
-        let ms = io.now.wall_ms as u64;
-        // The generation keeps ids apart when the wall clock stood still or went back.
-        let first = (((ms << 24) >> 8) & 0x00ff_ffff_ffff_0000)
-            | ((io.sid().0 as u64 & 0xff) << 56)
-            | u64::from(io.ids.generation & 0xff) << 8;
-        ClientSessions { next_session: first as i64, ..ClientSessions::default() }
+        let last_session = SessionIds::first(io.now.wall_ms, io.ids.generation);
+        ClientSessions { last_session, ..ClientSessions::default() }
     }
 
-    pub fn on_input(&mut self, io: &mut Io<'_>, input: ClientInput) -> Option<ClientAction> {
+    /// `ids`: what is known of ids that were given.
+    pub fn on_input(
+        &mut self,
+        io: &mut Io<'_>,
+        ids: &SessionIds,
+        input: ClientInput,
+    ) -> Option<ClientAction> {
         match input {
             ClientInput::Connect { client, resume: None, timeout_ms, .. } => {
                 let timeout_ms = negotiated(io, timeout_ms);
-                self.next_session += 1;
-                let session = SessionId(self.next_session);
+                let session = ids.next(self.last_session);
+                self.last_session = SessionIds::serial_of(session);
                 self.add(client, Client { session, timeout_ms, state: State::Creating });
                 let mut body = BytesMut::with_capacity(4);
                 body.put_i32(timeout_ms);
