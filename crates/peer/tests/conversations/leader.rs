@@ -611,3 +611,25 @@ fn a_snapshot_goes_out_in_slices_behind_it_the_queue() {
         ),
     );
 }
+
+/// A wall clock that is set back across a restart to the very moment at which ids were given before.
+#[test]
+fn session_ids_do_not_come_twice() {
+    lead(
+        "session-ids-after-a-clock-set-back",
+        member(1, 1, 0),
+        &[],
+        "boot
+         time +200
+         --- server 1 leads alone
+         client 1 connects
+         client 2 connects
+         client 2 closes
+         time +500
+         crash
+         clock -700
+         boot
+         time +200
+         client 3 connects",
+    );
+}

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! boot                                   the process starts
+//! clock -1000                            the wall clock is set, forward or back
 //! time +200                              time passes; deadlines are met one by one on the way
 //! 2 votes LOOKING leader=2 ...           a notification from server 2, whose connection is made if missing
 //! L2 connects | closes | drains          a learner on our quorum port
@@ -58,6 +59,8 @@ pub struct Script {
     peer: Peer<RegisterMap>,
     storage: Storage<MemFs>,
     now: Nanos,
+    /// The wall clock beside `now`, in ms.
+    clock: i64,
     conns: BTreeMap<ConnId, Conn>,
     next_accepted: u64,
     disk_queue: VecDeque<(OpId, DiskOp)>,
@@ -100,6 +103,7 @@ pub fn converse_on(config: Config, fs: MemFs, script: &str) -> String {
         config,
         storage: Storage::new(fs, settings),
         now: Nanos::ZERO,
+        clock: 1_000_000,
         conns: BTreeMap::new(),
         next_accepted: 0,
         disk_queue: VecDeque::new(),
@@ -145,6 +149,10 @@ impl Script {
                 Ok(())
             }
             "time" => self.time(rest),
+            "clock" => {
+                self.clock += rest.parse::<i64>().map_err(|_| "clock +MILLISECONDS or -MILLISECONDS")?;
+                Ok(())
+            }
             "disk" => self.disk(rest),
             "tasks" => self.tasks(rest),
             "leader" => self.leader(rest),
@@ -190,7 +198,7 @@ impl Script {
     }
 
     fn handle(&mut self, input: Input) {
-        let now = Now { mono: self.now, wall_ms: 1_000_000 + (self.now.0 / 1_000_000) as i64 };
+        let now = Now { mono: self.now, wall_ms: self.clock + (self.now.0 / 1_000_000) as i64 };
         let mut outbox = Vec::new();
         self.peer.handle(now, input, &mut outbox);
         for output in outbox {
