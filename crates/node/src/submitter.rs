@@ -72,7 +72,13 @@ impl Submitter {
                 self.attempt += 1;
                 self.state = State::Connecting;
                 let client = self.client();
-                vec![ClientInput::Connect { client, resume: None, timeout_ms: 10_000, last_zxid: Zxid::ZERO }]
+                vec![ClientInput::Connect {
+                    client,
+                    resume: None,
+                    timeout_ms: 10_000,
+                    last_zxid: Zxid::ZERO,
+                    auth: Vec::new(),
+                }]
             }
             State::Open if line.is_empty() => vec![ClientInput::Ping { client: self.client() }],
             State::Open => self.ask(),

@@ -274,7 +274,7 @@ impl<S: StateMachine> Peer<S> {
             ClientInput::Connect { client, .. }
             | ClientInput::Request { client, .. }
             | ClientInput::Ping { client } => client,
-            ClientInput::Disconnect { .. } => return,
+            ClientInput::AddAuth { .. } | ClientInput::Disconnect { .. } => return,
         };
         out.push(Output::Client(ClientOutput::Disconnected { client }));
     }

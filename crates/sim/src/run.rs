@@ -405,7 +405,13 @@ impl Runner {
         let member = self.fresh_member();
         self.world.client(
             member,
-            ClientInput::Connect { client: FRESH, resume: None, timeout_ms: 10_000, last_zxid: Zxid::ZERO },
+            ClientInput::Connect {
+                client: FRESH,
+                resume: None,
+                timeout_ms: 10_000,
+                last_zxid: Zxid::ZERO,
+                auth: Vec::new(),
+            },
         );
         self.world.timer(self.world.now + millis(1500), FRESH_TIMER);
     }

@@ -33,6 +33,13 @@ pub struct Id {
     pub id: Bytes,
 }
 
+impl std::fmt::Display for Id {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lossy = |bytes| String::from_utf8_lossy(bytes);
+        write!(f, "{}:{}", lossy(&self.scheme), lossy(&self.id))
+    }
+}
+
 /// Reads records off the front of `Bytes`; buffers are slices of it, not copies.
 #[derive(Clone, Debug)]
 pub struct Reader {

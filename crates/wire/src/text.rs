@@ -59,7 +59,13 @@ impl fmt::Display for LearnerInfo {
 impl fmt::Display for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Packet::Request(r) => write!(f, "REQUEST session={} cxid={} type={}", r.session, r.cxid, r.op),
+            Packet::Request(r) => {
+                write!(f, "REQUEST session={} cxid={} type={}", r.session, r.cxid, r.op)?;
+                match &r.authinfo {
+                    None => f.write_str(" auth=null"),
+                    Some(ids) => ids.iter().try_for_each(|id| write!(f, " auth={id}")),
+                }
+            }
             Packet::Proposal { zxid, txn } => write!(f, "PROPOSAL {zxid} {}", TxnText(txn)),
             Packet::Ack { zxid } => write!(f, "ACK {zxid}"),
             Packet::Commit { zxid } => write!(f, "COMMIT {zxid}"),

@@ -12,9 +12,12 @@ pub mod op {
     pub const EXISTS: i32 = 3;
     pub const GET_DATA: i32 = 4;
     pub const SET_DATA: i32 = 5;
+    pub const GET_ACL: i32 = 6;
     pub const SET_ACL: i32 = 7;
+    pub const GET_CHILDREN: i32 = 8;
     pub const SYNC: i32 = 9;
     pub const PING: i32 = 11;
+    pub const GET_CHILDREN2: i32 = 12;
     pub const CHECK: i32 = 13;
     pub const MULTI: i32 = 14;
     pub const CREATE2: i32 = 15;
@@ -25,6 +28,26 @@ pub mod op {
     pub const CREATE_SESSION: i32 = -10;
     pub const CLOSE_SESSION: i32 = -11;
     pub const ERROR: i32 = -1;
+
+    /// Becomes a transaction: what `FollowerRequestProcessor` ships to the leader, sync excepted.
+    pub fn is_write(op: i32) -> bool {
+        matches!(
+            op,
+            CREATE
+                | CREATE2
+                | CREATE_TTL
+                | CREATE_CONTAINER
+                | DELETE
+                | DELETE_CONTAINER
+                | SET_DATA
+                | RECONFIG
+                | SET_ACL
+                | MULTI
+                | CHECK
+                | CREATE_SESSION
+                | CLOSE_SESSION
+        )
+    }
 }
 
 /// Error codes of ZooKeeper's clients.

@@ -98,6 +98,7 @@ pub struct Settings {
     pub max_session_timeout_ms: i32,
     /// Observers log to disk.
     pub sync_enabled: bool,
+    /// Longest request that a client may send; on quorum connections twice that (`max_record`).
     pub jute_maxbuffer: usize,
     /// Bytes of a snapshot written in one step of `Task::Snapshot`/`SnapshotSender`.
     pub snapshot_slice: usize,
@@ -128,13 +129,18 @@ impl Default for Settings {
             min_session_timeout_ms: 4000,
             max_session_timeout_ms: 40_000,
             sync_enabled: true,
-            jute_maxbuffer: 2_097_150,
+            jute_maxbuffer: 0xf_ffff,
             snapshot_slice: 64 * 1024,
         }
     }
 }
 
 impl Settings {
+    /// Longest buffer or string of a record: `jute.maxbuffer` and as much again for the fields around a
+    /// request, 1024 at least (`jute.maxbuffer.extrasize`; `BinaryInputArchive.checkLength`).
+    pub fn max_record(&self) -> usize {
+        self.jute_maxbuffer.saturating_add(self.jute_maxbuffer.max(1024))
+    }
     pub fn half_tick(&self) -> Nanos {
         Nanos(self.tick_time.0 / 2)
     }

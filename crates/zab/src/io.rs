@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use wire::{ServerId, SessionId, Zxid};
+use wire::{Id, ServerId, SessionId, Zxid};
 
 use crate::disk::{DiskDone, DiskOp, OpId};
 use crate::event::Event;
@@ -134,6 +134,14 @@ pub enum ClientInput {
         resume: Option<SessionId>,
         timeout_ms: i32,
         last_zxid: Zxid,
+        /// Who the client is: `ip` and its address (Java gives it to every connection), and what else the
+        /// host knows. Every request of the connection carries it to the leader.
+        auth: Vec<Id>,
+    },
+    /// The client proved to be somebody more (`addAuthInfo`).
+    AddAuth {
+        client: ClientId,
+        id: Id,
     },
     Request {
         client: ClientId,

@@ -4,7 +4,7 @@
 //! queries look inside, and they are the machine's.
 
 use bytes::{Bytes, BytesMut};
-use wire::{SessionId, SnapshotRecord, Zxid};
+use wire::{Id, SessionId, SnapshotRecord, Zxid};
 
 /// What `apply` did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct WriteRequest<'a> {
     pub cxid: i32,
     pub op: i32,
     pub body: &'a Bytes,
+    /// Who the client is, for ACLs. Empty where the leader itself asks.
+    pub auth: &'a [Id],
     /// The session is not known to the leader, is closing, or moved: an error transaction with
     /// this code is made instead.
     pub session_error: Option<i32>,

@@ -633,3 +633,33 @@ fn session_ids_do_not_come_twice() {
          client 3 connects",
     );
 }
+
+/// Java does not ask who speaks: the session ends, wherever it is.
+#[test]
+fn closing_asks_for_no_owner() {
+    established(
+        "closing-asks-for-no-owner",
+        "L2 connects
+         L2 says FOLLOWERINFO accepted=0x0 sid=2 protocol=0x10000 config=0
+         L2 says ACKEPOCH last=0x0 current=0
+         L2 says ACK 0x100000000
+         L1 asks session=0x55 cxid=0 opens
+         L1 says ACK 0x100000001
+         # The session moves to server 2.
+         L2 says REVALIDATE session=0x55 timeout=10000
+         L1 asks session=0x55 cxid=1 sets /a=1
+         L1 asks session=0x55 cxid=2 closes
+         L1 says ACK 0x100000002
+         L1 says ACK 0x100000003",
+    );
+}
+
+#[test]
+fn a_read_that_is_forwarded_is_ignored() {
+    established(
+        "forwarded-read-ignored",
+        "L1 asks session=0x55 cxid=0 opens
+         L1 says ACK 0x100000001
+         L1 asks session=0x55 cxid=1 gets /a",
+    );
+}

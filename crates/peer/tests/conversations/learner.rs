@@ -448,3 +448,65 @@ fn an_observer_and_what_was_never_committed() {
          leader says COMMIT 0x200000001",
     );
 }
+
+/// Who a client is goes with everything that it asks of the leader; empty, not null, where nobody knows.
+#[test]
+fn requests_carry_who_the_client_is() {
+    serves(
+        "requests-carry-auth-ids",
+        "client 1 connects as ip:10.0.0.9
+         leader says PROPOSAL 0x200000001 createSession timeout=10000 session=0x100000f42400201; COMMIT 0x200000001
+         client 1 is digest:me
+         client 1 is digest:me
+         client 1 sets /a=1
+         client 1 syncs
+         client 2 resumes 0x55
+         leader says REVALIDATE session=0x55 valid=true
+         client 2 sets /b=1",
+    );
+}
+
+/// What is no write is answered here, known or not; all writes go to the leader.
+#[test]
+fn reads_are_answered_here() {
+    serves(
+        "reads-are-answered-here",
+        "client 1 resumes 0x55
+         leader says REVALIDATE session=0x55 valid=true
+         client 1 exists /a
+         client 1 lists /
+         client 1 type 6
+         client 1 type 104
+         client 1 type 999
+         client 1 type -11
+         client 2 resumes 0x56
+         leader says REVALIDATE session=0x56 valid=true
+         client 2 type 1
+         client 2 type 15
+         client 2 type 21
+         client 2 type 19
+         client 2 type 2
+         client 2 type 20
+         client 2 type 5
+         client 2 type 16
+         client 2 type 7
+         client 2 type 14
+         client 2 type 13
+         # Behind the session's writes, as every read.
+         client 2 exists /a",
+    );
+}
+
+/// The leader would close the learner's connection over it.
+#[test]
+fn a_request_above_jute_maxbuffer() {
+    serves(
+        "request-above-jute-maxbuffer",
+        "client 1 resumes 0x55
+         leader says REVALIDATE session=0x55 valid=true
+         client 1 sends 1048567
+         client 1 sends 1048568
+         # Its connection is over.
+         client 1 gets /a",
+    );
+}

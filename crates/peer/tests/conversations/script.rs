@@ -16,6 +16,7 @@
 //! disk holds its answers | goes on       completions wait; one at a time is let through
 //! disk fails                             the next sync fails
 //! tasks wait | go on                     scheduled tasks wait; all are run
+//! client 1 connects as ip:10.0.0.1 | is digest:me
 //! client 1 connects | sets /a=1 | gets /a | syncs | closes | pings | leaves | resumes SESSION
 //! disk shows its files                   their names
 //! crash                                  the process dies; `boot` starts it again
@@ -36,7 +37,7 @@ use storage::{MemFs, Storage, StorageSettings};
 use wire::election::{ElectionInbound, ElectionStream, Hello, HelloLayout, Notification};
 use wire::txn::{get_data_request, set_data_request, sync_request};
 use wire::{
-    Direction, Inbound, Packet, QuorumStream, SNAPSHOT_SIGNATURE, ServerId, SessionId, SnapshotWriter,
+    Direction, Id, Inbound, Packet, QuorumStream, SNAPSHOT_SIGNATURE, ServerId, SessionId, SnapshotWriter,
     StatPersisted, Zxid, op,
 };
 use zab::register_map::RegisterMap;
@@ -493,13 +494,10 @@ impl Script {
             _ => None,
         };
         let input = match rest[..] {
-            ["connects"] | ["resumes", _] => {
-                ClientInput::Connect { client, resume, timeout_ms: 10_000, last_zxid: Zxid::ZERO }
-            }
-            ["saw", zxid] => {
-                let last_zxid = Zxid(wire_long(zxid)?);
-                ClientInput::Connect { client, resume: None, timeout_ms: 10_000, last_zxid }
-            }
+            ["connects"] | ["resumes", _] => connect(client, resume, Zxid::ZERO, Vec::new()),
+            ["connects", "as", who] => connect(client, None, Zxid::ZERO, vec![auth_id(who)?]),
+            ["is", who] => ClientInput::AddAuth { client, id: auth_id(who)? },
+            ["saw", zxid] => connect(client, None, Zxid(wire_long(zxid)?), Vec::new()),
             ["pings"] => ClientInput::Ping { client },
             ["leaves"] => ClientInput::Disconnect { client },
             _ => {
@@ -512,6 +510,17 @@ impl Script {
         self.input(Input::Client(input));
         Ok(())
     }
+}
+
+fn connect(client: ClientId, resume: Option<SessionId>, last_zxid: Zxid, auth: Vec<Id>) -> ClientInput {
+    ClientInput::Connect { client, resume, timeout_ms: 10_000, last_zxid, auth }
+}
+
+/// `scheme:id`
+fn auth_id(text: &str) -> Result<Id, String> {
+    let (scheme, id) = text.split_once(':').ok_or("scheme:id")?;
+    let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    Ok(Id { scheme: bytes(scheme), id: bytes(id) })
 }
 
 /// `session=1 cxid=2 sets /a=1`
@@ -532,6 +541,11 @@ fn operation(text: &str) -> Result<(i32, Bytes), String> {
             let (path, value) = rest.split_once('=').ok_or("sets /path=value")?;
             (op::SET_DATA, set_data_request(path.as_bytes(), value.as_bytes(), -1))
         }
+        // So many bytes of a request.
+        "sends" => (op::SET_DATA, Bytes::from(vec![0; wire_long(rest)? as usize])),
+        "exists" => (op::EXISTS, get_data_request(rest.as_bytes())),
+        "lists" => (op::GET_CHILDREN2, get_data_request(rest.as_bytes())),
+        "type" => (wire_long(rest)? as i32, Bytes::new()),
         "gets" => (op::GET_DATA, get_data_request(rest.as_bytes())),
         "syncs" => (op::SYNC, sync_request(b"/")),
         "closes" => (op::CLOSE_SESSION, Bytes::new()),

@@ -473,6 +473,7 @@ impl World {
             let client = match input {
                 ClientInput::Connect { client, .. }
                 | ClientInput::Request { client, .. }
+                | ClientInput::AddAuth { client, .. }
                 | ClientInput::Ping { client }
                 | ClientInput::Disconnect { client } => client,
             };

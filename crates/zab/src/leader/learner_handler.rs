@@ -72,7 +72,7 @@ impl<C> LearnerHandler<C> {
             participant: false,
             pre_1_0: false,
             phase: Phase::Hello,
-            stream: QuorumStream::with_limit(Direction::ToLeader, io.config.settings.jute_maxbuffer),
+            stream: QuorumStream::with_limit(Direction::ToLeader, io.config.settings.max_record()),
             forwarding: false,
             read_deadline: io.now.mono + io.config.settings.init_time(),
             tick_of_next_ack_deadline: 0,

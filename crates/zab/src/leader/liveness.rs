@@ -96,10 +96,14 @@ impl<S: StateMachine> Leader<S> {
         }
         for session in self.tracker.expired(now) {
             ctx.io.event(Event::SessionExpired { session });
-            // The leader itself speaks for a session that it closes.
-            self.tracker.set_owner(session, Owner::Local);
-            let request =
-                Request { session, cxid: 0, op: op::CLOSE_SESSION, body: Bytes::new(), from: Owner::Local };
+            let request = Request {
+                session,
+                cxid: 0,
+                op: op::CLOSE_SESSION,
+                body: Bytes::new(),
+                auth: Vec::new(),
+                from: Owner::Local,
+            };
             self.submit(ctx, &request)?;
         }
         Ok(())

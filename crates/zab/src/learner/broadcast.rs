@@ -152,6 +152,6 @@ pub(crate) fn refuse<S: StateMachine>(ctx: &mut Ctx<'_, S>, input: &ClientInput)
         ClientInput::Connect { client, .. }
         | ClientInput::Request { client, .. }
         | ClientInput::Ping { client } => ctx.io.client(ClientOutput::Disconnected { client }),
-        ClientInput::Disconnect { .. } => {}
+        ClientInput::AddAuth { .. } | ClientInput::Disconnect { .. } => {}
     }
 }

@@ -117,7 +117,7 @@ impl<S: StateMachine> Learner<S> {
                 give_up: ctx.io.now.mono + settings.init_time(),
             },
             conn: None,
-            stream: QuorumStream::with_limit(Direction::ToLearner, settings.jute_maxbuffer),
+            stream: QuorumStream::with_limit(Direction::ToLearner, settings.max_record()),
             out: BytesMut::new(),
             last_zxid: ctx.db.last_processed,
             read_deadline: Nanos::NEVER,

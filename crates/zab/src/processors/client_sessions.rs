@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use wire::{SessionId, op};
+use wire::{Id, SessionId, op};
 
 use super::{LocalRequest, SessionIds};
 use crate::context::Io;
@@ -28,11 +28,12 @@ enum State {
     Open,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Client {
     session: SessionId,
     timeout_ms: i32,
     state: State,
+    auth: Vec<Id>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -58,11 +59,12 @@ impl ClientSessions {
         input: ClientInput,
     ) -> Option<ClientAction> {
         match input {
-            ClientInput::Connect { client, resume: None, timeout_ms, .. } => {
+            ClientInput::Connect { client, resume: None, timeout_ms, auth, .. } => {
                 let timeout_ms = negotiated(io, timeout_ms);
                 let session = ids.next(self.last_session);
                 self.last_session = SessionIds::serial_of(session);
-                self.add(client, Client { session, timeout_ms, state: State::Creating });
+                let state = State::Creating;
+                self.add(client, Client { session, timeout_ms, state, auth: auth.clone() });
                 let mut body = BytesMut::with_capacity(4);
                 body.put_i32(timeout_ms);
                 Some(ClientAction::Submit(LocalRequest {
@@ -71,21 +73,35 @@ impl ClientSessions {
                     cxid: 0,
                     op: op::CREATE_SESSION,
                     body: body.freeze(),
+                    auth,
                 }))
             }
-            ClientInput::Connect { client, resume: Some(session), timeout_ms, .. } => {
+            ClientInput::Connect { client, resume: Some(session), timeout_ms, auth, .. } => {
                 if let Some(old) = self.by_session.remove(&session) {
                     self.clients.remove(&old);
                     io.client(ClientOutput::Disconnected { client: old });
                 }
                 let timeout_ms = negotiated(io, timeout_ms);
-                self.add(client, Client { session, timeout_ms, state: State::Revalidating });
+                self.add(client, Client { session, timeout_ms, state: State::Revalidating, auth });
                 Some(ClientAction::Revalidate { session, timeout_ms })
             }
+            ClientInput::AddAuth { client, id } => {
+                let auth = &mut self.clients.get_mut(&client)?.auth;
+                if !auth.contains(&id) {
+                    auth.push(id);
+                }
+                None
+            }
+            ClientInput::Request { client, body, .. } if too_long(io, &body) => {
+                io.mark("client: a request above jute.maxbuffer");
+                io.client(ClientOutput::Disconnected { client });
+                self.gone(client)
+            }
             ClientInput::Request { client, cxid, op, body } => match self.clients.get(&client) {
-                Some(Client { session, timeout_ms, state: State::Open }) => {
+                Some(Client { session, timeout_ms, state: State::Open, auth }) => {
                     self.touched.insert(*session, *timeout_ms);
-                    Some(ClientAction::Submit(LocalRequest { client, session: *session, cxid, op, body }))
+                    let (session, auth) = (*session, auth.clone());
+                    Some(ClientAction::Submit(LocalRequest { client, session, cxid, op, body, auth }))
                 }
                 _ => {
                     io.client(ClientOutput::Disconnected { client });
@@ -94,19 +110,21 @@ impl ClientSessions {
             },
             ClientInput::Ping { client } => {
                 match self.clients.get(&client) {
-                    Some(Client { session, timeout_ms, state: State::Open }) => {
+                    Some(Client { session, timeout_ms, state: State::Open, .. }) => {
                         self.touched.insert(*session, *timeout_ms);
                     }
                     _ => io.client(ClientOutput::Disconnected { client }),
                 }
                 None
             }
-            ClientInput::Disconnect { client } => {
-                let gone = self.clients.remove(&client)?;
-                self.by_session.remove(&gone.session);
-                Some(ClientAction::Gone { session: gone.session })
-            }
+            ClientInput::Disconnect { client } => self.gone(client),
         }
+    }
+
+    fn gone(&mut self, client: ClientId) -> Option<ClientAction> {
+        let session = self.clients.remove(&client)?.session;
+        self.by_session.remove(&session);
+        Some(ClientAction::Gone { session })
     }
 
     fn add(&mut self, id: ClientId, client: Client) {
@@ -120,7 +138,7 @@ impl ClientSessions {
         if ok {
             client.state = State::Open;
             self.touched.insert(client.session, client.timeout_ms);
-            let Client { session, timeout_ms, .. } = *client;
+            let (session, timeout_ms) = (client.session, client.timeout_ms);
             io.client(ClientOutput::Connected { client: request.client, session, timeout_ms });
         } else {
             self.expire(io, request.session);
@@ -183,4 +201,10 @@ impl ClientSessions {
 fn negotiated(io: &Io<'_>, timeout_ms: i32) -> i32 {
     let settings = &io.config.settings;
     timeout_ms.clamp(settings.min_session_timeout_ms, settings.max_session_timeout_ms)
+}
+
+/// A request longer than `jute.maxbuffer`, its header of xid and type counted, ends the connection at the
+/// client's door (`NIOServerCnxn.readLength`): forwarded, it would end the learner's at the leader's.
+fn too_long(io: &Io<'_>, body: &Bytes) -> bool {
+    body.len() + 8 > io.config.settings.jute_maxbuffer
 }
