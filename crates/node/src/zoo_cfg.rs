@@ -25,6 +25,8 @@ pub struct Server {
     pub election_port: u16,
     pub observer: bool,
     pub client_port: Option<u16>,
+    /// `host:port`, every address where the line gives the port alone.
+    pub client_address: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -170,6 +172,7 @@ impl ZooCfg {
                 learner_type,
                 quorum_address: format!("{host}:{quorum_port}:{election_port}"),
                 election_address: format!("{host}:{election_port}"),
+                client_address: server.client_address.clone(),
             };
             (*sid, member)
         });
@@ -214,7 +217,11 @@ fn port(value: &str) -> Result<u16, String> {
 fn server(value: &str) -> Result<Server, String> {
     const FORM: &str = "host:quorumPort:electionPort[:participant|observer][;clientPort]";
     let (address, client) = value.split_once(';').map_or((value, None), |(a, c)| (a, Some(c)));
-    let client_port = client.map(|c| port(c.rsplit(':').next().unwrap_or(c))).transpose()?;
+    let (client_host, client_port) = client.map_or(("", None), |c| match c.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => ("0.0.0.0", Some(c)),
+    });
+    let client_port = client_port.map(port).transpose()?;
     let fields: Vec<&str> = address.split(':').collect();
     let (host, quorum, election, role) = match fields[..] {
         [host, quorum, election] => (host, quorum, election, "participant"),
@@ -232,6 +239,7 @@ fn server(value: &str) -> Result<Server, String> {
         election_port: port(election)?,
         observer,
         client_port,
+        client_address: client_port.map(|port| format!("{client_host}:{port}")),
     })
 }
 
@@ -253,7 +261,14 @@ mod tests {
         assert!(cfg.servers[&ServerId(2)].observer);
         assert_eq!(cfg.servers[&ServerId(2)].client_port, Some(2182));
         assert_eq!(cfg.servers[&ServerId(3)].client_port, Some(2183));
-        assert_eq!(cfg.config(0).view.voters().count(), 2);
+        let view = cfg.config(0).view;
+        assert_eq!(view.voters().count(), 2);
+        // The member's own clientPort is not the configuration's (`isClientAddrFromStatic`).
+        assert_eq!(
+            view.text(),
+            "server.1=a:2888:3888:participant\nserver.2=b:2888:3888:observer;0.0.0.0:2182\n\
+             server.3=c:2889:3889:participant;0.0.0.0:2183\nversion=0"
+        );
     }
 
     #[test]

@@ -71,6 +71,7 @@ fn config() -> Config {
     let member = |learner_type| Member {
         learner_type,
         quorum_address: "h:1:2".into(),
+        client_address: None,
         election_address: "h:2".into(),
     };
     let members =

@@ -285,6 +285,7 @@ impl Scenario {
                 let member = Member {
                     learner_type,
                     quorum_address: format!("10.0.0.{}:2888:3888", m.id),
+                    client_address: None,
                     election_address: format!("10.0.0.{}:3888", m.id),
                 };
                 (ServerId(m.id), member)

@@ -21,6 +21,7 @@ pub fn view(voters: u64, observers: u64, verifier: Option<QuorumVerifier>) -> Vi
             let member = Member {
                 learner_type,
                 quorum_address: format!("10.0.0.{id}:2888:3888"),
+                client_address: None,
                 election_address: format!("10.0.0.{id}:3888"),
             };
             (ServerId(id as i64), member)

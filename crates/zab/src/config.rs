@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use wire::{Epoch, ServerId};
 
+use crate::config_text::config_text;
 use crate::quorum_verifier::QuorumVerifier;
 use crate::switches::Switches;
 use crate::time::Nanos;
@@ -27,22 +28,14 @@ pub struct Member {
     /// `host:quorumPort:electionPort`, for hellos and the configuration text.
     pub quorum_address: String,
     pub election_address: String,
+    /// `host:port` for clients, where the member's own `server.N` line says it (behind `;`).
+    pub client_address: Option<String>,
 }
 
 impl View {
-    /// The configuration as text (NEWLEADER, notifications): version 0, one line a server.
+    /// The configuration as text (NEWLEADER, notifications): see `config_text`.
     pub fn text(&self) -> bytes::Bytes {
-        use std::fmt::Write;
-        let mut text = String::new();
-        for (sid, member) in &self.members {
-            let role = match member.learner_type {
-                LearnerType::Participant => "participant",
-                LearnerType::Observer => "observer",
-            };
-            let _ = writeln!(text, "server.{sid}={}:{role}", member.quorum_address);
-        }
-        text.push_str("version=0");
-        bytes::Bytes::from(text)
+        config_text(self)
     }
     pub fn is_voter(&self, sid: ServerId) -> bool {
         self.members.get(&sid).is_some_and(|m| m.learner_type == LearnerType::Participant)

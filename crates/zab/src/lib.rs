@@ -3,6 +3,7 @@
 //! randomness: `crates/README.md` tells how a host drives them.
 
 pub mod config;
+mod config_text;
 pub mod context;
 pub mod database;
 pub mod disk;

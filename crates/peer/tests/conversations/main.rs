@@ -23,6 +23,7 @@ pub fn member(sid: i64, voters: i64, observers: i64) -> Config {
             let member = Member {
                 learner_type,
                 quorum_address: format!("h{id}:2888:3888"),
+                client_address: None,
                 election_address: format!("h{id}:3888"),
             };
             (ServerId(id), member)
