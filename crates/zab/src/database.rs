@@ -15,11 +15,13 @@ use crate::state_machine::{Applied, StateMachine};
 pub struct CommittedLog {
     entries: VecDeque<TxnEntry>,
     capacity: usize,
+    /// What stands from here on stays, above the capacity too.
+    pinned: Option<Zxid>,
 }
 
 impl CommittedLog {
     pub fn new(capacity: usize) -> CommittedLog {
-        CommittedLog { entries: VecDeque::new(), capacity }
+        CommittedLog { entries: VecDeque::new(), capacity, pinned: None }
     }
     pub fn min(&self) -> Option<Zxid> {
         self.entries.front().map(|e| e.zxid)
@@ -42,12 +44,25 @@ impl CommittedLog {
             return;
         }
         self.entries.push_back(entry);
-        if self.entries.len() > self.capacity {
+        self.trim();
+    }
+    /// Keep everything from this zxid on until told otherwise: a log that is being read for a DIFF must
+    /// meet what is in memory when it has been read. (Java holds the log's lock while it reads.)
+    pub fn pin(&mut self, from: Option<Zxid>) {
+        self.pinned = from;
+        self.trim();
+    }
+    fn trim(&mut self) {
+        while self.entries.len() > self.capacity
+            && let Some(min) = self.min()
+            && self.pinned.is_none_or(|pinned| min < pinned)
+        {
             self.entries.pop_front();
         }
     }
     pub fn clear(&mut self) {
         self.entries.clear();
+        self.pinned = None;
     }
 }
 
@@ -58,7 +73,7 @@ pub struct ZkDatabase<S> {
     /// Zxid of the last transaction applied (or of the snapshot, or `E<<32|0` on an established
     /// leader).
     pub last_processed: Zxid,
-    /// Size of the newest snapshot file on disk, in bytes; bounds a DIFF from disk.
+    /// Bytes of the newest snapshot on disk, loaded or taken since; they bound a DIFF from disk.
     pub snapshot_bytes: u64,
     /// Ids of sessions that the history knows. They outlive a load: what was seen was given.
     pub session_ids: SessionIds,

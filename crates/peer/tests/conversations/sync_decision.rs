@@ -118,6 +118,86 @@ fn row_5_from_the_log_on_disk() {
     joins("row-5-diff-from-disk", window_of_two, &FIVE, "0x100000002");
 }
 
+/// Server 3 of five leads; 1, 4 and 5 are a quorum without its disk.
+fn with_a_slow_disk(name: &str, change: impl Fn(&mut Config), script: &str) {
+    let mut config = member(3, 5, 0);
+    config.settings.tick_time = Nanos::from_millis(100_000);
+    change(&mut config);
+    let each = |line: &str| [1, 4, 5].map(|sid| line.replace('#', &sid.to_string())).join("\n");
+    let script = format!(
+        "boot
+         {}
+         time +200
+         {}
+         {}
+         {}
+         --- server 3 of five leads epoch 2, 1, 4 and 5 follow; it keeps two of 0x100000001 to 0x100000005
+         {script}",
+        each("# votes LOOKING leader=3 zxid=0x100000005 round=1 epoch=1"),
+        each("L# connects\nL# says FOLLOWERINFO accepted=0x100000000 sid=# protocol=0x10000 config=0"),
+        each("L# says ACKEPOCH last=0x100000005 current=1"),
+        each("L# says ACK 0x200000000"),
+    );
+    keep("sync", name, &converse(config, &disk(1, 1, &FIVE), &script));
+}
+
+/// The window in memory moves on while the log is read; what the log ends with stays in it.
+#[test]
+fn row_5_commits_while_the_log_is_read() {
+    let commit = |zxid: &str| format!("L1 says ACK {zxid}\n L4 says ACK {zxid}\n L5 says ACK {zxid}\n");
+    let script = format!(
+        "L1 asks session=0x55 cxid=0 opens
+         {first}
+         disk holds its answers
+         L2 connects
+         L2 says FOLLOWERINFO accepted=0x100000000 sid=2 protocol=0x10000 config=0
+         L2 says ACKEPOCH last=0x100000002 current=1
+         L1 asks session=0x55 cxid=1 sets /a=1
+         {second}
+         L1 asks session=0x55 cxid=2 sets /a=2
+         {third}
+         L1 asks session=0x55 cxid=3 sets /a=3
+         {fourth}
+         disk goes on",
+        first = commit("0x200000001"),
+        second = commit("0x200000002"),
+        third = commit("0x200000003"),
+        fourth = commit("0x200000004"),
+    );
+    let no_limit = |c: &mut Config| {
+        window_of_two(c);
+        c.settings.snapshot_size_factor_milli = 0;
+    };
+    with_a_slow_disk("row-5-commits-while-the-log-is-read", no_limit, &script);
+}
+
+/// The limit of a DIFF from disk is a part of the newest snapshot, of one taken in this role too.
+#[test]
+fn row_5_the_limit_follows_the_snapshots() {
+    let small = |c: &mut Config| {
+        window_of_two(c);
+        c.settings.snap_count = 4;
+    };
+    let commit = |zxid: &str| format!("L1 says ACK {zxid}\n L4 says ACK {zxid}\n L5 says ACK {zxid}\n");
+    let value = "x".repeat(2000);
+    let script = format!(
+        "L1 asks session=0x55 cxid=0 opens
+         {}
+         L1 asks session=0x55 cxid=1 sets /a={value}
+         {}
+         L1 asks session=0x55 cxid=2 sets /b=1
+         {}
+         L2 connects
+         L2 says FOLLOWERINFO accepted=0x100000000 sid=2 protocol=0x10000 config=0
+         # A third of the 2 KB, not of the empty snapshot.
+         L2 says ACKEPOCH last=0x100000002 current=1",
+        commit("0x200000001"),
+        commit("0x200000002"),
+        commit("0x200000003"),
+    );
+    with_a_slow_disk("row-5-limit-follows-the-snapshots", small, &script);
+}
+
 #[test]
 fn row_5_the_log_does_not_reach_back() {
     joins("row-5-log-does-not-reach-back", window_of_two, &FIVE, "0x0");

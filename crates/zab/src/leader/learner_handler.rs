@@ -27,6 +27,8 @@ pub(super) enum Phase<C> {
     /// The log on disk is being read for a DIFF.
     ReadingLog {
         peer_last_zxid: Zxid,
+        /// Where the committed log in memory begins; it is pinned there.
+        through: Zxid,
         op: OpId,
     },
     /// The snapshot is streamed; what is queued waits behind it.

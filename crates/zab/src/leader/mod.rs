@@ -144,6 +144,7 @@ impl<S: StateMachine> Leader<S> {
             }
             Input::Closed { conn, .. } => {
                 self.handlers.remove(&conn);
+                self.pin_committed_log(ctx);
                 Ok(())
             }
             Input::Drained { conn } => {
@@ -220,11 +221,12 @@ impl<S: StateMachine> Leader<S> {
         if let Some(handler) = self.handlers.remove(&conn) {
             let with = (handler.sid != ServerId::NONE).then_some(handler.sid);
             ctx.io.drop_connection(conn, with, reason);
+            self.pin_committed_log(ctx);
         }
     }
 
     fn on_disk(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> RoleResult {
-        if self.on_synced(ctx, done)? || self.snapshot.on_disk(&mut ctx.io, done)? {
+        if self.on_synced(ctx, done)? || self.snapshot.on_disk(ctx, done)? {
             return Ok(());
         }
         if self.on_log_read(ctx, done) {

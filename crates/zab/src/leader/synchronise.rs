@@ -23,8 +23,9 @@ impl<S: StateMachine> Leader<S> {
         if let SyncPlan::ReadLog { after, through, size_limit } = plan {
             let op = ctx.io.disk(DiskOp::ReadLog { after, through, size_limit });
             if let Some(handler) = self.handlers.get_mut(&conn) {
-                handler.phase = H::ReadingLog { peer_last_zxid, op };
+                handler.phase = H::ReadingLog { peer_last_zxid, through, op };
             }
+            self.pin_committed_log(ctx);
             return;
         }
         self.carry_out(ctx, conn, peer_last_zxid, plan);
@@ -34,7 +35,7 @@ impl<S: StateMachine> Leader<S> {
     /// the learner gets a snapshot.
     pub(super) fn on_log_read(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> bool {
         let asked = self.handlers.values().find_map(|h| match h.phase {
-            H::ReadingLog { peer_last_zxid, op } if op == done.id => Some((h.conn, peer_last_zxid)),
+            H::ReadingLog { peer_last_zxid, op, .. } if op == done.id => Some((h.conn, peer_last_zxid)),
             _ => None,
         });
         let from_disk = match &done.result {
@@ -45,8 +46,19 @@ impl<S: StateMachine> Leader<S> {
         if let Some((conn, peer_last_zxid)) = asked {
             let plan = with_disk_log(&inputs(ctx, peer_last_zxid), from_disk);
             self.carry_out(ctx, conn, peer_last_zxid, plan);
+            self.pin_committed_log(ctx);
         }
         true
+    }
+
+    /// The committed log reaches back to where a log that is being read will end, for each learner that
+    /// waits for one.
+    pub(super) fn pin_committed_log(&self, ctx: &mut Ctx<'_, S>) {
+        let reading = self.handlers.values().filter_map(|h| match h.phase {
+            H::ReadingLog { through, .. } => Some(through),
+            _ => None,
+        });
+        ctx.db.committed_log.pin(reading.min());
     }
 
     fn carry_out(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, peer_last_zxid: Zxid, plan: SyncPlan) {

@@ -235,7 +235,7 @@ impl<S: StateMachine> Learner<S> {
     }
 
     fn on_disk(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> RoleResult {
-        if self.on_synced(ctx, done)? || self.snapshot.on_disk(&mut ctx.io, done)? {
+        if self.on_synced(ctx, done)? || self.snapshot.on_disk(ctx, done)? {
             return Ok(());
         }
         self.on_handshake_disk(ctx, done)?;
