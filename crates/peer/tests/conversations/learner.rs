@@ -142,7 +142,40 @@ fn trunc_to_the_beginning_of_an_epoch() {
 
 #[test]
 fn trunc_to_what_is_not_there() {
-    synchronises("trunc-fails", "leader says TRUNC 0x77");
+    // The same leader again, with the zxid that no history holds: it answers with a snapshot.
+    synchronises(
+        "trunc-fails",
+        "leader says TRUNC 0x77
+         leader accepts
+         leader says LEADERINFO epoch=2
+         leader says SNAP 0x77
+         leader sends snapshot /a=1
+         leader says NEWLEADER 0x200000000
+         leader says UPTODATE
+         client 1 resumes 0x55
+         disk shows its files",
+    );
+    // A leader that began anew counts what is stated: the true zxid.
+    synchronises(
+        "trunc-fails-then-another-epoch",
+        "leader says TRUNC 0x77
+         leader refuses
+         time +100
+         leader accepts
+         leader says LEADERINFO epoch=3
+         leader says TRUNC 0x77
+         leader accepts
+         leader says LEADERINFO epoch=3
+         leader says SNAP 0x77",
+    );
+    // Told to truncate what is not there, again: nothing will help.
+    synchronises(
+        "trunc-fails-twice",
+        "leader says TRUNC 0x77
+         leader accepts
+         leader says LEADERINFO epoch=2
+         leader says TRUNC 0x77",
+    );
 }
 
 #[test]

@@ -89,6 +89,9 @@ pub struct Learner<S: StateMachine> {
     established: Option<Epoch>,
     /// The leader speaks the protocol of before 1.0.
     pre_1_0: bool,
+    /// The disk could not carry out a TRUNC (see `register`); this registration asks for a snapshot.
+    cannot_truncate: bool,
+    asks_for_snapshot: bool,
     // --- broadcast
     /// `lastQueued`: zxid of the last PROPOSAL.
     last_queued: Zxid,
@@ -124,6 +127,8 @@ impl<S: StateMachine> Learner<S> {
             read_timeout: settings.init_time(),
             established: None,
             pre_1_0: false,
+            cannot_truncate: false,
+            asks_for_snapshot: false,
             last_queued: Zxid::ZERO,
             pending_txns: VecDeque::new(),
             early_commits: VecDeque::new(),

@@ -85,6 +85,9 @@ impl<S: StateMachine> Learner<S> {
             Packet::Ping { .. } => return Ok(()),
             _ => return Err(Self::out_of_phase(packet, "DIFF, TRUNC or SNAP")),
         };
+        if self.asks_for_snapshot && mode != SyncMode::Snap {
+            return Err(Self::out_of_phase(packet, "SNAP, for the zxid -1"));
+        }
         ctx.io.event(Event::SyncStarted { mode, zxid });
         self.phase = match mode {
             SyncMode::Trunc => {
@@ -183,7 +186,13 @@ impl<S: StateMachine> Learner<S> {
     pub(super) fn on_handshake_disk(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> RoleResult {
         let answer = match &done.result {
             Ok(answer) => answer,
-            Err(e @ DiskError::CannotTruncate(_)) => return Err(Leave::Because(e.to_string())),
+            Err(e @ DiskError::CannotTruncate(_)) if self.pre_1_0 => {
+                return Err(Leave::Because(e.to_string()));
+            }
+            Err(e @ DiskError::CannotTruncate(_)) => {
+                self.register_again(ctx, e.to_string());
+                return Ok(());
+            }
             Err(e) => return Err(Leave::Disk(e.clone())),
         };
         match &self.phase {
