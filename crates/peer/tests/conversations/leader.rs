@@ -663,3 +663,24 @@ fn a_read_that_is_forwarded_is_ignored() {
          L1 asks session=0x55 cxid=1 gets /a",
     );
 }
+
+/// A hello cannot lead the ensemble to its last epoch: it costs a step of 2^20, and others are led.
+#[test]
+fn epochs_are_not_burnt() {
+    elected(
+        "epochs-are-not-burnt",
+        "L2 connects
+         L2 says FOLLOWERINFO accepted=0x7ffffffe00000000 sid=2 protocol=0x10000 config=0
+         L1 connects
+         L1 says FOLLOWERINFO accepted=0x0 sid=1 protocol=0x10000 config=0
+         L1 says ACKEPOCH last=0x0 current=0
+         L1 says ACK 0x10000000000000
+         # Established: it does not yield to what the next election could not reach.
+         L2 closes
+         L2 connects
+         L2 says FOLLOWERINFO accepted=0x7ffffffe00000000 sid=2 protocol=0x10000 config=0
+         # But to what it could.
+         L4 connects
+         L4 says FOLLOWERINFO accepted=0x10000100000000 sid=2 protocol=0x10000 config=0",
+    );
+}
