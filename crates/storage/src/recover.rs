@@ -12,6 +12,14 @@
 //! | G | other damage, or damage before the last log | refused: it may have been acknowledged |
 //! | H | an epoch file is missing | currentEpoch is epoch(last zxid), acceptedEpoch is currentEpoch |
 //! | I | acceptedEpoch < currentEpoch | refused |
+//! | J | behind the snapshot, zxids missing inside an epoch | refused: they may have been acknowledged |
+//!
+//! Row J: a leader proposes consecutive zxids, and a member logs all of them or gets a snapshot above those
+//! that it missed. So the log may have holes below the snapshot, but behind it, and between it and the first
+//! record, none inside an epoch: a file or its end is gone, or a newer snapshot is that held what is missing.
+//! (A crash leaves no such hole: a log is durable before the next one begins.) Where an epoch begins is not
+//! asked; a leader may be told to begin above 1 (`testingonly.initialZxid`), and so the first counter behind a
+//! snapshot of an epoch's very beginning may be any. Java replays over the hole.
 
 use bytes::{Bytes, BytesMut};
 use wire::{Epoch, SnapshotWriter, StatPersisted, Zxid};
@@ -172,6 +180,7 @@ fn read_logs<F: FileSystem>(
     let mut logs: Vec<(Zxid, &String)> =
         names.iter().filter_map(|name| Some((zxid_of_name(name, "log")?, name))).collect();
     logs.sort();
+    let snapshot = plan.recovered.snapshot.as_ref().map(|(zxid, _)| *zxid);
     let mut entries: Vec<TxnEntry> = Vec::new();
     let mut cut_here = false;
     let count = logs.len();
@@ -213,13 +222,29 @@ fn read_logs<F: FileSystem>(
                 cut_here = true;
                 break;
             }
+            let last = entries.last().map(|last| last.zxid);
             // A zxid that is not above the last is a repetition (Java warns and writes it).
-            if entries.last().is_none_or(|last| entry.zxid > last.zxid) {
-                entries.push(entry);
+            if last.is_some_and(|last| entry.zxid <= last) {
+                continue;
             }
+            if let Some(before) = missing_before(entry.zxid, last, snapshot) {
+                return Err(DiskError::Corrupt {
+                    file: name.clone(),
+                    offset,
+                    what: format!("expected the transaction behind {before}, found {}", entry.zxid),
+                });
+            }
+            entries.push(entry);
         }
     }
     Ok(entries)
+}
+
+/// Row J: the end of the history that is there before `zxid`, where something between them is missing.
+fn missing_before(zxid: Zxid, last: Option<Zxid>, snapshot: Option<Zxid>) -> Option<Zxid> {
+    let snapshot = snapshot.filter(|snapshot| *snapshot < zxid)?;
+    let before = last.map_or(snapshot, |last| last.max(snapshot));
+    (before.counter() != 0 && !zxid.follows(before)).then_some(before)
 }
 
 /// What stands behind the snapshot is replayed; what stands before it without a gap fills the

@@ -325,3 +325,45 @@ fn before_the_snapshot_only_so_many_without_a_gap() {
     );
     assert!(storage::recover(&short, 500).expect("a good disk").before_snapshot.is_empty());
 }
+
+#[test]
+fn j_zxids_missing_behind_the_snapshot() {
+    let log = |ranges: &[Vec<zab::TxnEntry>]| ("log.100000001", log_file(&ranges.concat()));
+    let at = |zxid: Zxid| (file_name(zxid), snapshot_file(zxid));
+    fn file_name(zxid: Zxid) -> &'static str {
+        match zxid.counter() {
+            0 => "snapshot.0",
+            4 => "snapshot.100000004",
+            _ => "snapshot.100000005",
+        }
+    }
+    let with_hole = log(&[entries(1, 1..=3), entries(1, 6..=8)]);
+    // 4 and 5 are nowhere.
+    for snapshot in [Zxid::ZERO, zxid(1, 4)] {
+        let error = refused(disk(1, &[at(snapshot), with_hole.clone()]));
+        let DiskError::Corrupt { file, offset, what } = error else { panic!("{error}") };
+        assert_eq!((file.as_str(), offset as usize), ("log.100000001", log_file(&entries(1, 1..=3)).len()));
+        assert!(what.ends_with("found 0x100000006"), "{what}");
+    }
+    // They are in the snapshot.
+    let (recovered, _) = load(disk(1, &[at(Zxid::ZERO), at(zxid(1, 5)), with_hole.clone()]));
+    assert_eq!(recovered.log, entries(1, 6..=8));
+    // The snapshot that held them is damaged, an older one is not enough.
+    let mut damaged = at(zxid(1, 5));
+    damaged.1[40] ^= 1;
+    refused(disk(1, &[at(Zxid::ZERO), damaged, with_hole]));
+    // A file is gone: the first record does not follow the snapshot.
+    refused(disk(1, &[at(zxid(1, 5)), ("log.100000008", log_file(&entries(1, 8..=9)))]));
+    // The next epoch, and an epoch that begins high: no hole.
+    let (recovered, _) = load(disk(2, &[at(Zxid::ZERO), log(&[entries(1, 7..=8), entries(2, 3..=4)])]));
+    assert_eq!(recovered.log.len(), 4);
+}
+
+/// The beginning of an epoch is a snapshot's place too: the first counter behind it may be any.
+#[test]
+fn j_behind_an_epochs_beginning() {
+    let files =
+        [("snapshot.100000000", snapshot_file(zxid(1, 0))), ("log.100000009", log_file(&entries(1, 9..=10)))];
+    let (recovered, _) = load(disk(1, &files));
+    assert_eq!(recovered.log, entries(1, 9..=10));
+}

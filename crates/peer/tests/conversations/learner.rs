@@ -315,11 +315,13 @@ fn group_commit() {
 fn out_of_the_expected_order() {
     serves(
         "gaps-in-broadcast",
-        "# A gap between proposals is an event, not an end.
-         leader says PROPOSAL 0x200000001 setData /a=1
-         leader says PROPOSAL 0x200000003 setData /a=1
-         leader says COMMIT 0x200000001; COMMIT 0x200000003
-         # A COMMIT of nothing is ignored; of another than the head it is fatal.
+        "leader says PROPOSAL 0x200000001 setData /a=1
+         # A hole must not reach the log.
+         leader says PROPOSAL 0x200000003 setData /a=1",
+    );
+    serves(
+        "commits-out-of-order",
+        "# A COMMIT of nothing is ignored; of another than the head it is fatal.
          leader says COMMIT 0x200000009
          leader says PROPOSAL 0x200000004 setData /a=1; PROPOSAL 0x200000005 setData /a=1
          leader says COMMIT 0x200000005",

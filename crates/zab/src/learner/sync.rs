@@ -302,6 +302,10 @@ impl<S: StateMachine> Learner<S> {
     /// What an observer got between NEWLEADER and UPTODATE: committed proposals are logged and applied
     /// (ZOOKEEPER-1551), others (of an old leader) are skipped.
     fn serve_observer(&mut self, ctx: &mut Ctx<'_, S>, not_logged: VecDeque<TxnEntry>) -> RoleResult {
+        // Where proposals were skipped, the next INFORM follows what came before them.
+        if !not_logged.is_empty() {
+            self.last_queued = Zxid::ZERO;
+        }
         for entry in not_logged {
             if self.early_commits.front() == Some(&entry.zxid) {
                 self.early_commits.pop_front();
