@@ -73,7 +73,7 @@ macro_rules! ctx {
 
 impl<S: StateMachine> Peer<S> {
     pub fn new(config: Config, state: S) -> Peer<S> {
-        let db = ZkDatabase::new(config.sid, state, config.settings.commit_log_count);
+        let db = ZkDatabase::new(state, config.settings.commit_log_count);
         let election = Election::new(&config);
         Peer {
             config,

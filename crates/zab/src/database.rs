@@ -3,10 +3,9 @@
 
 use std::collections::VecDeque;
 
-use wire::{ServerId, SnapshotParser, TxnHeader, Zxid};
+use wire::{SnapshotParser, Zxid};
 
 use crate::disk::{Recovered, TxnEntry};
-use crate::processors::SessionIds;
 use crate::state_machine::{Applied, StateMachine};
 
 /// The last transactions that were committed, ascending and without a gap inside an epoch:
@@ -75,18 +74,15 @@ pub struct ZkDatabase<S> {
     pub last_processed: Zxid,
     /// Bytes of the newest snapshot on disk, loaded or taken since; they bound a DIFF from disk.
     pub snapshot_bytes: u64,
-    /// Ids of sessions that the history knows. They outlive a load: what was seen was given.
-    pub session_ids: SessionIds,
 }
 
 impl<S: StateMachine> ZkDatabase<S> {
-    pub fn new(sid: ServerId, state: S, commit_log_count: usize) -> ZkDatabase<S> {
+    pub fn new(state: S, commit_log_count: usize) -> ZkDatabase<S> {
         ZkDatabase {
             state,
             committed_log: CommittedLog::new(commit_log_count),
             last_processed: Zxid::ZERO,
             snapshot_bytes: 0,
-            session_ids: SessionIds::new(sid),
         }
     }
 
@@ -108,9 +104,7 @@ impl<S: StateMachine> ZkDatabase<S> {
             }
             self.last_processed = *zxid;
         }
-        self.see_sessions();
         for entry in &recovered.before_snapshot {
-            self.see_txn(entry);
             self.committed_log.add(entry.clone());
         }
         for entry in &recovered.log {
@@ -125,20 +119,6 @@ impl<S: StateMachine> ZkDatabase<S> {
     pub fn apply(&mut self, entry: &TxnEntry) -> Applied {
         let applied = self.state.apply(entry.zxid, &entry.txn);
         self.last_processed = self.last_processed.max(entry.zxid);
-        self.see_txn(entry);
         applied
-    }
-
-    fn see_txn(&mut self, entry: &TxnEntry) {
-        if let Some(header) = TxnHeader::peek(&entry.txn) {
-            self.session_ids.see_txn(&header);
-        }
-    }
-
-    /// The state came as a snapshot: its sessions have ids that must not be given again.
-    pub fn see_sessions(&mut self) {
-        for (session, _) in self.state.sessions() {
-            self.session_ids.see(session);
-        }
     }
 }

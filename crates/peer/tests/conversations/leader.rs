@@ -684,3 +684,12 @@ fn epochs_are_not_burnt() {
          L4 says FOLLOWERINFO accepted=0x10000100000000 sid=2 protocol=0x10000 config=0",
     );
 }
+
+#[test]
+fn a_session_is_opened_once() {
+    established(
+        "session-opened-once",
+        "L1 asks session=0x55 cxid=0 opens
+         L1 asks session=0x55 cxid=0 opens",
+    );
+}

@@ -334,7 +334,7 @@ fn pings() {
         "pings",
         "leader says PING 0x200000000
          client 1 connects
-         leader says PROPOSAL 0x200000001 createSession timeout=10000 session=0x100000f42400201; COMMIT 0x200000001
+         leader says PROPOSAL 0x200000001 createSession timeout=10000 session=0x100020000000142; COMMIT 0x200000001
          client 1 pings
          leader says PING 0x200000001",
     );
@@ -345,7 +345,7 @@ fn clients_of_a_follower() {
     serves(
         "clients",
         "client 1 connects
-         leader says PROPOSAL 0x200000001 createSession timeout=10000 session=0x100000f42400201 cxid=0; COMMIT 0x200000001
+         leader says PROPOSAL 0x200000001 createSession timeout=10000 session=0x100020000000142 cxid=0; COMMIT 0x200000001
          client 2 resumes 0x55
          leader says REVALIDATE session=0x55 valid=true
          client 3 resumes 0x66
@@ -490,7 +490,7 @@ fn requests_carry_who_the_client_is() {
     serves(
         "requests-carry-auth-ids",
         "client 1 connects as ip:10.0.0.9
-         leader says PROPOSAL 0x200000001 createSession timeout=10000 session=0x100000f42400201; COMMIT 0x200000001
+         leader says PROPOSAL 0x200000001 createSession timeout=10000 session=0x100020000000142; COMMIT 0x200000001
          client 1 is digest:me
          client 1 is digest:me
          client 1 sets /a=1

@@ -93,6 +93,10 @@ impl<S: StateMachine> Leader<S> {
         if request.op == op::CREATE_SESSION {
             let timeout = request.body.first_chunk::<4>().ok_or(code::UNIMPLEMENTED)?;
             let timeout_ms = i32::from_be_bytes(*timeout);
+            if self.tracker.tracks(request.session) {
+                ctx.io.mark("leader: a session id came twice");
+                return Err(code::SESSION_EXPIRED);
+            }
             self.tracker.track(request.session, timeout_ms, Some(request.from), ctx.io.now.mono);
             return Ok(());
         }
@@ -221,7 +225,7 @@ impl<S: StateMachine> Leader<S> {
             refuse(ctx, &input);
             return Ok(());
         }
-        match self.clients.on_input(&mut ctx.io, &ctx.db.session_ids, input) {
+        match self.clients.on_input(&mut ctx.io, input) {
             None => Ok(()),
             Some(ClientAction::Gone { session }) => {
                 self.commit.forget(session);

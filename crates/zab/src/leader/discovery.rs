@@ -301,6 +301,7 @@ impl<S: StateMachine> Leader<S> {
             Some(counter) => Zxid::new(epoch, counter),
             None => first,
         });
+        self.clients.serve(&ctx.io, self.proposals.last_proposed());
         self.tracker = SessionTracker::default();
         for (session, timeout_ms) in ctx.db.state.sessions() {
             self.tracker.track(session, timeout_ms, None, ctx.io.now.mono);

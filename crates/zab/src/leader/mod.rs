@@ -108,7 +108,7 @@ impl<S: StateMachine> Leader<S> {
             commit: CommitProcessor::new(),
             to_be_applied: ToBeAppliedRequestProcessor::default(),
             snapshot: SnapshotTaker::new(),
-            clients: ClientSessions::new(&ctx.io),
+            clients: ClientSessions::default(),
             tracker: SessionTracker::default(),
         };
         leader.count_accepted_epoch(ctx, ctx.io.config.sid, ctx.epochs.accepted);

@@ -137,7 +137,7 @@ impl<S: StateMachine> Learner<S> {
             ctx.io.client(ClientOutput::Disconnected { client });
             return Ok(());
         }
-        match self.clients.on_input(&mut ctx.io, &ctx.db.session_ids, input) {
+        match self.clients.on_input(&mut ctx.io, input) {
             None => {}
             Some(ClientAction::Gone { session }) => self.commit.forget(session),
             Some(ClientAction::Revalidate { session, timeout_ms }) => {

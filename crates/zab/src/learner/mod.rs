@@ -137,7 +137,7 @@ impl<S: StateMachine> Learner<S> {
             send_ack: SendAckRequestProcessor,
             commit: CommitProcessor::new(),
             snapshot: SnapshotTaker::new(),
-            clients: ClientSessions::new(&ctx.io),
+            clients: ClientSessions::default(),
         };
         learner.connect(ctx);
         learner

@@ -275,7 +275,6 @@ impl<S: StateMachine> Learner<S> {
         let epoch = sync.epoch;
         self.say(&Packet::Ack { zxid: epoch.first_zxid() });
         self.established = Some(epoch);
-        ctx.db.see_sessions();
         if sync.mode != SyncMode::Snap {
             for entry in &sync.committed {
                 ctx.db.apply(entry);
@@ -287,6 +286,8 @@ impl<S: StateMachine> Learner<S> {
         ctx.io.event(Event::UpToDate { epoch });
         self.phase = Phase::Serving;
         self.last_queued = sync.last_queued.unwrap_or(Zxid::ZERO);
+        let last = self.last_queued.max(ctx.db.last_processed);
+        self.clients.serve(&ctx.io, last.max(epoch.first_zxid()));
         if self.observer {
             return self.serve_observer(ctx, sync.not_logged);
         }

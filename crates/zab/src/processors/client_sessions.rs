@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use wire::{Id, SessionId, op};
+use wire::{Id, SessionId, Zxid, op};
 
 use super::{LocalRequest, SessionIds};
 use crate::context::Io;
@@ -40,29 +40,21 @@ struct Client {
 pub struct ClientSessions {
     clients: BTreeMap<ClientId, Client>,
     by_session: BTreeMap<SessionId, ClientId>,
-    /// Serial of the session that was made last.
-    last_session: u64,
+    ids: SessionIds,
     touched: BTreeMap<SessionId, i32>,
 }
 
 impl ClientSessions {
-    pub fn new(io: &Io<'_>) -> ClientSessions {
-        let last_session = SessionIds::first(io.now.wall_ms, io.ids.generation);
-        ClientSessions { last_session, ..ClientSessions::default() }
+    /// Clients are served from now on, with the history up to `from`.
+    pub fn serve(&mut self, io: &Io<'_>, from: Zxid) {
+        self.ids = SessionIds::serving_from(io.sid(), from, io.now.wall_ms, io.ids.generation);
     }
 
-    /// `ids`: what is known of ids that were given.
-    pub fn on_input(
-        &mut self,
-        io: &mut Io<'_>,
-        ids: &SessionIds,
-        input: ClientInput,
-    ) -> Option<ClientAction> {
+    pub fn on_input(&mut self, io: &mut Io<'_>, input: ClientInput) -> Option<ClientAction> {
         match input {
             ClientInput::Connect { client, resume: None, timeout_ms, auth, .. } => {
                 let timeout_ms = negotiated(io, timeout_ms);
-                let session = ids.next(self.last_session);
-                self.last_session = SessionIds::serial_of(session);
+                let session = self.ids.next();
                 let state = State::Creating;
                 self.add(client, Client { session, timeout_ms, state, auth: auth.clone() });
                 let mut body = BytesMut::with_capacity(4);
