@@ -54,7 +54,7 @@ impl ClientSessions {
         match input {
             ClientInput::Connect { client, resume: None, timeout_ms, auth, .. } => {
                 let timeout_ms = negotiated(io, timeout_ms);
-                let session = self.ids.next();
+                let session = self.ids.give();
                 let state = State::Creating;
                 self.add(client, Client { session, timeout_ms, state, auth: auth.clone() });
                 let mut body = BytesMut::with_capacity(4);

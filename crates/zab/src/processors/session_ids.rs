@@ -38,7 +38,7 @@ impl SessionIds {
         }
     }
 
-    pub fn next(&mut self) -> SessionId {
+    pub fn give(&mut self) -> SessionId {
         self.last += 1 << 8;
         SessionId(self.last as i64)
     }
@@ -57,18 +57,18 @@ mod tests {
     #[test]
     fn the_layout() {
         let mut ids = from(5, 7);
-        assert_eq!(ids.next(), SessionId(0x0200_0500_0000_0835));
-        assert_eq!(ids.next(), SessionId(0x0200_0500_0000_0935));
+        assert_eq!(ids.give(), SessionId(0x0200_0500_0000_0835));
+        assert_eq!(ids.give(), SessionId(0x0200_0500_0000_0935));
     }
 
     /// The same moment on the same clock: what was committed in between tells the roles apart.
     #[test]
     fn a_later_role_gives_other_ids() {
         let mut first = from(5, 7);
-        let given: Vec<SessionId> = (0..3).map(|_| first.next()).collect();
+        let given: Vec<SessionId> = (0..3).map(|_| first.give()).collect();
         for mut later in [from(5, 10), from(6, 0), from(5 + (1 << 16), 7), from(5 + (1 << 20), 7)] {
             for _ in 0..3 {
-                assert!(!given.contains(&later.next()));
+                assert!(!given.contains(&later.give()));
             }
         }
     }
