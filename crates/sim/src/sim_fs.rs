@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use storage::fs::part;
 use storage::{FileSystem, FsError};
 
 use crate::draw::Draws;
@@ -152,6 +153,10 @@ impl FileSystem for SimFs {
         let mut bytes = inode.data.clone();
         bytes.resize(inode.data.len() + padding, 0);
         Ok(bytes)
+    }
+
+    fn read_at(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
+        Ok(part(&self.inodes[self.inode(name)?].data, offset, length).to_vec())
     }
 
     fn len(&self, name: &str) -> Result<u64, FsError> {
