@@ -64,6 +64,18 @@ pub struct SimFs {
 }
 
 impl SimFs {
+    /// These files, all of them durable.
+    pub fn new(files: Option<&BTreeMap<String, Vec<u8>>>) -> SimFs {
+        let mut fs = SimFs::default();
+        for (name, data) in files.into_iter().flatten() {
+            fs.names.insert(name.clone(), fs.inodes.len());
+            let len = data.len() as u64;
+            fs.inodes.push(Inode { data: data.clone(), len, dirty: None, synced_len: len });
+        }
+        fs.durable_names.clone_from(&fs.names);
+        fs
+    }
+
     fn inode(&self, name: &str) -> Result<usize, FsError> {
         self.names.get(name).copied().ok_or(FsError::NotFound)
     }

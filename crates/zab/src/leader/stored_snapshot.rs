@@ -58,6 +58,7 @@ impl<S: StateMachine> Leader<S> {
             return self.send_log_behind(ctx, conn, snapshot, Some(Vec::new()));
         }
         let through = ctx.db.committed_log.min().unwrap_or(snapshot);
+        ctx.io.mark("leader: log behind the stored snapshot read");
         self.ask_disk(ctx, conn, DiskOp::ReadLogBehind { snapshot, through });
         if let Some(handler) = self.handlers.get_mut(&conn) {
             handler.phase = H::ReadingLogBehind { snapshot };
