@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use peer::{DiskAnswer, DiskOp, EpochFile, Switches, SyncMode};
+use peer::{DiskAnswer, DiskOp, EpochFile, Recovered, Switches, SyncMode, TxnEntry};
 use sim::run::{Outcome, RunSpec, Verdict, run};
 use sim::swarm::plan;
 use storage::{MemFs, Storage, StorageSettings};
@@ -25,10 +25,13 @@ fn directory(name: &str) -> Files {
     files.collect()
 }
 
+fn storage(files: Files) -> Storage<MemFs> {
+    Storage::new(MemFs { files }, StorageSettings { prealloc: 0, ..StorageSettings::default() })
+}
+
 /// The same history up to `zxid`, of the end of epoch 1.
 fn cut(files: Files, zxid: Zxid) -> Files {
-    let settings = StorageSettings { prealloc: 0, ..StorageSettings::default() };
-    let mut storage = Storage::new(MemFs { files }, settings);
+    let mut storage = storage(files);
     assert!(matches!(storage.execute(&DiskOp::Load), Ok(DiskAnswer::Loaded(_))));
     assert!(matches!(storage.execute(&DiskOp::Truncate(zxid)), Ok(DiskAnswer::Loaded(_))));
     for file in [EpochFile::AcceptedEpoch, EpochFile::CurrentEpoch] {
@@ -61,12 +64,32 @@ fn check(seed: u64, outcome: &Outcome) {
     assert!(matches!(outcome.verdict, Verdict::Clean | Verdict::Empty), "seed {seed}: {:?}", outcome.verdict);
 }
 
+/// Nobody's disk holds another snapshot than Java's own, byte for byte, nor other transactions behind it
+/// than Java's and those that everybody has.
+fn check_disks(seed: u64, disks: &BTreeMap<i64, Recovered>) {
+    let [leader, follower] = ["3.8.0-leader", "3.8.0-follower"].map(|name| {
+        storage(directory(name)).recover_readonly().expect("a good disk")
+    });
+    let longest = disks.values().max_by_key(|disk| disk.last_zxid()).expect("some");
+    let mut all: Vec<TxnEntry> = follower.log.clone();
+    all.extend(longest.log.iter().filter(|entry| entry.zxid > follower.last_zxid()).cloned());
+    for (sid, disk) in disks {
+        let known = [&leader.snapshot, &follower.snapshot].contains(&&disk.snapshot);
+        assert!(known, "seed {seed}: {sid} has another snapshot");
+        let snapshot = disk.snapshot.as_ref().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
+        let behind: Vec<&TxnEntry> =
+            all.iter().filter(|entry| entry.zxid > snapshot && entry.zxid <= disk.last_zxid()).collect();
+        assert!(behind.into_iter().eq(&disk.log), "seed {seed}: {sid} has another log behind {snapshot}");
+    }
+}
+
 #[test]
 fn plans_over_a_data_tree_are_clean() {
     let (mut snaps, mut behind, mut committed) = (0, 0, 0);
     for seed in 0..60 {
         let outcome = run(&over_java_disks(seed), false, false);
         check(seed, &outcome);
+        check_disks(seed, &outcome.disks);
         snaps += outcome.syncs_of.values().flatten().filter(|mode| **mode == SyncMode::Snap).count();
         behind += outcome.stats.marks.get("leader: log behind the stored snapshot read").copied().unwrap_or(0);
         committed += outcome.stats.committed;

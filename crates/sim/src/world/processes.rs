@@ -140,6 +140,11 @@ impl World {
         }
     }
 
+    /// With what a member would come back that starts now, if it would.
+    pub fn recover(&self, sid: ServerId) -> Option<Recovered> {
+        self.members[self.index(sid)].storage.recover_readonly().ok()
+    }
+
     /// Why a member that is down would not start.
     pub fn refusal(&self, sid: ServerId) -> Option<String> {
         let m = &self.members[self.index(sid)];
