@@ -57,7 +57,9 @@ pub struct ZkDatabase<S> {
     /// Zxid of the last transaction applied (or of the snapshot, or `E<<32|0` on an established
     /// leader).
     pub last_processed: Zxid,
-    /// Size of the newest snapshot file on disk, in bytes; bounds a DIFF from disk.
+    /// The snapshot that was loaded: its zxid, and the size of its body in bytes, which bounds a DIFF
+    /// from disk. A state that is not whole is sent to learners as this and the log behind it.
+    pub snapshot_zxid: Zxid,
     pub snapshot_bytes: u64,
 }
 
@@ -67,6 +69,7 @@ impl<S: StateMachine> ZkDatabase<S> {
             state,
             committed_log: CommittedLog::new(commit_log_count),
             last_processed: Zxid::ZERO,
+            snapshot_zxid: Zxid::ZERO,
             snapshot_bytes: 0,
         }
     }
@@ -78,7 +81,9 @@ impl<S: StateMachine> ZkDatabase<S> {
         self.committed_log.clear();
         self.last_processed = Zxid::ZERO;
         self.snapshot_bytes = recovered.snapshot_bytes;
+        self.snapshot_zxid = Zxid::ZERO;
         if let Some((zxid, body)) = &recovered.snapshot {
+            self.snapshot_zxid = *zxid;
             let mut parser = SnapshotParser::new();
             parser.feed(body.clone());
             while let Some(record) = parser.next_record().map_err(|e| e.to_string())? {

@@ -162,16 +162,6 @@ fn snap() {
 }
 
 #[test]
-fn a_snap_of_another_state_machine() {
-    synchronises(
-        "snap-of-another-state-machine",
-        "leader says SNAP 0x100000008
-         leader sends snapshot /a=1 /a/b=2
-         leader says NEWLEADER 0x200000000",
-    );
-}
-
-#[test]
 fn a_snap_that_breaks_off() {
     synchronises(
         "snap-breaks-off",

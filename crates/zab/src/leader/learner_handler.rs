@@ -5,7 +5,6 @@ use bytes::BytesMut;
 use wire::{Direction, Packet, QuorumStream, ServerId, Zxid};
 
 use crate::context::Io;
-use crate::disk::OpId;
 use crate::io::{ConnId, Task};
 use crate::time::Nanos;
 
@@ -27,11 +26,20 @@ pub(super) enum Phase<C> {
     /// The log on disk is being read for a DIFF.
     ReadingLog {
         peer_last_zxid: Zxid,
-        op: OpId,
     },
-    /// The snapshot is streamed; what is queued waits behind it.
+    /// The snapshot is streamed from memory; what is queued waits behind it.
     SendingSnapshot {
         cursor: C,
+    },
+    /// The snapshot that was loaded is streamed from the disk, `length` bytes; nothing is queued yet.
+    SendingStoredSnapshot {
+        snapshot: Zxid,
+        offset: u64,
+        length: u64,
+    },
+    /// It was sent: the log behind it is being read.
+    ReadingLogBehind {
+        snapshot: Zxid,
     },
     /// NEWLEADER is queued.
     AwaitingNewLeaderAck,
@@ -92,8 +100,7 @@ impl<C> LearnerHandler<C> {
     }
 
     pub fn schedule(&mut self, io: &mut Io<'_>) {
-        let may_send = !matches!(self.phase, Phase::SendingSnapshot { .. });
-        if may_send && !self.scheduled && !self.blocked && !self.queue.is_empty() {
+        if !self.is_sending_snapshot() && !self.scheduled && !self.blocked && !self.queue.is_empty() {
             self.scheduled = true;
             io.schedule(Task::LearnerSender(self.conn));
         }
@@ -102,7 +109,7 @@ impl<C> LearnerHandler<C> {
     /// `Task::LearnerSender`: everything queued in one flush.
     pub fn run_sender(&mut self, io: &mut Io<'_>) {
         self.scheduled = false;
-        if self.blocked || self.queue.is_empty() || matches!(self.phase, Phase::SendingSnapshot { .. }) {
+        if self.blocked || self.queue.is_empty() || self.is_sending_snapshot() {
             return;
         }
         let bytes = self.queue.split().freeze();
@@ -127,10 +134,14 @@ impl<C> LearnerHandler<C> {
     pub fn on_drained(&mut self, io: &mut Io<'_>) {
         self.in_flight = 0;
         self.blocked = false;
-        if matches!(self.phase, Phase::SendingSnapshot { .. }) {
+        if self.is_sending_snapshot() {
             io.schedule(Task::SnapshotSender(self.conn));
         }
         self.schedule(io);
+    }
+
+    fn is_sending_snapshot(&self) -> bool {
+        matches!(self.phase, Phase::SendingSnapshot { .. } | Phase::SendingStoredSnapshot { .. })
     }
 
     /// The sync decision was made for it: the sender runs, PINGs go out.

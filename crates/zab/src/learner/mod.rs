@@ -214,6 +214,7 @@ impl<S: StateMachine> Learner<S> {
                 Some(Inbound::Snapshot(record)) => {
                     ctx.db.state.restore(record).map_err(|e| Leave::LostLeader(format!("snapshot: {e}")))?;
                 }
+                Some(Inbound::SnapshotBytes(bytes)) => self.keep_snapshot(ctx, bytes),
                 Some(Inbound::SnapshotEnd) => {}
             }
         }
@@ -270,6 +271,9 @@ impl<S: StateMachine> Learner<S> {
         };
         if let Some(conn) = self.conn.or(dialled) {
             ctx.io.close(conn);
+        }
+        if let Phase::Syncing(sync) = &self.phase {
+            sync.abandon_snapshot(&mut ctx.io);
         }
         self.snapshot.abandon(&mut ctx.io);
         self.clients.disconnect_all(&mut ctx.io);

@@ -11,17 +11,22 @@
 //! | PING and others | ignored, without an answer | the same |
 //!
 //! What is durable before the ACK of NEWLEADER (ZOOKEEPER-3911, 4643, 4646, 4785): after DIFF and
-//! TRUNC the committed transactions, in the log; after SNAP a snapshot of the state with the committed
-//! transactions applied, installed. Then currentEpoch. Transactions of the sync count as delivered at
-//! UPTODATE, not before: until then nobody knows that the leader is established.
+//! TRUNC the committed transactions, in the log; after SNAP the snapshot as it came, byte for byte, with
+//! the committed transactions in a log behind it, installed as one. Then currentEpoch. Transactions of
+//! the sync count as delivered at UPTODATE, not before: until then nobody knows that the leader is
+//! established.
+//!
+//! The snapshot goes to the disk while it comes, and is never in memory whole. That the bytes are the
+//! leader's and not the state written anew lets a member keep a history that its state machine does not
+//! understand.
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use wire::{Epoch, Packet, Zxid};
 
 use super::{Learner, Phase};
-use crate::context::{Ctx, Leave, RoleResult};
+use crate::context::{Ctx, Io, Leave, RoleResult};
 use crate::disk::{DiskAnswer, DiskDone, DiskError, DiskOp, EpochFile, OpId, TxnEntry};
 use crate::event::{Event, SyncMode, txn_digest};
 use crate::state_machine::StateMachine;
@@ -31,6 +36,8 @@ use crate::state_machine::StateMachine;
 pub(super) struct Syncing {
     epoch: Epoch,
     mode: SyncMode,
+    /// The zxid of SNAP.
+    snapshot: Zxid,
     last_queued: Option<Zxid>,
     /// Proposed and not committed.
     not_logged: VecDeque<TxnEntry>,
@@ -47,7 +54,21 @@ pub(super) enum Durable {
 
 impl Syncing {
     fn new(epoch: Epoch, mode: SyncMode) -> Syncing {
-        Syncing { epoch, mode, last_queued: None, not_logged: VecDeque::new(), committed: Vec::new() }
+        Syncing {
+            epoch,
+            mode,
+            snapshot: Zxid::NONE,
+            last_queued: None,
+            not_logged: VecDeque::new(),
+            committed: Vec::new(),
+        }
+    }
+
+    /// The role ends before NEWLEADER: what came of a snapshot is of no use.
+    pub fn abandon_snapshot(&self, io: &mut Io<'_>) {
+        if self.mode == SyncMode::Snap {
+            io.disk(DiskOp::SnapshotAbandon { zxid: self.snapshot });
+        }
     }
 
     fn queue(&mut self, zxid: Zxid, txn: Bytes) -> RoleResult {
@@ -95,12 +116,18 @@ impl<S: StateMachine> Learner<S> {
                 ctx.db.state.clear();
                 ctx.db.committed_log.clear();
                 ctx.db.last_processed = zxid;
-                Phase::Syncing(Syncing::new(epoch, mode))
+                Phase::Syncing(Syncing { snapshot: zxid, ..Syncing::new(epoch, mode) })
             }
             // The zxid inside DIFF moves nothing (ZOOKEEPER-2355).
             mode => Phase::Syncing(Syncing::new(epoch, mode)),
         };
         Ok(())
+    }
+
+    /// A piece of the snapshot's body.
+    pub(super) fn keep_snapshot(&mut self, ctx: &mut Ctx<'_, S>, bytes: Bytes) {
+        let Phase::Syncing(sync) = &self.phase else { unreachable!("a snapshot comes behind SNAP") };
+        ctx.io.disk(DiskOp::SnapshotSlice { zxid: sync.snapshot, bytes });
     }
 
     pub(super) fn on_sync_packet(&mut self, ctx: &mut Ctx<'_, S>, packet: Packet) -> RoleResult {
@@ -127,16 +154,12 @@ impl<S: StateMachine> Learner<S> {
     }
 
     fn on_new_leader(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
-        let Phase::Syncing(sync) = std::mem::replace(&mut self.phase, Phase::Registering) else {
+        let Phase::Syncing(mut sync) = std::mem::replace(&mut self.phase, Phase::Registering) else {
             unreachable!("called while synchronising")
         };
         ctx.io.event(Event::NewLeaderReceived { epoch: sync.epoch });
-        if sync.mode == SyncMode::Snap && !ctx.db.state.is_whole() {
-            let why = "the leader's snapshot holds records of another state machine: it cannot be kept";
-            return Err(Leave::CannotKeep(why));
-        }
         let op = if sync.mode == SyncMode::Snap {
-            Some(install(ctx, &sync))
+            Some(install(ctx, &mut sync))
         } else if sync.committed.is_empty() {
             None
         } else {
@@ -305,22 +328,17 @@ impl<S: StateMachine> Learner<S> {
     }
 }
 
-/// Apply what was committed behind the snapshot and install the state (Java takes its snapshot here
-/// too). The name is the last zxid in it.
-fn install<S: StateMachine>(ctx: &mut Ctx<'_, S>, sync: &Syncing) -> OpId {
+/// Apply what was committed behind the snapshot, and install both.
+fn install<S: StateMachine>(ctx: &mut Ctx<'_, S>, sync: &mut Syncing) -> OpId {
     ctx.io.event(Event::Restored { zxid: ctx.db.last_processed, tree: ctx.db.state.digest() });
     for entry in &sync.committed {
         // The snapshot is fuzzy: it may hold this effect already, and replaying it is harmless.
         ctx.db.apply(entry);
         ctx.db.committed_log.add(entry.clone());
         let (digest, tree) = (txn_digest(&entry.txn), ctx.db.state.digest());
-        // It goes to the disk inside the snapshot.
         ctx.io.event(Event::Logged { zxid: entry.zxid, digest });
         ctx.io.event(Event::Delivered { zxid: entry.zxid, digest, tree });
     }
-    let zxid = ctx.db.last_processed;
-    let mut cursor = ctx.db.state.snapshot_begin();
-    let mut body = BytesMut::new();
-    while !ctx.db.state.snapshot_slice(&mut cursor, usize::MAX, &mut body) {}
-    ctx.io.disk(DiskOp::Install { zxid, epoch: sync.epoch, body: body.freeze() })
+    let log = std::mem::take(&mut sync.committed);
+    ctx.io.disk(DiskOp::Install { zxid: sync.snapshot, epoch: sync.epoch, log })
 }

@@ -27,17 +27,17 @@ impl<S: StateMachine> SnapshotTaker<S> {
         SnapshotTaker { phase: Phase::Idle }
     }
 
-    /// Roll the log and begin, unless one is being taken.
+    /// Roll the log and begin, unless one is being taken. Of a state that is not whole none is taken.
     pub fn begin(&mut self, ctx: &mut Ctx<'_, S>) {
+        if !matches!(self.phase, Phase::Idle) {
+            return;
+        }
+        ctx.io.disk(DiskOp::Roll);
         if !ctx.db.state.is_whole() {
             return ctx.io.warn("no snapshot: the history holds records of another state machine");
         }
-        if matches!(self.phase, Phase::Idle) {
-            ctx.io.disk(DiskOp::Roll);
-            self.phase =
-                Phase::Writing { zxid: ctx.db.last_processed, cursor: ctx.db.state.snapshot_begin() };
-            ctx.io.schedule(Task::Snapshot);
-        }
+        self.phase = Phase::Writing { zxid: ctx.db.last_processed, cursor: ctx.db.state.snapshot_begin() };
+        ctx.io.schedule(Task::Snapshot);
     }
 
     /// `Task::Snapshot`: one slice.
