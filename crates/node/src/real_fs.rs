@@ -56,6 +56,14 @@ impl FileSystem for RealFs {
     fn read(&self, name: &str) -> Result<Vec<u8>, FsError> {
         fs::read(self.dir.join(name)).map_err(failed(name))
     }
+    fn read_at(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
+        let file = File::open(self.dir.join(name)).map_err(failed(name))?;
+        let size = file.metadata().map_err(failed(name))?.len();
+        let left = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; length.min(left)];
+        file.read_exact_at(&mut bytes, offset).map_err(failed(name))?;
+        Ok(bytes)
+    }
     fn len(&self, name: &str) -> Result<u64, FsError> {
         fs::metadata(self.dir.join(name)).map(|meta| meta.len()).map_err(failed(name))
     }

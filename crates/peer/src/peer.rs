@@ -297,9 +297,6 @@ impl<S: StateMachine> Peer<S> {
             // Memory may be ahead of a disk that failed (ZOOKEEPER-4882): the member stops.
             return self.halt(format!("the disk failed: {error}"), out);
         }
-        if let Leave::CannotKeep(why) = leave {
-            return self.halt((*why).to_owned(), out);
-        }
         if self.ids.ops_in_flight == 0 {
             self.load(now, out);
         }

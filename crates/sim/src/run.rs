@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use checker::{FinalState, FreshWrite, Violation};
-use peer::{ClientId, ClientInput, ClientOutput, Event, Nanos, Role, SyncMode};
+use peer::{ClientId, ClientInput, ClientOutput, Event, Nanos, Recovered, Role, SyncMode};
 use serde::Serialize;
 use wire::txn::set_data_request;
-use wire::{ServerId, Zxid, op};
+use wire::{ServerId, Zxid, code, op};
 
 use crate::faults::FaultCounters;
 use crate::plan::{Action, Named, Pending, Step, Who, event_json, millis};
@@ -68,6 +68,8 @@ pub struct Outcome {
     /// Event names seen, with the member, for expectations.
     pub seen: BTreeMap<String, u64>,
     pub syncs_of: BTreeMap<i64, Vec<SyncMode>>,
+    /// What each disk would be recovered to at the end, where disks were given at the beginning.
+    pub disks: BTreeMap<i64, Recovered>,
     pub trace: Vec<TraceLine>,
 }
 
@@ -113,7 +115,8 @@ pub fn run(spec: &RunSpec, trace: bool, watch: bool) -> Outcome {
     runner.drive(spec.heal_at);
     runner.heal(&members);
     runner.converge(spec.end_at, &members);
-    runner.finish(&members)
+    let disks_matter = !spec.world.disks.is_empty();
+    runner.finish(&members, disks_matter)
 }
 
 impl Runner {
@@ -158,7 +161,8 @@ impl Runner {
                     .client(member, ClientInput::Request { client: FRESH, cxid: 1, op: op::SET_DATA, body });
             }
             ClientOutput::Reply { client: FRESH, zxid, result, .. } => {
-                if result.is_ok() {
+                // A member over a history that is no register map's refuses it, by a transaction.
+                if result.is_ok() || *result == Err(code::UNIMPLEMENTED) {
                     self.fresh = FreshWrite::Acknowledged(*zxid);
                 }
             }
@@ -416,7 +420,7 @@ impl Runner {
         self.world.timer(self.world.now + millis(1500), FRESH_TIMER);
     }
 
-    fn finish(mut self, members: &[ServerId]) -> Outcome {
+    fn finish(mut self, members: &[ServerId], disks_matter: bool) -> Outcome {
         let now = self.world.now;
         let end = FinalState {
             converged: true,
@@ -439,8 +443,10 @@ impl Runner {
         } else {
             Verdict::Clean
         };
+        let disks = members.iter().filter(|_| disks_matter);
         Outcome {
             verdict,
+            disks: disks.filter_map(|sid| Some((sid.0, self.world.recover(*sid)?))).collect(),
             violations,
             stats: self.stats,
             faults: self.world.faults.clone(),

@@ -350,6 +350,7 @@ impl Scenario {
                 drift_ppm: 0,
                 allow_zxid_jumps: s.initial_zxid.is_some(),
                 waived: self.waive.keys().cloned().collect(),
+                disks: BTreeMap::new(),
             },
             workload: self.workload.clone(),
             timeline: self.timeline.clone(),

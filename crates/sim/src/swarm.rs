@@ -86,6 +86,7 @@ pub fn plan(seed: u64, switches: Switches) -> RunSpec {
         drift_ppm: [0, 200, 20_000][draws.below(3) as usize],
         allow_zxid_jumps: rolls_over,
         waived: Vec::new(),
+        disks: BTreeMap::new(),
     };
     let workload = WorkloadSpec {
         clients: draws.range(1, 5) as u32,

@@ -89,6 +89,10 @@ impl TraceHash {
                     Ok(DiskAnswer::Log(entries)) => {
                         self.words(&[3, entries.as_ref().map_or(u64::MAX, |e| e.len() as u64)]);
                     }
+                    Ok(DiskAnswer::SnapshotBytes(bytes)) => {
+                        self.word(5);
+                        self.bytes(bytes);
+                    }
                     Err(e) => {
                         self.word(4);
                         self.bytes(e.to_string().as_bytes());
@@ -191,12 +195,20 @@ impl TraceHash {
             }
             DiskOp::SnapshotFinish { zxid } => self.words(&[4, zxid.0 as u64]),
             DiskOp::SnapshotAbandon { zxid } => self.words(&[5, zxid.0 as u64]),
-            DiskOp::Install { zxid, epoch, body } => {
+            DiskOp::Install { zxid, epoch, log } => {
                 self.words(&[6, zxid.0 as u64, epoch.0 as u64]);
-                self.bytes(body);
+                for entry in log {
+                    self.word(entry.zxid.0 as u64);
+                }
             }
             DiskOp::ReadLog { after, through, size_limit } => {
                 self.words(&[7, after.0 as u64, through.0 as u64, *size_limit]);
+            }
+            DiskOp::ReadSnapshot { zxid, offset, length } => {
+                self.words(&[11, zxid.0 as u64, *offset, *length]);
+            }
+            DiskOp::ReadLogBehind { snapshot, through } => {
+                self.words(&[12, snapshot.0 as u64, through.0 as u64]);
             }
             DiskOp::Load => self.word(8),
             DiskOp::Sync => self.word(9),

@@ -4,10 +4,13 @@
 pub mod compression;
 pub mod epoch;
 pub mod fs;
+mod install;
 pub mod log_reader;
 pub mod recover;
 pub mod snapshot;
+mod snapshot_writer;
 mod storage;
+mod stored_snapshot;
 pub mod txn_log;
 
 pub use fs::{FileSystem, FsError, MemFs};

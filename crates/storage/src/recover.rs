@@ -4,8 +4,8 @@
 //! | # | found | done |
 //! |---|---|---|
 //! | A | nothing at all | an empty database: `snapshot.0`, both epochs 0 |
-//! | B | `installing.Z.E`, valid, currentEpoch ≥ E | the install had taken effect: it is the whole history |
-//! | C | `installing.Z.E`, else | dropped: nobody counted on it |
+//! | B | an install of epoch E, valid, currentEpoch ≥ E | it had taken effect: it is the whole history |
+//! | C | an install, else, or a part of one | dropped: nobody counted on it |
 //! | D | log entries, no valid snapshot | refused: missing data is not an empty database (ZOOKEEPER-2325) |
 //! | E | snapshots or log entries of an epoch above currentEpoch | cut: never acknowledged |
 //! | F | damage in the last log that looks torn | cut, with a warning |
@@ -28,7 +28,8 @@ use zab::{DiskError, EpochFile, Recovered, TxnEntry};
 use crate::compression::snapshot_zxid;
 use crate::epoch;
 use crate::fs::FileSystem;
-use crate::log_reader::{End, HEADER_LEN, read_log, zxid_of_name};
+use crate::install::{self, find_install};
+use crate::log_reader::{End, HEADER_LEN, file_name, read_log, zxid_of_name};
 use crate::snapshot;
 
 /// What recovery would answer, and what it has to change on the disk for that.
@@ -37,21 +38,12 @@ pub struct Plan {
     pub recovered: Recovered,
     pub remove: Vec<String>,
     pub cut: Vec<(String, u64)>,
-    /// Row B: rename this to that, after everything else is removed.
-    pub roll_forward: Option<(String, String)>,
+    /// Row B: rename each to its last name, in order, after everything else is removed.
+    pub roll_forward: Vec<(String, String)>,
+    /// The file that the snapshot was read from, by its name at the end.
+    pub snapshot_name: String,
     /// Row A.
     pub first_start: bool,
-}
-
-/// `installing.<zxid>.<epoch>`
-pub fn installing_name(zxid: Zxid, epoch: Epoch) -> String {
-    format!("installing.{:x}.{:x}", zxid.0, epoch.0)
-}
-
-pub(crate) fn parse_installing(name: &str) -> Option<(Zxid, Epoch)> {
-    let (zxid, epoch) = name.strip_prefix("installing.")?.split_once('.')?;
-    let hex = |text| u64::from_str_radix(text, 16).ok().map(|n| n as i64);
-    Some((Zxid(hex(zxid)?), Epoch(hex(epoch)?)))
 }
 
 /// The body of an empty tree: no sessions, no ACLs, the root.
@@ -87,16 +79,17 @@ pub fn plan<F: FileSystem>(fs: &F, commit_log_count: usize) -> Result<Plan, Disk
         },
         remove: names.iter().filter(|name| name.ends_with(".tmp")).cloned().collect(),
         cut: Vec::new(),
-        roll_forward: None,
+        roll_forward: Vec::new(),
+        snapshot_name: file_name("snapshot", Zxid::ZERO),
         first_start: false,
     };
-    find_install(fs, &names, current, &mut plan)?;
-    let entries = if plan.roll_forward.is_some() {
-        plan.remove.extend(names.iter().filter(|n| is_history(n)).cloned());
-        Vec::new()
-    } else {
-        find_snapshot(fs, &names, current, &mut plan);
-        read_logs(fs, &names, current, &mut plan)?
+    let entries = match find_install(fs, &names, current, &mut plan)? {
+        Some(install::Log::Installed(entries)) => entries,
+        Some(install::Log::InPlace) => read_logs(fs, &names, current, &mut plan)?,
+        None => {
+            find_snapshot(fs, &names, current, &mut plan);
+            read_logs(fs, &names, current, &mut plan)?
+        }
     };
     match &plan.recovered.snapshot {
         None if entries.is_empty() => {
@@ -125,29 +118,6 @@ pub(crate) fn is_history(name: &str) -> bool {
     zxid_of_name(name, "log").is_some() || snapshot_zxid(name).is_some()
 }
 
-/// Rows B and C.
-fn find_install<F: FileSystem>(
-    fs: &F,
-    names: &[String],
-    current: Option<Epoch>,
-    plan: &mut Plan,
-) -> Result<(), DiskError> {
-    for name in names {
-        let Some((zxid, epoch)) = parse_installing(name) else { continue };
-        let takes_effect = current.is_some_and(|current| current >= epoch);
-        match fs.read(name).map_err(|e| e.in_file(name)).and_then(|bytes| snapshot::read(name, bytes)) {
-            Ok(body) if takes_effect => {
-                plan.recovered.snapshot_bytes = body.len() as u64;
-                plan.recovered.snapshot = Some((zxid, body));
-                plan.roll_forward = Some((name.clone(), crate::log_reader::file_name("snapshot", zxid)));
-            }
-            Err(error) if takes_effect => return Err(error),
-            _ => plan.remove.push(name.clone()),
-        }
-    }
-    Ok(())
-}
-
 /// The newest valid snapshot that currentEpoch allows; those above it go (row E).
 fn find_snapshot<F: FileSystem>(fs: &F, names: &[String], current: Option<Epoch>, plan: &mut Plan) {
     let mut snapshots: Vec<(Zxid, &String)> =
@@ -163,6 +133,7 @@ fn find_snapshot<F: FileSystem>(fs: &F, names: &[String], current: Option<Epoch>
             Ok(body) => {
                 plan.recovered.snapshot_bytes = body.len() as u64;
                 plan.recovered.snapshot = Some((zxid, body));
+                plan.snapshot_name.clone_from(name);
                 return;
             }
             Err(why) => plan.recovered.warnings.push(format!("snapshot not used: {why}")),

@@ -1,16 +1,19 @@
 //! `Storage`: carries out the disk operations of one member. Hosts call `execute`, in order within a
 //! lane, and send the answer back.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use wire::{Epoch, Zxid};
 use zab::{DiskAnswer, DiskError, DiskOp, EpochFile, Recovered, TxnEntry};
 
 use crate::compression::snapshot_zxid;
 use crate::epoch;
 use crate::fs::{FileSystem, FsError, write_atomically};
+use crate::install::{self, Install};
 use crate::log_reader::{file_name, read_log, zxid_of_name};
-use crate::recover::{Plan, installing_name, is_history, parse_installing, plan};
+use crate::recover::{Plan, plan};
 use crate::snapshot;
+use crate::snapshot_writer::SnapshotWriter;
+use crate::stored_snapshot::StoredSnapshot;
 use crate::txn_log::TxnLog;
 
 #[derive(Clone, Debug)]
@@ -28,15 +31,17 @@ impl Default for StorageSettings {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Storage<F> {
     pub fs: F,
     settings: StorageSettings,
     log: TxnLog,
-    /// Body of the snapshot that is being written.
-    slices: BytesMut,
+    /// The snapshot that is being written.
+    writer: SnapshotWriter,
+    /// The snapshot that was loaded.
+    stored: Option<StoredSnapshot>,
     /// An install that waits for currentEpoch.
-    installing: Option<(Zxid, Epoch)>,
+    installing: Option<Install>,
     current_epoch: Epoch,
 }
 
@@ -48,7 +53,8 @@ impl<F: FileSystem> Storage<F> {
             fs,
             settings,
             log: TxnLog::default(),
-            slices: BytesMut::new(),
+            writer: SnapshotWriter::default(),
+            stored: None,
             installing: None,
             current_epoch: Epoch(0),
         }
@@ -62,7 +68,8 @@ impl<F: FileSystem> Storage<F> {
     /// The process died; what it held in memory is gone.
     pub fn forget_memory(&mut self) {
         self.log.reset();
-        self.slices.clear();
+        self.writer.reset();
+        self.stored = None;
         self.installing = None;
     }
 
@@ -88,22 +95,30 @@ impl<F: FileSystem> Storage<F> {
             }
             DiskOp::Truncate(zxid) => self.truncate(*zxid),
             DiskOp::WriteEpoch(file, epoch) => self.write_epoch(*file, *epoch),
-            DiskOp::SnapshotSlice { bytes, .. } => {
-                self.slices.extend_from_slice(bytes);
+            DiskOp::SnapshotSlice { zxid, bytes } => {
+                self.writer.append(&mut self.fs, *zxid, bytes)?;
                 Ok(DiskAnswer::Done)
             }
             DiskOp::SnapshotFinish { zxid } => {
-                let body = self.slices.split().freeze();
-                self.write_snapshot(&file_name("snapshot", *zxid), &body)?;
+                self.writer.seal(&mut self.fs, *zxid, &file_name("snapshot", *zxid))?;
                 Ok(DiskAnswer::Done)
             }
             DiskOp::SnapshotAbandon { .. } => {
-                self.slices.clear();
+                self.writer.abandon(&mut self.fs)?;
                 Ok(DiskAnswer::Done)
             }
-            DiskOp::Install { zxid, epoch, body } => self.install(*zxid, *epoch, body),
+            DiskOp::Install { zxid, epoch, log } => self.install(*zxid, *epoch, log),
+            DiskOp::ReadSnapshot { zxid, offset, length } => {
+                let stored = self.stored.as_mut().filter(|stored| stored.zxid == *zxid);
+                let stored =
+                    stored.ok_or_else(|| DiskError::Io(format!("snapshot {zxid} is not the loaded one")))?;
+                stored.read(&self.fs, *offset, *length).map(DiskAnswer::SnapshotBytes)
+            }
             DiskOp::ReadLog { after, through, size_limit } => {
                 self.read_log(*after, *through, *size_limit).map(DiskAnswer::Log)
+            }
+            DiskOp::ReadLogBehind { snapshot, through } => {
+                self.read_log_behind(*snapshot, *through).map(DiskAnswer::Log)
             }
         }
     }
@@ -112,6 +127,10 @@ impl<F: FileSystem> Storage<F> {
         self.forget_memory();
         let plan = plan(&self.fs, self.settings.commit_log_count)?;
         self.carry_out(&plan)?;
+        self.stored =
+            plan.recovered.snapshot.as_ref().map(|(zxid, body)| {
+                StoredSnapshot::new(*zxid, plan.snapshot_name.clone(), body.len() as u64)
+            });
         let mut recovered = plan.recovered;
         recovered.untrusted_empty = plan.first_start && !self.settings.trust_empty;
         self.current_epoch = recovered.current_epoch;
@@ -125,9 +144,7 @@ impl<F: FileSystem> Storage<F> {
             self.fs.remove(name).map_err(|e| e.in_file(name))?;
         }
         self.sync_dir()?;
-        if let Some((from, to)) = &plan.roll_forward {
-            self.fs.rename(from, to).map_err(|e| e.in_file(to))?;
-        }
+        install::rename(&mut self.fs, &plan.roll_forward)?;
         for (name, len) in &plan.cut {
             if self.fs.len(name).is_ok_and(|size| size > *len) {
                 self.fs.set_len(name, *len).map_err(|e| e.in_file(name))?;
@@ -172,19 +189,19 @@ impl<F: FileSystem> Storage<F> {
         Ok(DiskAnswer::Done)
     }
 
-    fn install(&mut self, zxid: Zxid, epoch: Epoch, body: &Bytes) -> Answer {
+    fn install(&mut self, zxid: Zxid, epoch: Epoch, log: &[TxnEntry]) -> Answer {
         self.drop_older_installs()?;
-        self.write_snapshot(&installing_name(zxid, epoch), body)?;
-        self.installing = Some((zxid, epoch));
+        let install = Install::new(zxid, epoch, log);
+        install.write_log(&mut self.fs, log)?;
+        self.writer.seal(&mut self.fs, zxid, &install.snapshot_name())?;
+        self.installing = Some(install);
         self.finish_install()?;
         Ok(DiskAnswer::Done)
     }
 
     /// An install that currentEpoch never reached must not take effect with the next one's epoch.
     fn drop_older_installs(&mut self) -> Result<(), DiskError> {
-        let names = self.fs.list();
-        let waits = |name: &&String| parse_installing(name).is_some_and(|(_, e)| e > self.current_epoch);
-        let old: Vec<&String> = names.iter().filter(waits).collect();
+        let old = install::waiting(&self.fs.list(), self.current_epoch);
         for name in &old {
             self.fs.remove(name).map_err(|e| e.in_file(name))?;
         }
@@ -195,17 +212,12 @@ impl<F: FileSystem> Storage<F> {
     /// that recovery rolls forward: the old history goes, durably, before the snapshot takes its
     /// place, so that no old record can be replayed behind it.
     fn finish_install(&mut self) -> Result<(), DiskError> {
-        let Some((zxid, epoch)) = self.installing else { return Ok(()) };
-        if self.current_epoch < epoch {
+        let Some(install) = self.installing else { return Ok(()) };
+        if self.current_epoch < install.epoch {
             return Ok(());
         }
-        let name = installing_name(zxid, epoch);
-        for old in self.fs.list().into_iter().filter(|old| is_history(old)) {
-            self.fs.remove(&old).map_err(|e| e.in_file(&old))?;
-        }
-        self.sync_dir()?;
-        self.fs.rename(&name, &file_name("snapshot", zxid)).map_err(|e| e.in_file(&name))?;
-        self.sync_dir()?;
+        install.finish(&mut self.fs)?;
+        self.stored = None;
         self.log.reset();
         self.installing = None;
         Ok(())
@@ -318,5 +330,24 @@ impl<F: FileSystem> Storage<F> {
         let covers = entries.first().is_some_and(|e| e.zxid <= after)
             && entries.last().is_some_and(|e| e.zxid >= through);
         Ok(covers.then_some(entries))
+    }
+
+    /// What was replayed over the loaded snapshot, and what was appended since: `None` where it has a gap.
+    fn read_log_behind(&self, snapshot: Zxid, through: Zxid) -> Result<Option<Vec<TxnEntry>>, DiskError> {
+        let logs = self.logs();
+        let start = logs.iter().rposition(|(first, _)| *first <= snapshot).unwrap_or(0);
+        let mut entries: Vec<TxnEntry> = Vec::new();
+        for (_, name) in &logs[start..] {
+            let file = read_log(name, self.fs.read(name).map_err(|e| e.in_file(name))?)?;
+            for (_, entry) in file.entries.into_iter().filter(|(_, entry)| entry.zxid > snapshot) {
+                match entries.last() {
+                    _ if entry.zxid > through => break,
+                    Some(last) if entry.zxid <= last.zxid => {}
+                    Some(last) if !entry.zxid.follows(last.zxid) => return Ok(None),
+                    _ => entries.push(entry),
+                }
+            }
+        }
+        Ok(Some(entries))
     }
 }

@@ -53,6 +53,8 @@ enum Section {
 pub struct SnapshotParser {
     section: Section,
     buffer: Bytes,
+    /// So many bytes at the front of `buffer` were read and not taken.
+    read: usize,
     consumed: u64,
     max_buffer: usize,
 }
@@ -68,12 +70,19 @@ impl SnapshotParser {
         SnapshotParser {
             section: Section::SessionCount,
             buffer: Bytes::new(),
+            read: 0,
             consumed: 0,
             max_buffer: crate::jute::DEFAULT_MAX_BUFFER,
         }
     }
+    /// What was read before and not taken is forgotten.
     pub fn feed(&mut self, chunk: Bytes) {
+        self.take_read();
         self.buffer = join(std::mem::take(&mut self.buffer), chunk);
+    }
+    /// The bytes read since this was last asked (or something was fed), as they came.
+    pub fn take_read(&mut self) -> Bytes {
+        self.buffer.split_to(std::mem::take(&mut self.read))
     }
     pub fn is_complete(&self) -> bool {
         self.section == Section::Complete
@@ -83,21 +92,22 @@ impl SnapshotParser {
         self.consumed
     }
     /// What was fed and belongs to what follows the body.
-    pub fn into_rest(self) -> Bytes {
+    pub fn into_rest(mut self) -> Bytes {
+        self.take_read();
         self.buffer
     }
 
     /// The next record; `None` where more bytes are needed or the body is complete.
     pub fn next_record(&mut self) -> Result<Option<SnapshotRecord>, Error> {
         loop {
-            let mut reader = Reader::with_limit(self.buffer.clone(), self.max_buffer);
+            let mut reader = Reader::with_limit(self.buffer.slice(self.read..), self.max_buffer);
             let step = match self.step(&mut reader) {
                 Err(e) if e.is_short() => return Ok(None),
                 other => other?,
             };
-            let left = reader.rest();
-            self.consumed += (self.buffer.len() - left.len()) as u64;
-            self.buffer = left;
+            let read = self.buffer.len() - reader.remaining();
+            self.consumed += (read - self.read) as u64;
+            self.read = read;
             let (section, record) = step;
             self.section = section;
             if record.is_some() || self.is_complete() {

@@ -18,6 +18,8 @@ pub const SNAPSHOT_SIGNATURE: &[u8] = b"BenWasHere";
 pub enum Inbound {
     Packet(Packet),
     Snapshot(SnapshotRecord),
+    /// The bytes of the records that came before, as they came: the body, piece by piece.
+    SnapshotBytes(Bytes),
     /// The end marker and the signature were read.
     SnapshotEnd,
 }
@@ -68,6 +70,10 @@ impl QuorumStream {
             Mode::Snapshot(parser) => {
                 if let Some(record) = parser.next_record()? {
                     return Ok(Some(Inbound::Snapshot(record)));
+                }
+                let read = parser.take_read();
+                if !read.is_empty() {
+                    return Ok(Some(Inbound::SnapshotBytes(read)));
                 }
                 if !parser.is_complete() {
                     return Ok(None);

@@ -91,6 +91,7 @@ fn quorum_streams_cut_anywhere() {
             let mut step = conn as usize % 5;
             let mut at = 0;
             let mut snapshot = Snapshot::default();
+            let mut as_it_came = BytesMut::new();
             while at < bytes.len() {
                 step = step * 7 % 61 + 1;
                 let to = (at + step).min(bytes.len());
@@ -101,9 +102,14 @@ fn quorum_streams_cut_anywhere() {
                     match inbound {
                         Inbound::Packet(packet) => packet.encode(&mut again),
                         Inbound::Snapshot(record) => snapshot.records.push(record),
+                        Inbound::SnapshotBytes(bytes) => as_it_came.extend_from_slice(&bytes),
                         Inbound::SnapshotEnd => {
                             snapshots += 1;
+                            let begin = again.len();
                             std::mem::take(&mut snapshot).write(&mut again);
+                            let body = std::mem::take(&mut as_it_came);
+                            assert!(again[begin..].starts_with(&body), "the body as it came");
+                            assert_eq!(again.len(), begin + body.len() + SIGNATURE, "all of it");
                         }
                     }
                 }
@@ -113,6 +119,9 @@ fn quorum_streams_cut_anywhere() {
     }
     assert!(snapshots >= 10, "only {snapshots} snapshots");
 }
+
+/// Length and text of what ends a snapshot on the wire.
+const SIGNATURE: usize = 4 + wire::SNAPSHOT_SIGNATURE.len();
 
 #[derive(Default)]
 struct Snapshot {

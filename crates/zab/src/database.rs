@@ -72,7 +72,10 @@ pub struct ZkDatabase<S> {
     /// Zxid of the last transaction applied (or of the snapshot, or `E<<32|0` on an established
     /// leader).
     pub last_processed: Zxid,
-    /// Bytes of the newest snapshot on disk, loaded or taken since; they bound a DIFF from disk.
+    /// The newest snapshot on disk, loaded or taken since: its zxid, and the size of its body in bytes,
+    /// which bounds a DIFF from disk. A state that is not whole is sent to learners as this and the log
+    /// behind it.
+    pub snapshot_zxid: Zxid,
     pub snapshot_bytes: u64,
 }
 
@@ -82,6 +85,7 @@ impl<S: StateMachine> ZkDatabase<S> {
             state,
             committed_log: CommittedLog::new(commit_log_count),
             last_processed: Zxid::ZERO,
+            snapshot_zxid: Zxid::ZERO,
             snapshot_bytes: 0,
         }
     }
@@ -93,7 +97,9 @@ impl<S: StateMachine> ZkDatabase<S> {
         self.committed_log.clear();
         self.last_processed = Zxid::ZERO;
         self.snapshot_bytes = recovered.snapshot_bytes;
+        self.snapshot_zxid = Zxid::ZERO;
         if let Some((zxid, body)) = &recovered.snapshot {
+            self.snapshot_zxid = *zxid;
             let mut parser = SnapshotParser::new();
             parser.feed(body.clone());
             while let Some(record) = parser.next_record().map_err(|e| e.to_string())? {

@@ -116,7 +116,11 @@ fn records_of_another_state_machine_are_known_as_such() {
     for (record, whole) in [
         (node("/a", 0), true),
         (node("/e/7", 0), true),
-        (node("/zookeeper/quota", 0), true),
+        (node("", 0), true),
+        (node("/zookeeper", 0), true),
+        // As every Java server has them; ours would lose them.
+        (node("/zookeeper/quota", 0), false),
+        (node("", 1), false),
         (node("/a/b", 0), false),
         (node("/a", 1), false),
     ] {

@@ -130,7 +130,7 @@ fn trunc() {
 fn trunc_then_diff() {
     synchronises(
         "trunc-then-diff",
-        "leader says TRUNC 0x100000002; PROPOSAL 0x100000005 setData /a=1; COMMIT 0x100000005; NEWLEADER 0x200000000
+        "leader says TRUNC 0x100000002; PROPOSAL 0x100000003 setData /a=1; COMMIT 0x100000003; NEWLEADER 0x200000000
          leader says UPTODATE",
     );
 }
@@ -195,16 +195,6 @@ fn snap() {
 }
 
 #[test]
-fn a_snap_of_another_state_machine() {
-    synchronises(
-        "snap-of-another-state-machine",
-        "leader says SNAP 0x100000008
-         leader sends snapshot /a=1 /a/b=2
-         leader says NEWLEADER 0x200000000",
-    );
-}
-
-#[test]
 fn a_snap_that_breaks_off() {
     synchronises(
         "snap-breaks-off",
@@ -243,6 +233,7 @@ fn what_is_refused_while_synchronising() {
             "gap",
             "leader says DIFF 0x100000003; PROPOSAL 0x200000001 setData /a=1; PROPOSAL 0x200000003 setData /a=1",
         ),
+        ("gap-behind-the-own-history", "leader says DIFF 0x100000005; PROPOSAL 0x100000005 setData /a=1"),
         ("commit-of-nothing", "leader says DIFF 0x100000003; COMMIT 0x100000004"),
         (
             "commit-out-of-order",

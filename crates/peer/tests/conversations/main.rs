@@ -2,6 +2,7 @@
 //! reviewer can read. `script` plays them.
 
 mod election;
+mod java_tree;
 mod leader;
 mod learner;
 mod recovery;

@@ -12,6 +12,7 @@
 //! leader accepts | refuses | closes      what becomes of our dial to the leader
 //! leader says LEADERINFO epoch=1         a packet from it; `; ` between several in one segment
 //! leader sends snapshot /a=1 /b=2        the body of a SNAP
+//! leader sends what Java sent            that which a Java leader sent as the body of a SNAP
 //! leader bytes ...
 //! disk holds its answers | goes on       completions wait; one at a time is let through
 //! disk fails                             the next sync fails
@@ -19,6 +20,8 @@
 //! client 1 connects as ip:10.0.0.1 | is digest:me
 //! client 1 connects | sets /a=1 | gets /a | syncs | closes | pings | leaves | resumes SESSION
 //! disk shows its files                   their names
+//! disk rots in NAME                      a bit of this file flips
+//! disk keeps in NAME what Java sent      else the script fails
 //! crash                                  the process dies; `boot` starts it again
 //! --- established                        the transcript begins here, with this word for what was before
 //! ```
@@ -297,6 +300,7 @@ impl Script {
                     lines.push(match inbound {
                         Inbound::Packet(packet) => packet.to_string(),
                         Inbound::Snapshot(record) => format!("(snapshot) {}", record_line(&record)),
+                        Inbound::SnapshotBytes(_) => continue,
                         Inbound::SnapshotEnd => "(snapshot ends)".into(),
                     });
                 }
@@ -392,6 +396,14 @@ impl Script {
                 self.conns.remove(&conn);
                 self.input(Input::Closed { conn, reason: CloseReason::Refused });
             }
+            ("sends", "what Java sent") => {
+                let mut bytes = BytesMut::from(&java_snapshot()[..]);
+                wire::jute::put_buffer(&mut bytes, Some(SNAPSHOT_SIGNATURE));
+                // In two pieces, cut amid a record.
+                let front = bytes.split_to(4001).freeze();
+                self.input(Input::Received { conn, bytes: front });
+                self.input(Input::Received { conn, bytes: bytes.freeze() });
+            }
             ("sends", snapshot) => {
                 let bytes = snapshot_body(snapshot.strip_prefix("snapshot").ok_or("sends snapshot ...")?)?;
                 self.input(Input::Received { conn, bytes });
@@ -455,6 +467,19 @@ impl Script {
             "shows its files" => {
                 let names: Vec<String> = self.storage.fs.files.keys().cloned().collect();
                 self.say(if names.is_empty() { "(none)".into() } else { names.join(" ") });
+            }
+            rots if rots.starts_with("rots in ") => {
+                let name = rots.trim_start_matches("rots in ");
+                let file = self.storage.fs.files.get_mut(name).ok_or("no such file")?;
+                let middle = file.len() / 2;
+                file[middle] ^= 1;
+            }
+            keeps if keeps.starts_with("keeps in ") => {
+                let name = keeps.trim_start_matches("keeps in ").trim_end_matches(" what Java sent");
+                let expected = storage::snapshot::encode(&java_snapshot(), &Default::default());
+                if self.storage.fs.files.get(name) != Some(&expected) {
+                    return Err("it keeps something else".into());
+                }
             }
             other => return Err(format!("no such thing with a disk: {other}")),
         }
@@ -583,6 +608,17 @@ fn snapshot_body(text: &str) -> Result<Bytes, String> {
     Ok(out.freeze())
 }
 
+/// The body behind SNAP 0x10000006e that a follower of 3.8.0 was sent.
+pub fn java_snapshot() -> Bytes {
+    let text = include_str!("../../../wire/tests/vectors/quorum/3.8.0/snap.jsonl");
+    let frame = text.lines().find(|line| line.contains(r#""SNAPSHOT""#)).expect("the body");
+    let frame: serde_json::Value = serde_json::from_str(frame).expect("JSON");
+    let digits = frame["hex"].as_str().expect("hex").as_bytes();
+    let digit = |at: usize| (digits[at] as char).to_digit(16).expect("a digit") as u8;
+    let bytes: Vec<u8> = (0..digits.len() / 2).map(|at| digit(2 * at) << 4 | digit(2 * at + 1)).collect();
+    Bytes::from(bytes).slice(..digits.len() / 2 - 4 - SNAPSHOT_SIGNATURE.len())
+}
+
 fn record_line(record: &wire::SnapshotRecord) -> String {
     match record {
         wire::SnapshotRecord::Session { id, timeout_ms } => format!("session {id} timeout={timeout_ms}"),
@@ -603,7 +639,18 @@ fn disk_line(op: &DiskOp) -> String {
         DiskOp::Truncate(zxid) => format!("Truncate {zxid}"),
         DiskOp::WriteEpoch(file, epoch) => format!("WriteEpoch {file:?} {epoch}"),
         DiskOp::SnapshotFinish { zxid } => format!("SnapshotFinish {zxid}"),
-        DiskOp::Install { zxid, epoch, .. } => format!("Install {zxid} of epoch {epoch}"),
+        DiskOp::Install { zxid, epoch, log } => {
+            let behind: Vec<String> = log.iter().map(|e| e.zxid.to_string()).collect();
+            let behind = if behind.is_empty() { "nothing".into() } else { behind.join(" ") };
+            format!("Install {zxid} of epoch {epoch}, behind it {behind}")
+        }
+        DiskOp::SnapshotSlice { zxid, bytes } => format!("SnapshotSlice {zxid}, {} bytes", bytes.len()),
+        DiskOp::ReadSnapshot { zxid, offset, length } => {
+            format!("ReadSnapshot {zxid}, {length} bytes at {offset}")
+        }
+        DiskOp::ReadLogBehind { snapshot, through } => {
+            format!("ReadLogBehind {snapshot} through {through}")
+        }
         DiskOp::ReadLog { after, through, size_limit } => {
             format!("ReadLog after {after} through {through}, at most {size_limit} bytes")
         }

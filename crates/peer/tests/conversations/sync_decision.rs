@@ -78,7 +78,8 @@ fn row_3_not_to_the_beginning_of_an_epoch() {
         DiskOp::Load,
         DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, Epoch(2)),
         DiskOp::WriteEpoch(EpochFile::CurrentEpoch, Epoch(2)),
-        DiskOp::Install { zxid: Zxid(E1), epoch: Epoch(1), body: storage::recover::empty_body() },
+        DiskOp::SnapshotSlice { zxid: Zxid(E1), bytes: storage::recover::empty_body() },
+        DiskOp::Install { zxid: Zxid(E1), epoch: Epoch(1), log: Vec::new() },
     ];
     let script = "boot
         1 votes LOOKING leader=3 zxid=0x100000000 round=1 epoch=2

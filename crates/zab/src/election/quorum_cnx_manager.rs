@@ -143,21 +143,26 @@ impl QuorumCnxManager {
         self.find_deadline();
     }
 
-    pub fn on_closed(&mut self, conn: ConnId) {
+    /// True where an established connection was lost, and with it perhaps what was sent last.
+    pub fn on_closed(&mut self, conn: ConnId) -> bool {
         self.incoming.remove(&conn);
-        self.forget(conn);
+        self.forget(conn)
     }
 
-    /// No connection `conn` any more; what is in the slot waits for the next dial.
-    fn forget(&mut self, conn: ConnId) {
+    /// No connection `conn` any more; what is in the slot waits for the next dial. True where it had been
+    /// established.
+    fn forget(&mut self, conn: ConnId) -> bool {
+        let mut established = false;
         if let Some(sid) = self.by_conn.remove(&conn)
             && let Some(link) = self.links.get_mut(&sid)
             && let Cnx::Dialling { conn: c, .. } | Cnx::Up { conn: c, .. } = link.cnx
             && c == conn
         {
+            established = matches!(link.cnx, Cnx::Up { .. });
             link.cnx = Cnx::None;
         }
         self.find_deadline();
+        established
     }
 
     pub fn on_drained(&mut self, io: &mut Io<'_>, conn: ConnId) {

@@ -5,7 +5,6 @@ use bytes::BytesMut;
 use wire::{Direction, Packet, QuorumStream, ServerId, Zxid};
 
 use crate::context::Io;
-use crate::disk::OpId;
 use crate::io::{ConnId, Task};
 use crate::time::Nanos;
 
@@ -29,11 +28,20 @@ pub(super) enum Phase<C> {
         peer_last_zxid: Zxid,
         /// Where the committed log in memory begins; it is pinned there.
         through: Zxid,
-        op: OpId,
     },
-    /// The snapshot is streamed; what is queued waits behind it.
+    /// The snapshot is streamed from memory; what is queued waits behind it.
     SendingSnapshot {
         cursor: C,
+    },
+    /// The snapshot that was loaded is streamed from the disk, `length` bytes; nothing is queued yet.
+    SendingStoredSnapshot {
+        snapshot: Zxid,
+        offset: u64,
+        length: u64,
+    },
+    /// It was sent: the log behind it is being read.
+    ReadingLogBehind {
+        snapshot: Zxid,
     },
     /// NEWLEADER is queued.
     AwaitingNewLeaderAck,
@@ -94,8 +102,7 @@ impl<C> LearnerHandler<C> {
     }
 
     pub fn schedule(&mut self, io: &mut Io<'_>) {
-        let may_send = !matches!(self.phase, Phase::SendingSnapshot { .. });
-        if may_send && !self.scheduled && !self.blocked && !self.queue.is_empty() {
+        if !self.is_sending_snapshot() && !self.scheduled && !self.blocked && !self.queue.is_empty() {
             self.scheduled = true;
             io.schedule(Task::LearnerSender(self.conn));
         }
@@ -104,7 +111,7 @@ impl<C> LearnerHandler<C> {
     /// `Task::LearnerSender`: everything queued in one flush.
     pub fn run_sender(&mut self, io: &mut Io<'_>) {
         self.scheduled = false;
-        if self.blocked || self.queue.is_empty() || matches!(self.phase, Phase::SendingSnapshot { .. }) {
+        if self.blocked || self.queue.is_empty() || self.is_sending_snapshot() {
             return;
         }
         let bytes = self.queue.split().freeze();
@@ -129,10 +136,14 @@ impl<C> LearnerHandler<C> {
     pub fn on_drained(&mut self, io: &mut Io<'_>) {
         self.in_flight = 0;
         self.blocked = false;
-        if matches!(self.phase, Phase::SendingSnapshot { .. }) {
+        if self.is_sending_snapshot() {
             io.schedule(Task::SnapshotSender(self.conn));
         }
         self.schedule(io);
+    }
+
+    fn is_sending_snapshot(&self) -> bool {
+        matches!(self.phase, Phase::SendingSnapshot { .. } | Phase::SendingStoredSnapshot { .. })
     }
 
     /// The sync decision was made for it: the sender runs, PINGs go out.

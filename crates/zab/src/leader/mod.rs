@@ -13,6 +13,7 @@ mod discovery;
 mod learner_handler;
 mod liveness;
 mod session_tracker;
+mod stored_snapshot;
 mod sync_decision;
 mod synchronise;
 
@@ -63,6 +64,8 @@ pub struct Leader<S: StateMachine> {
     electing: BTreeSet<ServerId>,
     new_leader_acks: BTreeSet<ServerId>,
     handlers: BTreeMap<ConnId, LearnerHandler<S::SnapshotCursor>>,
+    /// What is being read from the disk, and for which learner.
+    reading: BTreeMap<OpId, ConnId>,
     /// Ids for learners that send none: -1, -2, ...
     followers_without_id: i64,
     config_text: Bytes,
@@ -96,6 +99,7 @@ impl<S: StateMachine> Leader<S> {
             electing: BTreeSet::new(),
             new_leader_acks: BTreeSet::new(),
             handlers: BTreeMap::new(),
+            reading: BTreeMap::new(),
             followers_without_id: 0,
             config_text: ctx.io.config.view.text(),
             tick: 0,
@@ -186,7 +190,7 @@ impl<S: StateMachine> Leader<S> {
             match handler.stream.next() {
                 Ok(None) => break,
                 Ok(Some(Inbound::Packet(packet))) => self.on_packet(ctx, conn, packet)?,
-                Ok(Some(Inbound::Snapshot(_) | Inbound::SnapshotEnd)) => {
+                Ok(Some(Inbound::Snapshot(_) | Inbound::SnapshotBytes(_) | Inbound::SnapshotEnd)) => {
                     unreachable!("a stream to the leader carries packets only")
                 }
                 Err(e) => self.drop_learner(ctx, conn, e.to_string()),
@@ -229,7 +233,8 @@ impl<S: StateMachine> Leader<S> {
         if self.on_synced(ctx, done)? || self.snapshot.on_disk(ctx, done)? {
             return Ok(());
         }
-        if self.on_log_read(ctx, done) {
+        if let Some(conn) = self.reading.remove(&done.id) {
+            self.on_read(ctx, conn, done);
             return Ok(());
         }
         self.on_epoch_written(ctx, done)

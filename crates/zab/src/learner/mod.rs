@@ -219,6 +219,7 @@ impl<S: StateMachine> Learner<S> {
                 Some(Inbound::Snapshot(record)) => {
                     ctx.db.state.restore(record).map_err(|e| Leave::LostLeader(format!("snapshot: {e}")))?;
                 }
+                Some(Inbound::SnapshotBytes(bytes)) => self.keep_snapshot(ctx, bytes),
                 Some(Inbound::SnapshotEnd) => {}
             }
         }
@@ -275,6 +276,9 @@ impl<S: StateMachine> Learner<S> {
         };
         if let Some(conn) = self.conn.or(dialled) {
             ctx.io.close(conn);
+        }
+        if let Phase::Syncing(sync) = &self.phase {
+            sync.abandon_snapshot(&mut ctx.io);
         }
         self.snapshot.abandon(&mut ctx.io);
         self.clients.disconnect_all(&mut ctx.io);

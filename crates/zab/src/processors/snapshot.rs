@@ -27,17 +27,18 @@ impl<S: StateMachine> SnapshotTaker<S> {
         SnapshotTaker { phase: Phase::Idle }
     }
 
-    /// Roll the log and begin, unless one is being taken.
+    /// Roll the log and begin, unless one is being taken. Of a state that is not whole none is taken.
     pub fn begin(&mut self, ctx: &mut Ctx<'_, S>) {
+        if !matches!(self.phase, Phase::Idle) {
+            return;
+        }
+        ctx.io.disk(DiskOp::Roll);
         if !ctx.db.state.is_whole() {
             return ctx.io.warn("no snapshot: the history holds records of another state machine");
         }
-        if matches!(self.phase, Phase::Idle) {
-            ctx.io.disk(DiskOp::Roll);
-            let (zxid, cursor) = (ctx.db.last_processed, ctx.db.state.snapshot_begin());
-            self.phase = Phase::Writing { zxid, cursor, bytes: 0 };
-            ctx.io.schedule(Task::Snapshot);
-        }
+        let (zxid, cursor) = (ctx.db.last_processed, ctx.db.state.snapshot_begin());
+        self.phase = Phase::Writing { zxid, cursor, bytes: 0 };
+        ctx.io.schedule(Task::Snapshot);
     }
 
     /// `Task::Snapshot`: one slice.
@@ -66,7 +67,7 @@ impl<S: StateMachine> SnapshotTaker<S> {
         self.phase = Phase::Idle;
         match &done.result {
             Ok(_) => {
-                ctx.db.snapshot_bytes = bytes;
+                (ctx.db.snapshot_zxid, ctx.db.snapshot_bytes) = (zxid, bytes);
                 ctx.io.event(Event::SnapshotTaken { zxid });
                 Ok(true)
             }

@@ -7,6 +7,10 @@
 //! * Registers below `/e/` belong to the session that made them and go with it (closeSession).
 //! * getData answers `buffer data | i32 version | i64 mzxid`.
 //! * Anything else is an error transaction of -6 (unimplemented).
+//!
+//! A history that holds more than registers (a data tree of Java servers) is not refused: of it the map
+//! keeps the sessions, which it understands whole, and answers -6 to everything but the opening and
+//! closing of sessions. The disk keeps the rest.
 
 mod snapshot;
 
@@ -62,12 +66,23 @@ pub struct RegisterMap {
     /// Versions that prepared, not yet applied writes will leave, and the zxid of the last of them.
     prepared: ByPath<(i32, Zxid)>,
     digest: u64,
+    /// The part of the digest that sessions make up.
+    sessions_digest: u64,
     /// Something was applied or restored that is no register and no session.
     foreign: bool,
 }
 
 fn is_owned(path: &[u8]) -> bool {
     path.starts_with(b"/e/")
+}
+
+/// A node that stands above registers, exactly as the map itself writes it. A Java server's root and
+/// `/zookeeper` differ as soon as there is anything below them, and would be lost.
+fn is_scaffolding(path: &[u8], data: Option<&[u8]>, acl_key: i64, stat: &StatPersisted) -> bool {
+    snapshot::SCAFFOLDING.contains(&path)
+        && data.is_none_or(<[u8]>::is_empty)
+        && acl_key == -1
+        && *stat == StatPersisted::default()
 }
 
 /// A node that a register can stand for, with nothing lost.
@@ -120,12 +135,12 @@ impl RegisterMap {
     fn open_session(&mut self, session: SessionId, timeout_ms: i32) {
         self.close_session(session);
         self.sessions.insert(session, timeout_ms);
-        self.digest = self.digest.wrapping_add(session_digest(session, timeout_ms));
+        self.sessions_digest = self.sessions_digest.wrapping_add(session_digest(session, timeout_ms));
     }
 
     fn close_session(&mut self, session: SessionId) {
         if let Some(timeout_ms) = self.sessions.remove(&session) {
-            self.digest = self.digest.wrapping_sub(session_digest(session, timeout_ms));
+            self.sessions_digest = self.sessions_digest.wrapping_sub(session_digest(session, timeout_ms));
         }
     }
 
@@ -157,6 +172,15 @@ impl RegisterMap {
         Applied { result: Ok(Bytes::new()) }
     }
 
+    /// Sorted.
+    fn owned_by(&self, session: SessionId) -> Vec<Bytes> {
+        let owned =
+            self.registers.iter().filter(|(_, register)| register.owner == session && session != NOBODY);
+        let mut paths: Vec<Bytes> = owned.map(|(path, _)| path.clone()).collect();
+        paths.sort_unstable();
+        paths
+    }
+
     /// Version that `path` has once everything prepared is applied; -1 where it will be missing.
     fn prepared_version(&self, path: &Bytes) -> i32 {
         match self.prepared.get(path) {
@@ -175,10 +199,14 @@ impl RegisterMap {
                 let timeout_ms = r.i32("timeout").map_err(|_| code::UNIMPLEMENTED)?;
                 Ok((op::CREATE_SESSION, TxnBody::CreateSession { timeout_ms }))
             }
+            // What it owns in another machine's tree is not known here: without a list every server
+            // removes what it has (the body of releases before 3.6).
+            op::CLOSE_SESSION if self.foreign => {
+                Ok((op::CLOSE_SESSION, TxnBody::CloseSession { paths: None }))
+            }
+            _ if self.foreign => Err(code::UNIMPLEMENTED),
             op::CLOSE_SESSION => {
-                let owned = self.registers.iter().filter(|(_, reg)| reg.owner == request.session);
-                let mut paths: Vec<Bytes> = owned.map(|(path, _)| path.clone()).collect();
-                paths.sort_unstable();
+                let paths = self.owned_by(request.session);
                 for path in &paths {
                     self.prepared.insert(path.clone(), (-1, zxid));
                 }
@@ -223,6 +251,11 @@ impl StateMachine for RegisterMap {
         let Ok(txn) = Txn::decode(txn) else {
             // A record of another state machine: kept in the log, without effect here.
             self.foreign = true;
+            if let Some(header) = TxnHeader::peek(txn)
+                && header.kind == op::CLOSE_SESSION
+            {
+                self.close_session(header.client_id);
+            }
             return Applied { result: Err(code::UNIMPLEMENTED) };
         };
         match txn.body {
@@ -231,7 +264,8 @@ impl StateMachine for RegisterMap {
                 Applied { result: Ok(Bytes::new()) }
             }
             TxnBody::CloseSession { paths } => {
-                for path in paths.unwrap_or_default() {
+                let paths = paths.unwrap_or_else(|| self.owned_by(txn.header.client_id));
+                for path in paths {
                     // Replay over a fuzzy snapshot: a register made again later stays.
                     if self.registers.get(&path).is_some_and(|register| register.czxid < zxid) {
                         self.remove(&path);
@@ -258,7 +292,7 @@ impl StateMachine for RegisterMap {
     }
 
     fn read(&self, kind: i32, body: &Bytes) -> Result<Bytes, i32> {
-        if kind != op::GET_DATA {
+        if kind != op::GET_DATA || self.foreign {
             return Err(code::UNIMPLEMENTED);
         }
         let path = Reader::new(body.clone()).string("path").map_err(|_| code::UNIMPLEMENTED)?;
@@ -270,8 +304,10 @@ impl StateMachine for RegisterMap {
         Ok(out.freeze())
     }
 
+    /// Of a history that is not whole, the sessions: what else is in memory depends on how it came, as
+    /// a snapshot or as a log.
     fn digest(&self) -> u64 {
-        self.digest
+        if self.foreign { self.sessions_digest } else { self.digest.wrapping_add(self.sessions_digest) }
     }
 
     fn is_whole(&self) -> bool {
@@ -301,12 +337,9 @@ impl StateMachine for RegisterMap {
     fn restore(&mut self, record: SnapshotRecord) -> Result<(), String> {
         match record {
             SnapshotRecord::Session { id, timeout_ms } => self.open_session(id, timeout_ms),
-            SnapshotRecord::AclEntry { .. } => {}
+            SnapshotRecord::AclEntry { .. } => self.foreign = true,
             SnapshotRecord::Node { path, data, acl_key, stat } => {
-                // The root, the nodes above registers, and /zookeeper are scaffolding.
-                let scaffolding =
-                    path.is_empty() || path.as_ref() == b"/e" || path.starts_with(b"/zookeeper");
-                if !scaffolding {
+                if !is_scaffolding(&path, data.as_deref(), acl_key, &stat) {
                     self.foreign |= !is_register(&path, acl_key, &stat);
                     let register = Register {
                         data: data.unwrap_or_default(),
