@@ -151,7 +151,8 @@ impl Election {
             Input::Accepted { conn, .. } => self.cnx.on_accepted(io, conn),
             Input::Connected { conn } => self.cnx.on_connected(io, conn),
             Input::Closed { conn, .. } => {
-                if self.cnx.on_closed(conn) {
+                let lost = self.cnx.on_closed(conn);
+                if lost {
                     self.notify_soon(io);
                 }
             }
