@@ -62,8 +62,7 @@ impl Install {
     fn parse(name: &str) -> Option<Install> {
         let mut parts = name.strip_prefix("installing.")?.split('.');
         let mut hex = || Some(u64::from_str_radix(parts.next()?, 16).ok()? as i64);
-        let install =
-            Install { zxid: Zxid(hex()?), epoch: Epoch(hex()?), first: hex().map(Zxid) };
+        let install = Install { zxid: Zxid(hex()?), epoch: Epoch(hex()?), first: hex().map(Zxid) };
         (install.snapshot_name() == name).then_some(install)
     }
 
@@ -122,9 +121,9 @@ pub fn find_install<F: FileSystem>(
     current: Option<Epoch>,
     plan: &mut Plan,
 ) -> Result<Option<Log>, DiskError> {
-    let installs = names.iter().filter_map(|name| Install::parse(name));
-    let effective = installs.filter(|install| current.is_some_and(|current| current >= install.epoch)).last();
-    let Some(install) = effective else {
+    let mut installs = names.iter().filter_map(|name| Install::parse(name));
+    let took_effect = |install: &Install| current.is_some_and(|current| current >= install.epoch);
+    let Some(install) = installs.rfind(took_effect) else {
         plan.remove.extend(names.iter().filter(|name| is_part(name)).cloned());
         return Ok(None);
     };

@@ -76,7 +76,10 @@ fn a_leader_that_goes_away_amid_its_snapshot() {
 fn java_directory() -> MemFs {
     macro_rules! file {
         ($name:literal) => {
-            ($name, &include_bytes!(concat!("../../../storage/tests/vectors/datadirs/3.8.0-rolled/", $name))[..])
+            (
+                $name,
+                &include_bytes!(concat!("../../../storage/tests/vectors/datadirs/3.8.0-rolled/", $name))[..],
+            )
         };
     }
     let mut fs = MemFs::default();
