@@ -132,7 +132,8 @@ fn c_an_install_nobody_counted_on() {
     // With a log behind it, or only that.
     let log = ("installing.200000007.2.200000008.log", log_file(&entries(2, 8..=9)));
     let snapshot = ("installing.200000007.2.200000008", whole);
-    for (current, install) in [(1, &[log.clone(), snapshot][..]), (1, &[log.clone()]), (2, &[log.clone()])] {
+    let both = [log, snapshot];
+    for (current, install) in [(1, &both[..]), (1, &both[..1]), (2, &both[..1])] {
         let (without, _) = load(disk(current, &history));
         let (recovered, fs) = load(disk(current, &[&history, install].concat()));
         assert_eq!(recovered, without);
