@@ -121,9 +121,9 @@ pub fn find_install<F: FileSystem>(
     current: Option<Epoch>,
     plan: &mut Plan,
 ) -> Result<Option<Log>, DiskError> {
-    let installs = names.iter().filter_map(|name| Install::parse(name));
-    let effective = installs.filter(|install| current.is_some_and(|current| current >= install.epoch)).last();
-    let Some(install) = effective else {
+    let mut installs = names.iter().filter_map(|name| Install::parse(name));
+    let took_effect = |install: &Install| current.is_some_and(|current| current >= install.epoch);
+    let Some(install) = installs.rfind(took_effect) else {
         plan.remove.extend(names.iter().filter(|name| is_part(name)).cloned());
         return Ok(None);
     };

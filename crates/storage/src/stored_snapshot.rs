@@ -39,8 +39,7 @@ impl StoredSnapshot {
         }
         let at = HEADER.len() as u64;
         let piece = self.read_exactly(fs, at + offset, length)?;
-        if let Some(sum) = self.sums.get(&offset) {
-            let mut sum = sum.clone();
+        if let Some(mut sum) = self.sums.get(&offset).copied() {
             sum.write_slice(&piece);
             if end == self.body_len {
                 let sealed = self.read_exactly(fs, at + end, SEAL_LEN)?;

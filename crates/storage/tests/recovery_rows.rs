@@ -81,6 +81,32 @@ fn b_an_install_that_had_taken_effect() {
     }
 }
 
+/// The log of an install is under the install's name, or has its own already.
+#[test]
+fn b_an_install_with_a_log_behind_it() {
+    let installed = zxid(1, 7);
+    let log = ("installing.100000007.2.100000008.log", log_file(&entries(1, 8..=9)));
+    let old = [("snapshot.0", snapshot_file(Zxid::ZERO)), ("log.100000001", log_file(&entries(1, 1..=20)))];
+    let snapshot = ("installing.100000007.2.100000008", snapshot_file(installed));
+    let in_place = ("log.100000008", log_file(&entries(1, 8..=9)));
+    let with_old = [&[snapshot.clone(), log.clone()][..], &old].concat();
+    // A rename of which both names were left; and a crash behind it.
+    let both_names = [snapshot.clone(), log.clone(), in_place.clone()];
+    for files in [&with_old[..], &both_names, &[snapshot.clone(), in_place.clone()]] {
+        let (recovered, fs) = load(disk(2, files));
+        assert_eq!(recovered.snapshot, Some((installed, body(installed))));
+        assert_eq!(recovered.log, entries(1, 8..=9));
+        assert_eq!(names(&fs), ["log.100000008", "snapshot.100000007"]);
+    }
+
+    // Neither name: it is lost, and so it was not an empty one.
+    let lost = [std::slice::from_ref(&snapshot), &old].concat();
+    assert!(matches!(refused(disk(2, &lost)), DiskError::Refused(_)));
+    let torn = (log.0, log.1[..log.1.len() - 3].to_vec());
+    let error = refused(disk(2, &[snapshot, torn]));
+    assert!(matches!(error, DiskError::Corrupt { file, .. } if file == log.0));
+}
+
 #[test]
 fn b_an_install_that_took_effect_and_is_damaged() {
     let mut damaged = snapshot_file(zxid(2, 7));
@@ -100,6 +126,16 @@ fn c_an_install_nobody_counted_on() {
         let mut fs = disk(1, &history);
         fs.files.insert("installing.200000007.2".into(), install);
         let (recovered, fs) = load(fs);
+        assert_eq!(recovered, without);
+        assert_eq!(names(&fs), ["log.100000001", "snapshot.0"]);
+    }
+    // With a log behind it, or only that.
+    let log = ("installing.200000007.2.200000008.log", log_file(&entries(2, 8..=9)));
+    let snapshot = ("installing.200000007.2.200000008", whole);
+    let both = [log, snapshot];
+    for (current, install) in [(1, &both[..]), (1, &both[..1]), (2, &both[..1])] {
+        let (without, _) = load(disk(current, &history));
+        let (recovered, fs) = load(disk(current, &[&history, install].concat()));
         assert_eq!(recovered, without);
         assert_eq!(names(&fs), ["log.100000001", "snapshot.0"]);
     }

@@ -1,7 +1,7 @@
 //! A member beside Java servers, whose history is a data tree: what it is sent it keeps as it came, what
 //! others need it sends as it lies on its disk, and it adds nothing but the sessions.
 
-use peer::{Config, Nanos};
+use peer::Nanos;
 use storage::MemFs;
 
 use crate::script::{converse, converse_on};
@@ -71,87 +71,113 @@ fn a_leader_that_goes_away_amid_its_snapshot() {
     learns("leader-goes-amid-the-snapshot", "leader closes\n disk is free\n disk shows its files");
 }
 
-/// The directory of a follower of 3.8.0: `snapshot.0`, and 110 transactions behind it.
+/// What is left in a directory of 3.8.0 when all but the newest snapshot and log is taken away: a
+/// snapshot at 0x100000071 and five transactions behind it, of which two are in the log's last file.
 fn java_directory() -> MemFs {
+    macro_rules! file {
+        ($name:literal) => {
+            (
+                $name,
+                &include_bytes!(concat!("../../../storage/tests/vectors/datadirs/3.8.0-rolled/", $name))[..],
+            )
+        };
+    }
     let mut fs = MemFs::default();
     for (name, bytes) in [
-        ("acceptedEpoch", &b"2"[..]),
-        ("currentEpoch", b"2"),
-        (
-            "log.100000001",
-            include_bytes!("../../../storage/tests/vectors/datadirs/3.8.0-follower/log.100000001"),
-        ),
-        ("snapshot.0", include_bytes!("../../../storage/tests/vectors/datadirs/3.8.0-follower/snapshot.0")),
+        ("acceptedEpoch", &b"1"[..]),
+        ("currentEpoch", b"1"),
+        file!("log.100000042"),
+        file!("log.100000074"),
+        file!("snapshot.100000071"),
     ] {
         fs.files.insert(name.into(), bytes.to_vec());
     }
     fs
 }
 
-fn leads(name: &str, change: impl FnOnce(&mut Config), fs: MemFs, script: &str) {
-    let mut config = member(3, 3, 1);
+/// Server 5 of five leads; servers 1, 2 and 4 have all that it has.
+fn leads(name: &str, script: &str) {
+    let mut config = member(5, 5, 0);
     config.settings.tick_time = Nanos::from_millis(20_000);
-    change(&mut config);
+    config.settings.commit_log_count = 2;
+    config.settings.snapshot_slice = 6000;
+    let mut before = String::from("boot\n");
+    for sid in [1, 2, 4] {
+        before += &format!("{sid} votes LOOKING leader=5 zxid=0x100000076 round=1 epoch=1\n");
+    }
+    before += "time +200\n";
+    for say in [
+        "connects",
+        "says FOLLOWERINFO accepted=0x100000000 sid=SID protocol=0x10000 config=0",
+        "says ACKEPOCH last=0x100000076 current=1",
+        "says ACK 0x200000000",
+        "says ACK 0x200000000",
+    ] {
+        for sid in [1, 2, 4] {
+            before += &format!("L{sid} {}\n", say.replace("SID", &sid.to_string()));
+        }
+    }
     let script = format!(
-        "boot
-         1 votes LOOKING leader=3 zxid=0x200000006 round=1 epoch=2
-         time +200
-         --- server 3 is elected; its history is a Java server's, 0x200000006 its end
+        "{before}
+         --- server 5 has established epoch 2 with servers 1, 2 and 4; its history is a Java server's
          {script}"
     );
-    keep("java-tree", name, &converse_on(config, fs, &script));
+    keep("java-tree", name, &converse_on(config, java_directory(), &script));
 }
 
-const ESTABLISHED: &str = "L1 connects
-    L1 says FOLLOWERINFO accepted=0x200000000 sid=1 protocol=0x10000 config=0
-    L1 says ACKEPOCH last=0x200000006 current=2
-    L1 says ACK 0x300000000
-    --- server 3 has established epoch 3 with server 1, which had everything";
-
 /// An empty disk joins, behind all that the committed log in memory has.
+const JOINS: &str = "L3 connects
+    L3 says FOLLOWERINFO accepted=0x0 sid=3 protocol=0x10000 config=0";
+
 #[test]
 fn the_stored_snapshot_and_the_log_behind_it() {
-    let few_in_memory = |config: &mut Config| {
-        config.settings.commit_log_count = 4;
-        config.settings.snapshot_slice = 400;
-    };
     leads(
         "stored-snapshot",
-        few_in_memory,
-        java_directory(),
         &format!(
-            "{ESTABLISHED}
-             client 1 connects
-             L1 says ACK 0x300000001
-             L2 connects
-             L2 says FOLLOWERINFO accepted=0x0 sid=2 protocol=0x10000 config=0
+            "{JOINS}
+             L3 says ACKEPOCH last=0x0 current=0
+             L3 says ACK 0x200000000"
+        ),
+    );
+}
+
+#[test]
+fn what_is_committed_and_proposed_while_the_disk_is_read() {
+    leads(
+        "stored-snapshot-under-load",
+        &format!(
+            "{JOINS}
              disk holds its answers
-             L2 says ACKEPOCH last=0x0 current=0
-             # Committed while the snapshot is read: behind the log that is read.
+             L3 says ACKEPOCH last=0x0 current=0
+             disk goes on
+             # While the snapshot is read.
+             client 1 connects
+             L1 says ACK 0x200000001
+             L2 says ACK 0x200000001
+             L4 says ACK 0x200000001
+             disk goes on
+             disk goes on
+             disk goes on
+             # While the log is read: more than the committed log in memory holds, so it is read again.
              client 2 connects
-             disk goes on
-             L1 says ACK 0x300000002
-             disk goes on
-             # Outstanding when the log was read.
              client 3 connects
+             L1 says ACK 0x200000002; ACK 0x200000003
+             L2 says ACK 0x200000002; ACK 0x200000003
+             L4 says ACK 0x200000002; ACK 0x200000003
+             # Outstanding at the end.
+             client 4 connects
              disk is free
-             L2 says ACK 0x300000000
-             L2 says ACK 0x300000003"
+             L3 says ACK 0x200000000"
         ),
     );
 }
 
 #[test]
 fn a_snapshot_that_rotted_is_not_sent_whole() {
-    let script = format!(
-        "{ESTABLISHED}
-         L2 connects
-         L2 says FOLLOWERINFO accepted=0x0 sid=2 protocol=0x10000 config=0
-         disk rots in snapshot.0
-         L2 says ACKEPOCH last=0x0 current=0"
+    leads(
+        "stored-snapshot-rotted",
+        &format!("{JOINS}\n disk rots in snapshot.100000071\n L3 says ACKEPOCH last=0x0 current=0"),
     );
-    let few_in_memory = |config: &mut Config| config.settings.commit_log_count = 4;
-    leads("stored-snapshot-rotted", few_in_memory, java_directory(), &script);
 }
 
 /// Sessions open and close; everything else is refused, by a transaction.
@@ -159,19 +185,18 @@ fn a_snapshot_that_rotted_is_not_sent_whole() {
 fn what_it_proposes() {
     leads(
         "proposes",
-        |_| {},
-        java_directory(),
-        &format!(
-            "{ESTABLISHED}
-             client 1 connects
-             L1 says ACK 0x300000001
-             client 1 sets /a=1
-             L1 says ACK 0x300000002
-             client 1 gets /a
-             client 1 deletes /a
-             L1 says ACK 0x300000003
-             client 1 closes
-             L1 says ACK 0x300000004"
-        ),
+        "client 1 connects
+         L1 says ACK 0x200000001
+         L2 says ACK 0x200000001
+         client 1 sets /a=1
+         L1 says ACK 0x200000002
+         L2 says ACK 0x200000002
+         client 1 gets /a
+         client 1 deletes /a
+         L1 says ACK 0x200000003
+         L2 says ACK 0x200000003
+         client 1 closes
+         L1 says ACK 0x200000004
+         L2 says ACK 0x200000004",
     );
 }

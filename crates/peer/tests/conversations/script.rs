@@ -296,14 +296,25 @@ impl Script {
             }
             Reader::Quorum(stream) => {
                 stream.feed(bytes);
+                let mut records = Vec::new();
                 while let Ok(Some(inbound)) = stream.next() {
                     lines.push(match inbound {
                         Inbound::Packet(packet) => packet.to_string(),
-                        Inbound::Snapshot(record) => format!("(snapshot) {}", record_line(&record)),
-                        Inbound::SnapshotBytes(_) => continue,
+                        Inbound::Snapshot(record) => {
+                            records.push(format!("(snapshot) {}", record_line(&record)));
+                            continue;
+                        }
+                        Inbound::SnapshotBytes(_) if records.len() > 10 => {
+                            format!("(snapshot) {} records", std::mem::take(&mut records).len())
+                        }
+                        Inbound::SnapshotBytes(_) => {
+                            lines.append(&mut records);
+                            continue;
+                        }
                         Inbound::SnapshotEnd => "(snapshot ends)".into(),
                     });
                 }
+                lines.append(&mut records);
             }
         }
         for line in lines {

@@ -51,8 +51,8 @@ impl<S: StateMachine> Leader<S> {
             (H::SendingStoredSnapshot { .. }, Ok(DiskAnswer::SnapshotBytes(bytes))) => {
                 self.send_stored_piece(ctx, conn, bytes.clone());
             }
-            (H::SendingStoredSnapshot { .. }, result) => {
-                let why = format!("the stored snapshot cannot be read: {result:?}");
+            (H::SendingStoredSnapshot { .. }, Err(error)) => {
+                let why = format!("the stored snapshot cannot be read: {error}");
                 self.drop_learner(ctx, conn, why);
             }
             (H::ReadingLogBehind { snapshot }, result) => {
