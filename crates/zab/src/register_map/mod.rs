@@ -174,7 +174,8 @@ impl RegisterMap {
 
     /// Sorted.
     fn owned_by(&self, session: SessionId) -> Vec<Bytes> {
-        let owned = self.registers.iter().filter(|(_, register)| register.owner == session && session != NOBODY);
+        let owned =
+            self.registers.iter().filter(|(_, register)| register.owner == session && session != NOBODY);
         let mut paths: Vec<Bytes> = owned.map(|(path, _)| path.clone()).collect();
         paths.sort_unstable();
         paths
