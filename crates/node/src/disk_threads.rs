@@ -238,6 +238,10 @@ mod tests {
         fs.open();
         let load = disk.ask(DiskOp::Load);
         assert!(matches!(disk.answer(), Some((seq, Ok(DiskAnswer::Loaded(_)))) if seq == load));
+        for file in [EpochFile::AcceptedEpoch, EpochFile::CurrentEpoch] {
+            let epoch = disk.ask(DiskOp::WriteEpoch(file, Epoch(1)));
+            assert_eq!(disk.answer(), Some((epoch, Ok(DiskAnswer::Done))));
+        }
         *lock(&fs.gate.0) = false;
 
         let zxid = Zxid::new(Epoch(1), 1);
