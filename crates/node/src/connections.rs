@@ -364,4 +364,26 @@ mod tests {
             }
         });
     }
+
+    /// A closed connection whose other side takes nothing is not kept for ever.
+    #[test]
+    fn a_close_waits_only_so_long() {
+        in_runtime(async {
+            let (mut other, ours) = pair().await;
+            let (happened, _inbox) = unbounded_channel();
+            let mut connections = Connections::new(happened);
+            let conn = connections.accepted(ours);
+            connections.send(conn, Bytes::from(vec![7; 32 << 20]), false);
+            connections.close(conn);
+            tokio::time::sleep(LINGER + Duration::from_secs(1)).await;
+            let mut got = 0;
+            let mut buffer = vec![0; 1 << 20];
+            while let Ok(read) = other.read(&mut buffer).await
+                && read > 0
+            {
+                got += read;
+            }
+            assert!(got < 32 << 20, "what was not taken in time is gone");
+        });
+    }
 }
