@@ -80,8 +80,8 @@ impl Connections {
         self.connections.contains_key(&conn)
     }
 
-    pub async fn listen(&mut self, port: Port, address: &Address) -> io::Result<()> {
-        let listener = TcpListener::bind((address.host.as_str(), address.port)).await?;
+    pub async fn listen(&mut self, port: Port, host: Option<&str>, number: u16) -> io::Result<()> {
+        let listener = bind(host, number).await?;
         let happened = self.happened.clone();
         let task = tokio::spawn(async move {
             let budget = Arc::new(Semaphore::new(ACCEPT_BUDGET));
@@ -171,6 +171,17 @@ impl Connections {
         if let Some(task) = self.connections.remove(&conn).and_then(|connection| connection.task) {
             task.abort();
         }
+    }
+}
+
+/// On this host's addresses; `None`: on all that the machine has, IPv6 ones too where it knows them.
+pub async fn bind(host: Option<&str>, port: u16) -> io::Result<TcpListener> {
+    match host {
+        Some(host) => TcpListener::bind((host, port)).await,
+        None => match TcpListener::bind(("::", port)).await {
+            Err(why) if why.kind() != io::ErrorKind::AddrInUse => TcpListener::bind(("0.0.0.0", port)).await,
+            bound => bound,
+        },
     }
 }
 

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use peer::{Peer, RegisterMap, Role};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::connections::accept;
+use crate::connections::{accept, bind};
 use crate::host::Happened;
 use crate::zoo_cfg::ZooCfg;
 
@@ -172,19 +172,8 @@ fn version() -> String {
     format!("vivarium-{}", env!("CARGO_PKG_VERSION"))
 }
 
-/// `clientPortAddress`, or all addresses of the host, IPv6 ones where it has them.
-async fn listen(address: Option<&str>, port: u16) -> io::Result<TcpListener> {
-    match address {
-        Some(address) => TcpListener::bind((address, port)).await,
-        None => match TcpListener::bind(("::", port)).await {
-            Err(why) if why.kind() != io::ErrorKind::AddrInUse => TcpListener::bind(("0.0.0.0", port)).await,
-            bound => bound,
-        },
-    }
-}
-
 pub async fn serve(address: Option<&str>, port: u16, happened: UnboundedSender<Happened>) -> io::Result<()> {
-    let listener = listen(address, port).await?;
+    let listener = bind(address, port).await?;
     tokio::spawn(async move {
         let budget = Arc::new(Semaphore::new(AT_ONCE));
         loop {

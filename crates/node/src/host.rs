@@ -307,14 +307,12 @@ impl Host {
 
     async fn listen(&mut self, port: Port) -> Result<(), NodeError> {
         let own = &self.cfg.servers[&self.cfg.my_id];
-        let mut address = match port {
+        let address = match port {
             Port::Election => own.election_address(),
             Port::Quorum => own.quorum_address(),
         };
-        if self.cfg.listen_on_all {
-            address.host = "0.0.0.0".into();
-        }
-        let bound = self.connections.listen(port, &address).await;
+        let host = (!self.cfg.listen_on_all).then_some(address.host.as_str());
+        let bound = self.connections.listen(port, host, address.port).await;
         bound.map_err(|why| not_bound(format!("{port:?} port {address} of server.{}", self.cfg.my_id), why))
     }
 }

@@ -102,7 +102,7 @@ impl Ensemble {
         let member = &mut self.members[sid - 1];
         let log = std::fs::OpenOptions::new().create(true).append(true).open(member.dir.join("log"));
         let mut process = vivarium()
-            .args(["node", "--submit", "--config"])
+            .args(["node", "--log", "info,node=debug,packets=trace", "--submit", "--config"])
             .arg(member.dir.join("zoo.cfg"))
             .arg("--record")
             .arg(recording)

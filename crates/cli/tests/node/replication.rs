@@ -28,6 +28,13 @@ fn three_nodes_replicate_and_survive_a_kill() {
     ensemble.wait_for_equal_zxids();
     assert_eq!(ensemble.field(leader, "srvr", "Node count:"), ensemble.field(next, "srvr", "Node count:"));
 
+    let log = |sid: usize| std::fs::read_to_string(ensemble.members[sid - 1].dir.join("log")).expect("a log");
+    for words in ["election: ", "epoch 1 is established", "is brought to", "leading"] {
+        assert!(log(leader).contains(words), "{words}: {}", log(leader));
+    }
+    for words in ["to the quorum port of", "sent FOLLOWERINFO", "received PROPOSAL", "received hello of"] {
+        assert!(log(leader).contains(words), "{words}: {}", log(leader));
+    }
     for member in &ensemble.members {
         let (snaps, logs) = (member.dir.join("version-2"), member.dir.join("logs/version-2"));
         assert!(files(&logs, "log.") > 0 && files(&snaps, "snapshot.") > 0);
