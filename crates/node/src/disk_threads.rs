@@ -172,6 +172,7 @@ mod tests {
             lock(&self.files).read_at(name, offset, length)
         }
         fn create(&mut self, name: &str) -> Result<(), FsError> {
+            assert!(name != "log.10000dead", "on purpose: the thread dies");
             lock(&self.files).create(name)
         }
         fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> Result<(), FsError> {
@@ -212,12 +213,15 @@ mod tests {
             self.threads.execute(OpId { generation: 1, seq: self.asked }, op);
             self.asked
         }
-        fn answer(&mut self) -> Option<(u64, Answer)> {
+        fn next(&mut self) -> Option<Happened> {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
             let next = async { tokio::time::timeout(Duration::from_secs(5), self.answers.recv()).await };
-            match runtime.block_on(next) {
-                Ok(Some(Happened::Input(Input::Disk(done)))) => Some((done.id.seq, done.result)),
+            runtime.block_on(next).ok()?
+        }
+        fn answer(&mut self) -> Option<(u64, Answer)> {
+            match self.next() {
+                Some(Happened::Input(Input::Disk(done))) => Some((done.id.seq, done.result)),
                 _ => None,
             }
         }
@@ -268,6 +272,14 @@ mod tests {
             }
             other => panic!("expected what was loaded, got {other:?}"),
         }
+        disk.threads.finish();
+    }
+
+    #[test]
+    fn the_death_of_a_thread_is_told() {
+        let mut disk = Disk::new(&SlowSnapshots::default());
+        disk.ask(DiskOp::Append(vec![entry(0xdead)]));
+        assert!(matches!(disk.next(), Some(Happened::DiskThreadDied)));
         disk.threads.finish();
     }
 

@@ -179,3 +179,66 @@ impl Replay {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use zab::{ConnId, Event, LearnerType, Member, QuorumVerifier, Settings, Switches, View};
+
+    fn config() -> Config {
+        let member = Member {
+            learner_type: LearnerType::Participant,
+            quorum_address: "h:1:2".into(),
+            election_address: "h:2".into(),
+        };
+        Config {
+            sid: wire::ServerId(1),
+            view: View {
+                members: [(wire::ServerId(1), member)].into(),
+                verifier: QuorumVerifier::Majority { voters: [wire::ServerId(1)].into() },
+            },
+            settings: Settings::default(),
+            switches: Switches::NONE,
+            seed: 7,
+        }
+    }
+
+    fn send(bytes: &[u8]) -> String {
+        let bytes = Bytes::copy_from_slice(bytes);
+        brief(&Output::Send { conn: ConnId(1), bytes, notify: false })
+    }
+
+    #[test]
+    fn long_outputs_are_told_apart_by_their_last_byte() {
+        assert!(send(&[1; 50]).contains(&"01".repeat(50)));
+        let mut bytes = [1; 500];
+        let one = send(&bytes);
+        bytes[499] = 2;
+        let other = send(&bytes);
+        assert!(one.len() < 200 && one != other, "{one} {other}");
+        let what = "\u{e4}".repeat(300);
+        assert!(brief(&Output::Event(Event::Warning { what })).len() < 200);
+    }
+
+    #[test]
+    fn a_recording_may_end_inside_an_input() {
+        let now = Now { mono: Nanos(5), wall_ms: 6 };
+        let mut outputs = Vec::new();
+        Peer::new(config(), RegisterMap::new()).handle(now, Input::Boot, &mut outputs);
+        assert_eq!(outputs.len(), 1, "Load");
+
+        let mut replay = Replay::begin(&header_line(&config())).expect("a header");
+        assert_eq!(replay.feed(&input_line(now, &Input::Boot)), Ok(None));
+        assert!(replay.ends_inside_an_input());
+        let less = replay.feed(&output_line(&[])).expect("outputs").expect("a difference");
+        assert_eq!((less.line, less.at, less.output, less.expected), (3, Nanos(5), 1, None));
+
+        let mut replay = Replay::begin(&header_line(&config())).expect("a header");
+        assert_eq!(replay.feed(&input_line(now, &Input::Boot)), Ok(None));
+        assert_eq!(replay.feed(&output_line(&outputs)), Ok(None));
+        assert!(!replay.ends_inside_an_input());
+        let why = replay.feed("{\"at\":5}").expect_err("no input").to_string();
+        assert!(why.starts_with("line 4: expected an input with its time"), "{why}");
+    }
+}
