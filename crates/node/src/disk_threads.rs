@@ -1,5 +1,6 @@
 //! The disk, on threads of its own, one a lane: operations in, completions out, in order within a lane. A
-//! snapshot that takes long holds up no sync.
+//! snapshot that takes long holds up no sync. An operation that needs all lanes comes behind everything
+//! that was asked before it, in whatever lane, and before everything that is asked after it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
@@ -12,7 +13,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::host::Happened;
 
-/// What the lanes keep. An operation that needs them all takes them in this order.
+/// What the lanes keep. Each thread takes its own; one whose operation needs them all waits until the others
+/// stand still.
 struct Lanes {
     settings: StorageSettings,
     log: Mutex<LogLane>,
@@ -56,8 +58,24 @@ impl Drop for Watch {
     }
 }
 
+enum Job {
+    Do(OpId, DiskOp),
+    /// Another lane's operation needs this one: say that everything before is done, and stand still until
+    /// that operation is, which shows in the end of `until`.
+    StandStill {
+        said: mpsc::Sender<()>,
+        until: mpsc::Receiver<()>,
+    },
+    /// The operation that needs the others; they stand still when each has said so.
+    Alone {
+        id: OpId,
+        op: DiskOp,
+        others: [(mpsc::Receiver<()>, mpsc::Sender<()>); 2],
+    },
+}
+
 struct LaneThread {
-    ops: mpsc::Sender<(OpId, DiskOp)>,
+    jobs: mpsc::Sender<Job>,
     thread: thread::JoinHandle<()>,
 }
 
@@ -66,11 +84,26 @@ impl LaneThread {
     where
         F: FileSystem + Send + 'static,
     {
-        let (ops, inbox) = mpsc::channel::<(OpId, DiskOp)>();
+        let (jobs, inbox) = mpsc::channel();
         let work = move || {
             let watch = Watch(answers);
-            while let Ok((id, op)) = inbox.recv() {
-                let result = lanes.execute(&mut fs, &op);
+            while let Ok(job) = inbox.recv() {
+                let (id, op) = match &job {
+                    Job::Do(id, op) => (*id, op),
+                    Job::StandStill { said, until } => {
+                        let _ = said.send(());
+                        // It ends when the other lane lets go of its end.
+                        let _ = until.recv();
+                        continue;
+                    }
+                    Job::Alone { id, op, others } => {
+                        for (stands_still, _) in others {
+                            let _ = stands_still.recv();
+                        }
+                        (*id, op)
+                    }
+                };
+                let result = lanes.execute(&mut fs, op);
                 if op.answers() || result.is_err() {
                     let done = Input::Disk(DiskDone { id, result });
                     if watch.0.send(Happened::Input(done)).is_err() {
@@ -81,7 +114,17 @@ impl LaneThread {
         };
         let thread =
             thread::Builder::new().name(name.into()).spawn(work).expect("the system starts a thread");
-        LaneThread { ops, thread }
+        LaneThread { jobs, thread }
+    }
+}
+
+impl LaneThread {
+    /// What tells that it stands still, and what lets it go on when it is dropped.
+    fn stand_still(&self) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
+        let (said, stands_still) = mpsc::channel();
+        let (go_on, until) = mpsc::channel();
+        let _ = self.jobs.send(Job::StandStill { said, until });
+        (stands_still, go_on)
     }
 }
 
@@ -108,19 +151,24 @@ impl DiskThreads {
     }
 
     pub fn execute(&self, id: OpId, op: DiskOp) {
-        let lane = match op.lane() {
-            Lane::Log => &self.log,
-            Lane::Epoch => &self.epochs,
-            Lane::Snapshot => &self.snapshots,
+        let (lane, others) = match op.lane() {
+            Lane::Log => (&self.log, [&self.epochs, &self.snapshots]),
+            Lane::Epoch => (&self.epochs, [&self.log, &self.snapshots]),
+            Lane::Snapshot => (&self.snapshots, [&self.log, &self.epochs]),
+        };
+        let job = if needs_all_lanes(&op) {
+            Job::Alone { id, op, others: others.map(LaneThread::stand_still) }
+        } else {
+            Job::Do(id, op)
         };
         // The thread ends only with the host, or by a panic that the host is told of.
-        let _ = lane.ops.send((id, op));
+        let _ = lane.jobs.send(job);
     }
 
     /// Carry out what was asked for, then end.
     pub fn finish(self) {
-        for LaneThread { ops, thread } in [self.log, self.epochs, self.snapshots] {
-            drop(ops);
+        for LaneThread { jobs, thread } in [self.log, self.epochs, self.snapshots] {
+            drop(jobs);
             let _ = thread.join();
         }
     }
@@ -272,6 +320,24 @@ mod tests {
             }
             other => panic!("expected what was loaded, got {other:?}"),
         }
+        disk.threads.finish();
+    }
+
+    /// A role that ended while a snapshot was being written: its last slices and their SnapshotAbandon answer
+    /// nothing, and the Load behind them must not run before them.
+    #[test]
+    fn a_load_comes_behind_what_was_asked_before_it() {
+        let fs = SlowSnapshots::default();
+        let mut disk = Disk::new(&fs);
+        let zxid = Zxid::new(Epoch(1), 1);
+        disk.ask(DiskOp::SnapshotSlice { zxid, bytes: storage::recover::empty_body() });
+        disk.ask(DiskOp::SnapshotAbandon { zxid });
+        let load = disk.ask(DiskOp::Load);
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(disk.answers.is_empty(), "the slice waits, and so does Load");
+        fs.open();
+        assert!(matches!(disk.answer(), Some((seq, Ok(DiskAnswer::Loaded(_)))) if seq == load));
+        assert_eq!(fs.list(), ["acceptedEpoch", "currentEpoch", "snapshot.0"]);
         disk.threads.finish();
     }
 
