@@ -158,7 +158,7 @@ impl<F: FileSystem> AllLanes<'_, F> {
 
     /// An install that currentEpoch never reached must not take effect with the next one's epoch.
     fn drop_older_installs(&mut self) -> Result<(), DiskError> {
-        let old = install::waiting(&*self.fs.list(), self.epochs.current);
+        let old = install::waiting(&self.fs.list(), self.epochs.current);
         for name in &old {
             self.fs.remove(name).map_err(|e| e.in_file(name))?;
         }
