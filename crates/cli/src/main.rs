@@ -14,6 +14,7 @@ macro_rules! say {
 }
 
 mod node_command;
+mod replay;
 mod run;
 mod story;
 mod sweep;
@@ -47,6 +48,10 @@ enum Command {
     /// It elects, follows, leads and observes beside Java ZooKeeper servers. Clients are not served yet:
     /// the client port answers four-letter words.
     Node(NodeArgs),
+    /// Feed a recording of `node --record` to the same machine: it must do the same.
+    ///
+    /// Exit code 1: it did something else; 2: the file is no recording.
+    Replay(ReplayArgs),
 }
 
 #[derive(clap::Args)]
@@ -101,9 +106,18 @@ pub struct NodeArgs {
     /// Take requests from standard input (`set /path value`), print each acknowledgement.
     #[arg(long)]
     submit: bool,
-    /// Log level or filter, as `info` or `node=trace`.
+    /// Write what goes into the machine and what comes out to this new file, for `vivarium replay`.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Log level or filter, as `info`, `node=debug` or `packets=trace`.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log: String,
+}
+
+#[derive(clap::Args)]
+pub struct ReplayArgs {
+    /// A recording.
+    file: PathBuf,
 }
 
 fn parse_range(text: &str) -> Result<std::ops::Range<u64>, String> {
@@ -119,6 +133,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Sweep(args) => sweep::sweep(&args),
         Command::Node(args) => node_command::run(args),
+        Command::Replay(args) => replay::run(&args),
         Command::Schema => {
             let schema = schemars::schema_for!(sim::scenario::Scenario);
             say!("{}", serde_json::to_string_pretty(&schema).unwrap_or_default());

@@ -75,11 +75,6 @@ impl SnapshotWriter {
         let tmp = tmp_name(open.zxid);
         fs.remove(&tmp).map_err(|e| e.in_file(&tmp))
     }
-
-    /// The process died, or its disk was read anew: the file is gone.
-    pub fn reset(&mut self) {
-        *self = SnapshotWriter::default();
-    }
 }
 
 fn failed_before(zxid: Zxid) -> DiskError {

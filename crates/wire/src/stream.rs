@@ -55,6 +55,11 @@ impl QuorumStream {
         QuorumStream { max_buffer, ..QuorumStream::new(direction) }
     }
 
+    /// From now on buffers and strings up to `max_buffer`.
+    pub fn set_limit(&mut self, max_buffer: usize) {
+        self.max_buffer = max_buffer;
+    }
+
     pub fn feed(&mut self, chunk: Bytes) {
         match &mut self.mode {
             Mode::Snapshot(parser) => parser.feed(chunk),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use wire::{Epoch, ServerId};
 
 use crate::config_text::config_text;
@@ -9,20 +10,20 @@ use crate::quorum_verifier::QuorumVerifier;
 use crate::switches::Switches;
 use crate::time::Nanos;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LearnerType {
     Participant,
     Observer,
 }
 
 /// The members of the ensemble (a static configuration of version 0).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct View {
     pub members: BTreeMap<ServerId, Member>,
     pub verifier: QuorumVerifier,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Member {
     pub learner_type: LearnerType,
     /// `host:quorumPort:electionPort`, for hellos and the configuration text.
@@ -46,7 +47,7 @@ impl View {
 }
 
 /// Which release's table decides how a learner is brought up to date (reference 5.1, 5.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SyncTable {
     /// 3.5 to 3.9.
     V35,
@@ -55,7 +56,7 @@ pub enum SyncTable {
 }
 
 /// Settings with ZooKeeper 3.9's defaults. Times are nanoseconds, limits are in ticks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
     pub tick_time: Nanos,
     pub init_limit: u32,
@@ -147,7 +148,7 @@ impl Settings {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Config {
     pub sid: ServerId,
     pub view: View,
@@ -166,7 +167,7 @@ impl Config {
 
 /// acceptedEpoch and currentEpoch as they are durable. Changed only after the file is
 /// (ZOOKEEPER-2307).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Epochs {
     pub accepted: Epoch,
     pub current: Epoch,

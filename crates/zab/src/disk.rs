@@ -29,9 +29,10 @@ pub enum Lane {
 }
 
 /// One transaction as it stands in the log: `txn` is TxnHeader, body and (maybe) TxnDigest.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TxnEntry {
     pub zxid: Zxid,
+    #[serde(with = "crate::hex")]
     pub txn: Bytes,
 }
 
@@ -59,7 +60,7 @@ pub enum EpochFile {
     CurrentEpoch,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DiskOp {
     /// Recover: newest valid snapshot plus log, after cutting what stands above currentEpoch.
     Load,
@@ -77,7 +78,11 @@ pub enum DiskOp {
     WriteEpoch(EpochFile, Epoch),
     /// Write the next piece of a snapshot body (sessions, ACLs, nodes, end marker as on the wire): of a
     /// snapshot of the own state, or of the leader's as it comes.
-    SnapshotSlice { zxid: Zxid, bytes: Bytes },
+    SnapshotSlice {
+        zxid: Zxid,
+        #[serde(with = "crate::hex")]
+        bytes: Bytes,
+    },
     /// Seal the snapshot at `zxid` made of the slices; fsync and rename, then answer.
     SnapshotFinish { zxid: Zxid },
     /// Drop the slices of an unfinished snapshot.
@@ -145,9 +150,10 @@ impl DiskOp {
 }
 
 /// What a disk holds, after recovery.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovered {
     /// Newest valid snapshot: its zxid and its body as on the wire. `None`: an empty database.
+    #[serde(with = "crate::hex::at_zxid")]
     pub snapshot: Option<(Zxid, Bytes)>,
     /// The log behind the snapshot (zxid above the snapshot's), ascending.
     pub log: Vec<TxnEntry>,
@@ -175,7 +181,7 @@ impl Recovered {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DiskAnswer {
     Done,
     /// Of `Load` and `Truncate`.
@@ -184,12 +190,12 @@ pub enum DiskAnswer {
     /// gap, or is larger than the limit. Of `ReadLogBehind`: `None` where it has a gap.
     Log(Option<Vec<TxnEntry>>),
     /// Of `ReadSnapshot`.
-    SnapshotBytes(Bytes),
+    SnapshotBytes(#[serde(with = "crate::hex")] Bytes),
 }
 
 /// Why a disk operation failed. After any failure but `CannotTruncate` the member leaves its role
 /// and stops, or goes back to what its disk holds (ZOOKEEPER-4882).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum DiskError {
     #[error("input/output error in {0}")]
     Io(String),
@@ -206,7 +212,7 @@ pub enum DiskError {
     Killed,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskDone {
     pub id: OpId,
     pub result: Result<DiskAnswer, DiskError>,

@@ -9,6 +9,7 @@ pub mod database;
 pub mod disk;
 pub mod election;
 pub mod event;
+pub mod hex;
 pub mod io;
 pub mod leader;
 pub mod learner;

@@ -26,7 +26,7 @@ impl Switch {
 }
 
 /// A set of switches, given to a member's machines and storage when it is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Switches(u64);
 
 impl Switches {

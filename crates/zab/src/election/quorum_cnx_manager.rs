@@ -16,6 +16,9 @@ use crate::context::Io;
 use crate::io::{ConnId, Port};
 use crate::time::Nanos;
 
+/// So many accepted connections may owe their hello; one more, and the one that waits longest is closed.
+const MAX_INCOMING: usize = 128;
+
 #[derive(Clone, Debug)]
 enum Cnx {
     None,
@@ -138,6 +141,12 @@ impl QuorumCnxManager {
     }
 
     pub fn on_accepted(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        if self.incoming.len() >= MAX_INCOMING
+            && let Some((&oldest, _)) = self.incoming.iter().min_by_key(|(conn, i)| (i.give_up, **conn))
+        {
+            self.incoming.remove(&oldest);
+            io.drop_connection(oldest, None, "election: too many connections without a hello");
+        }
         let give_up = io.now.mono + io.config.settings.sync_time();
         self.incoming.insert(conn, Incoming { stream: ElectionStream::accepted(), give_up });
         self.find_deadline();

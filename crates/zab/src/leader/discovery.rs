@@ -76,6 +76,8 @@ impl<S: StateMachine> Leader<S> {
         handler.pre_1_0 = pre_1_0;
         handler.phase = H::AwaitingEpoch;
         let settings = &ctx.io.config.settings;
+        handler.stream.set_limit(settings.max_record());
+        handler.read_deadline = ctx.io.now.mono + settings.init_time();
         handler.tick_of_next_ack_deadline =
             self.tick + u64::from(settings.init_limit) + u64::from(settings.sync_limit);
         if pre_1_0 {

@@ -10,6 +10,10 @@ use crate::time::Nanos;
 
 /// Bytes in flight to the transport above which a handler waits for it.
 const WINDOW: usize = 1 << 20;
+/// Bytes queued for a learner that takes none, above which it is given up.
+const QUEUE_LIMIT: usize = 128 << 20;
+/// Longest hello: FOLLOWERINFO with the learner's LearnerInfo.
+const HELLO_LIMIT: usize = 4096;
 
 #[derive(Clone, Debug)]
 pub(super) enum Phase<C> {
@@ -82,7 +86,7 @@ impl<C> LearnerHandler<C> {
             participant: false,
             pre_1_0: false,
             phase: Phase::Hello,
-            stream: QuorumStream::with_limit(Direction::ToLeader, io.config.settings.max_record()),
+            stream: QuorumStream::with_limit(Direction::ToLeader, HELLO_LIMIT),
             forwarding: false,
             read_deadline: io.now.mono + io.config.settings.init_time(),
             tick_of_next_ack_deadline: 0,
@@ -149,6 +153,15 @@ impl<C> LearnerHandler<C> {
     /// The sync decision was made for it: the sender runs, PINGs go out.
     pub fn is_sending(&self) -> bool {
         matches!(self.phase, Phase::AwaitingNewLeaderAck | Phase::AwaitingUpToDate | Phase::Synced)
+    }
+
+    pub fn owes_hello(&self) -> bool {
+        matches!(self.phase, Phase::Hello)
+    }
+
+    /// It reads too slowly for what is proposed.
+    pub fn queue_is_too_long(&self) -> bool {
+        self.queue.len() > QUEUE_LIMIT
     }
 
     pub fn is_synced(&self) -> bool {

@@ -61,6 +61,8 @@ impl<S: StateMachine> Leader<S> {
                     h.is_synced() && h.oldest_unacked.is_some_and(|(_, since)| since + sync_time <= now);
                 if h.read_deadline <= now {
                     Some((h.conn, "read time-out"))
+                } else if h.queue_is_too_long() {
+                    Some((h.conn, "it reads too slowly, its queue is too long"))
                 } else {
                     unacked.then_some((h.conn, "no ACK within syncLimit"))
                 }

@@ -46,6 +46,21 @@ enum Phase {
     Established { epoch: Epoch },
 }
 
+/// So many learners, beside the members, may be on their way to being synchronised.
+const MAX_REGISTERING: usize = 128;
+
+/// How a leader stands, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeaderStatus {
+    /// Connections that said who they are.
+    pub learners: usize,
+    pub synced_followers: usize,
+    pub synced_observers: usize,
+    /// Proposals that are not committed.
+    pub outstanding: usize,
+    pub pending_syncs: usize,
+}
+
 /// `StateSummary`: what the leader stood for when it loaded its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct StateSummary {
@@ -143,7 +158,7 @@ impl<S: StateMachine> Leader<S> {
             Input::Disk(done) => self.on_disk(ctx, &done),
             Input::Client(client) => self.on_client(ctx, client),
             Input::Accepted { conn, .. } => {
-                self.handlers.insert(conn, LearnerHandler::new(&ctx.io, conn));
+                self.accept(ctx, conn);
                 Ok(())
             }
             Input::Closed { conn, .. } => {
@@ -166,6 +181,30 @@ impl<S: StateMachine> Leader<S> {
         }
     }
 
+    /// Of too many learners that are not synchronised the one goes that owes its hello longest; where none
+    /// does, the new one.
+    fn accept(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId) {
+        let limit = MAX_REGISTERING + ctx.io.config.view.members.len();
+        self.handlers.insert(conn, LearnerHandler::new(&ctx.io, conn));
+        if self.handlers.values().filter(|h| !h.is_sending()).count() > limit {
+            let waiting = self.handlers.values().filter(|h| h.owes_hello());
+            let oldest = waiting.min_by_key(|h| (h.read_deadline, h.conn)).map_or(conn, |h| h.conn);
+            self.drop_learner(ctx, oldest, "too many connections without a hello".into());
+        }
+    }
+
+    /// What an operator asks for.
+    pub fn status(&self) -> LeaderStatus {
+        let synced = self.handlers.values().filter(|h| h.is_synced());
+        LeaderStatus {
+            learners: self.handlers.values().filter(|h| !h.owes_hello()).count(),
+            synced_followers: synced.clone().filter(|h| h.participant).count(),
+            synced_observers: synced.filter(|h| !h.participant).count(),
+            outstanding: self.proposals.outstanding_len(),
+            pending_syncs: self.proposals.pending_syncs_len(),
+        }
+    }
+
     fn run(&mut self, ctx: &mut Ctx<'_, S>, task: Task) {
         match task {
             Task::LearnerSender(conn) => {
@@ -184,7 +223,10 @@ impl<S: StateMachine> Leader<S> {
         let Some(handler) = self.handlers.get_mut(&conn) else { return Ok(()) };
         let settings = &ctx.io.config.settings;
         let timeout = if handler.is_synced() { settings.sync_time() } else { settings.init_time() };
-        handler.read_deadline = ctx.io.now.mono + timeout;
+        if !handler.owes_hello() {
+            // A hello has one time-out, however its bytes trickle in.
+            handler.read_deadline = ctx.io.now.mono + timeout;
+        }
         handler.stream.feed(bytes);
         while let Some(handler) = self.handlers.get_mut(&conn) {
             match handler.stream.next() {
