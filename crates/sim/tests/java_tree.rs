@@ -58,8 +58,11 @@ fn over_java_disks(seed: u64) -> RunSpec {
 }
 
 fn check(seed: u64, outcome: &Outcome) {
-    let told: Vec<String> =
-        outcome.violations.iter().map(|v| format!("{} at {} of {}: {}", v.invariant, v.at, v.member, v.detail)).collect();
+    let told: Vec<String> = outcome
+        .violations
+        .iter()
+        .map(|v| format!("{} at {} of {}: {}", v.invariant, v.at, v.member, v.detail))
+        .collect();
     assert!(told.is_empty(), "seed {seed}: {told:#?}\n{}", outcome.story.join("\n"));
     assert!(matches!(outcome.verdict, Verdict::Clean | Verdict::Empty), "seed {seed}: {:?}", outcome.verdict);
 }
@@ -67,9 +70,8 @@ fn check(seed: u64, outcome: &Outcome) {
 /// Nobody's disk holds another snapshot than Java's own, byte for byte, nor other transactions behind it
 /// than Java's and those that everybody has.
 fn check_disks(seed: u64, disks: &BTreeMap<i64, Recovered>) {
-    let [leader, follower] = ["3.8.0-leader", "3.8.0-follower"].map(|name| {
-        storage(directory(name)).recover_readonly().expect("a good disk")
-    });
+    let [leader, follower] = ["3.8.0-leader", "3.8.0-follower"]
+        .map(|name| storage(directory(name)).recover_readonly().expect("a good disk"));
     let longest = disks.values().max_by_key(|disk| disk.last_zxid()).expect("some");
     let mut all: Vec<TxnEntry> = follower.log.clone();
     all.extend(longest.log.iter().filter(|entry| entry.zxid > follower.last_zxid()).cloned());
@@ -91,7 +93,8 @@ fn plans_over_a_data_tree_are_clean() {
         check(seed, &outcome);
         check_disks(seed, &outcome.disks);
         snaps += outcome.syncs_of.values().flatten().filter(|mode| **mode == SyncMode::Snap).count();
-        behind += outcome.stats.marks.get("leader: log behind the stored snapshot read").copied().unwrap_or(0);
+        behind +=
+            outcome.stats.marks.get("leader: log behind the stored snapshot read").copied().unwrap_or(0);
         committed += outcome.stats.committed;
     }
     assert!(snaps > 40, "{snaps} stored snapshots were sent");

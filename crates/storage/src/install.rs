@@ -62,8 +62,7 @@ impl Install {
     fn parse(name: &str) -> Option<Install> {
         let mut parts = name.strip_prefix("installing.")?.split('.');
         let mut hex = || Some(u64::from_str_radix(parts.next()?, 16).ok()? as i64);
-        let install =
-            Install { zxid: Zxid(hex()?), epoch: Epoch(hex()?), first: hex().map(Zxid) };
+        let install = Install { zxid: Zxid(hex()?), epoch: Epoch(hex()?), first: hex().map(Zxid) };
         (install.snapshot_name() == name).then_some(install)
     }
 

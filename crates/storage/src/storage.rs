@@ -8,8 +8,8 @@ use zab::{DiskAnswer, DiskError, DiskOp, EpochFile, Recovered, TxnEntry};
 use crate::compression::snapshot_zxid;
 use crate::epoch;
 use crate::fs::{FileSystem, FsError, write_atomically};
-use crate::log_reader::{file_name, read_log, zxid_of_name};
 use crate::install::{self, Install};
+use crate::log_reader::{file_name, read_log, zxid_of_name};
 use crate::recover::{Plan, plan};
 use crate::snapshot;
 use crate::snapshot_writer::SnapshotWriter;
@@ -110,7 +110,8 @@ impl<F: FileSystem> Storage<F> {
             DiskOp::Install { zxid, epoch, log } => self.install(*zxid, *epoch, log),
             DiskOp::ReadSnapshot { zxid, offset, length } => {
                 let stored = self.stored.as_mut().filter(|stored| stored.zxid == *zxid);
-                let stored = stored.ok_or_else(|| DiskError::Io(format!("snapshot {zxid} is not the loaded one")))?;
+                let stored =
+                    stored.ok_or_else(|| DiskError::Io(format!("snapshot {zxid} is not the loaded one")))?;
                 stored.read(&self.fs, *offset, *length).map(DiskAnswer::SnapshotBytes)
             }
             DiskOp::ReadLog { after, through, size_limit } => {
@@ -126,9 +127,10 @@ impl<F: FileSystem> Storage<F> {
         self.forget_memory();
         let plan = plan(&self.fs, self.settings.commit_log_count)?;
         self.carry_out(&plan)?;
-        self.stored = plan.recovered.snapshot.as_ref().map(|(zxid, body)| {
-            StoredSnapshot::new(*zxid, plan.snapshot_name.clone(), body.len() as u64)
-        });
+        self.stored =
+            plan.recovered.snapshot.as_ref().map(|(zxid, body)| {
+                StoredSnapshot::new(*zxid, plan.snapshot_name.clone(), body.len() as u64)
+            });
         let mut recovered = plan.recovered;
         recovered.untrusted_empty = plan.first_start && !self.settings.trust_empty;
         self.current_epoch = recovered.current_epoch;

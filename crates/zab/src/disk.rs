@@ -116,10 +116,7 @@ impl DiskOp {
     }
     /// It changes nothing. (`Load` may repair.)
     pub fn only_reads(&self) -> bool {
-        matches!(
-            self,
-            DiskOp::ReadLog { .. } | DiskOp::ReadLogBehind { .. } | DiskOp::ReadSnapshot { .. }
-        )
+        matches!(self, DiskOp::ReadLog { .. } | DiskOp::ReadLogBehind { .. } | DiskOp::ReadSnapshot { .. })
     }
     /// False where success is silent.
     pub fn answers(&self) -> bool {

@@ -77,7 +77,10 @@ fn java_directory() -> MemFs {
     for (name, bytes) in [
         ("acceptedEpoch", &b"2"[..]),
         ("currentEpoch", b"2"),
-        ("log.100000001", include_bytes!("../../../storage/tests/vectors/datadirs/3.8.0-follower/log.100000001")),
+        (
+            "log.100000001",
+            include_bytes!("../../../storage/tests/vectors/datadirs/3.8.0-follower/log.100000001"),
+        ),
         ("snapshot.0", include_bytes!("../../../storage/tests/vectors/datadirs/3.8.0-follower/snapshot.0")),
     ] {
         fs.files.insert(name.into(), bytes.to_vec());

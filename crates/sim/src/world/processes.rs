@@ -105,7 +105,8 @@ impl World {
             m.lanes[lane].clear();
             if crash && op.answers() && !op.only_reads() && !matches!(op, DiskOp::Load) {
                 interrupted = true;
-                let calls = m.crash_draws.below(if matches!(op, DiskOp::Install { .. }) { 16 } else { 8 }) as u32;
+                let calls =
+                    m.crash_draws.below(if matches!(op, DiskOp::Install { .. }) { 16 } else { 8 }) as u32;
                 m.storage.fs.calls_left = Some(calls);
                 let _ = m.storage.execute(&op);
                 m.storage.fs.calls_left = None;
