@@ -35,7 +35,7 @@ impl fmt::Display for TxnText<'_> {
 
 fn body_text(f: &mut fmt::Formatter<'_>, kind: i32, body: &TxnBody) -> fmt::Result {
     let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-    let data = |bytes: &Option<Bytes>| bytes.as_ref().map_or(String::new(), text);
+    let data = |bytes: &Option<Bytes>| bytes.as_ref().map_or(String::new(), data_text);
     let name = OpCode::of(kind).map_or("", OpCode::name);
     match body {
         TxnBody::Create(txn) => write!(f, "{name} {}={}", text(&txn.path), data(&txn.data)),
@@ -55,6 +55,14 @@ fn body_text(f: &mut fmt::Formatter<'_>, kind: i32, body: &TxnBody) -> fmt::Resu
         TxnBody::Error(txn) => write!(f, "{name} {}", txn.err),
         TxnBody::Multi(multi) => multi_text(f, multi),
         TxnBody::Other(body) => write!(f, "type={kind} ({} bytes)", body.len()),
+    }
+}
+
+/// Data that is text, as it is; of other data the length.
+fn data_text(data: &Bytes) -> String {
+    match std::str::from_utf8(data) {
+        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        _ => format!("({} bytes)", data.len()),
     }
 }
 
