@@ -13,6 +13,7 @@ macro_rules! say {
     };
 }
 
+mod decode;
 mod node_command;
 mod run;
 mod story;
@@ -47,6 +48,11 @@ enum Command {
     /// It elects, follows, leads and observes beside Java ZooKeeper servers. Clients are not served yet:
     /// the client port answers four-letter words.
     Node(NodeArgs),
+    /// Print what a file or data directory of a ZooKeeper server says, or a recording of its connections.
+    ///
+    /// Logs, snapshots (plain, .gz, .snappy), epoch files, recordings (.jsonl, one frame a line). Exit code
+    /// 1: something is damaged; file, place and what was expected there are told.
+    Decode(DecodeArgs),
 }
 
 #[derive(clap::Args)]
@@ -106,6 +112,16 @@ pub struct NodeArgs {
     log: String,
 }
 
+#[derive(clap::Args)]
+pub struct DecodeArgs {
+    /// A file, or a directory (`version-2` or the one above).
+    #[arg(value_name = "FILE|DIR")]
+    path: PathBuf,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
 fn parse_range(text: &str) -> Result<std::ops::Range<u64>, String> {
     let (from, to) = text.split_once("..").ok_or("expected A..B, for instance 0..1000")?;
     let number = |text: &str| text.parse::<u64>().map_err(|e| format!("`{text}`: {e}"));
@@ -119,6 +135,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Sweep(args) => sweep::sweep(&args),
         Command::Node(args) => node_command::run(args),
+        Command::Decode(args) => decode::decode(&args),
         Command::Schema => {
             let schema = schemars::schema_for!(sim::scenario::Scenario);
             say!("{}", serde_json::to_string_pretty(&schema).unwrap_or_default());

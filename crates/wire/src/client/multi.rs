@@ -5,7 +5,7 @@
 //! { MultiHeader { type, done 0, err } | result } ...      MultiHeader { -1, done 1, -1 }
 //! ```
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::proto::{
     CheckVersionRequest, Create2Response, CreateRequest, CreateResponse, CreateTTLRequest, DeleteRequest,
@@ -100,7 +100,6 @@ impl Op {
         }
     }
 
-    /// The record under its operation's name, which tells more than the record's.
     fn value(&self) -> Value {
         let record = match self {
             Op::Create(r) | Op::Create2(r) | Op::CreateContainer(r) => r.value(),
@@ -232,18 +231,20 @@ impl OpResult {
             OpResult::GetChildren(r) => r.value(),
             OpResult::GetData(r) => r.value(),
             OpResult::Error(r) => r.value(),
-            OpResult::Delete | OpResult::Check => Value::Record("", Vec::new()),
+            OpResult::Delete | OpResult::Check => Value::Null,
         };
         named(self.op(), record)
     }
 }
 
-/// The record under the name of an operation.
+/// The record's fields behind the name of the operation.
 fn named(op: i32, record: Value) -> Value {
-    match (OpCode::of(op), record) {
-        (Some(op), Value::Record(_, fields)) => Value::Record(op.name(), fields),
-        (_, record) => record,
+    let name = OpCode::of(op).map_or("", OpCode::name);
+    let mut named = vec![("op", Value::String(Bytes::from_static(name.as_bytes())))];
+    if let Value::Record(_, fields) = record {
+        named.extend(fields);
     }
+    Value::Record("Op", named)
 }
 
 /// A result for each operation, in their order.
