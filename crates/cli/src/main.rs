@@ -13,6 +13,7 @@ macro_rules! say {
     };
 }
 
+mod decode;
 mod node_command;
 mod replay;
 mod run;
@@ -52,6 +53,11 @@ enum Command {
     ///
     /// Exit code 1: it did something else; 2: the file is no recording.
     Replay(ReplayArgs),
+    /// Print what a file or data directory of a ZooKeeper server says, or a recording of its connections.
+    ///
+    /// Logs, snapshots (plain, .gz, .snappy), epoch files, recordings (.jsonl, one frame a line). Exit code
+    /// 1: something is damaged; file, place and what was expected there are told.
+    Decode(DecodeArgs),
 }
 
 #[derive(clap::Args)]
@@ -120,6 +126,16 @@ pub struct ReplayArgs {
     file: PathBuf,
 }
 
+#[derive(clap::Args)]
+pub struct DecodeArgs {
+    /// A file, or a directory (`version-2` or the one above).
+    #[arg(value_name = "FILE|DIR")]
+    path: PathBuf,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
 fn parse_range(text: &str) -> Result<std::ops::Range<u64>, String> {
     let (from, to) = text.split_once("..").ok_or("expected A..B, for instance 0..1000")?;
     let number = |text: &str| text.parse::<u64>().map_err(|e| format!("`{text}`: {e}"));
@@ -134,6 +150,7 @@ fn main() -> ExitCode {
         Command::Sweep(args) => sweep::sweep(&args),
         Command::Node(args) => node_command::run(args),
         Command::Replay(args) => replay::run(&args),
+        Command::Decode(args) => decode::decode(&args),
         Command::Schema => {
             let schema = schemars::schema_for!(sim::scenario::Scenario);
             say!("{}", serde_json::to_string_pretty(&schema).unwrap_or_default());

@@ -191,6 +191,7 @@ mod tests {
             learner_type: LearnerType::Participant,
             quorum_address: "h:1:2".into(),
             election_address: "h:2".into(),
+            client_address: None,
         };
         Config {
             sid: wire::ServerId(1),

@@ -24,7 +24,13 @@ impl Alone {
     fn boot() -> Alone {
         let member = |id: i64, learner_type| {
             let (quorum, election) = (format!("h{id}:2888:3888"), format!("h{id}:3888"));
-            (ServerId(id), Member { learner_type, quorum_address: quorum, election_address: election })
+            let member = Member {
+                learner_type,
+                quorum_address: quorum,
+                election_address: election,
+                client_address: None,
+            };
+            (ServerId(id), member)
         };
         let members = [member(1, LearnerType::Participant), member(2, LearnerType::Observer)].into();
         let config = Config {
@@ -180,7 +186,13 @@ fn an_observer_that_reads_nothing_is_given_up() {
     }
     assert_eq!(leading.peer.status().leader.map(|leader| leader.synced_observers), Some(1));
     let client = ClientId(1);
-    let connect = ClientInput::Connect { client, resume: None, timeout_ms: 10_000, last_zxid: Zxid::ZERO };
+    let connect = ClientInput::Connect {
+        client,
+        resume: None,
+        timeout_ms: 10_000,
+        last_zxid: Zxid::ZERO,
+        auth: Vec::new(),
+    };
     leading.input(Input::Client(connect));
     let body = set_data_request(b"/big", &vec![7; 1 << 20], -1);
     for cxid in 1..=140 {

@@ -2,6 +2,8 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+pub use crate::data::Id;
+
 /// Longest buffer or string that is read: `jute.maxbuffer` plus its extra allowance (3.5+).
 pub const DEFAULT_MAX_BUFFER: usize = 2_097_150;
 /// Most elements of a vector. Java has no bound and would loop; no honest sender comes near.
@@ -24,21 +26,6 @@ pub enum Error {
 impl Error {
     pub fn is_short(&self) -> bool {
         matches!(self, Error::Short { .. })
-    }
-}
-
-/// A scheme and an id of a client (`org.apache.zookeeper.data.Id`), kept as bytes: Java writes
-/// strings that are not always valid UTF-8.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Id {
-    pub scheme: Bytes,
-    pub id: Bytes,
-}
-
-impl std::fmt::Display for Id {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let lossy = |bytes| String::from_utf8_lossy(bytes);
-        write!(f, "{}:{}", lossy(&self.scheme), lossy(&self.id))
     }
 }
 

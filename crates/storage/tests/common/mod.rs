@@ -6,6 +6,7 @@ pub mod crash_fs;
 use bytes::{Bytes, BytesMut};
 use storage::txn_log::{put_entry, put_header};
 use storage::{MemFs, Storage, StorageSettings, snapshot};
+use wire::txn::SetDataTxn;
 use wire::{Epoch, SnapshotWriter, StatPersisted, Txn, TxnBody, TxnHeader, Zxid, op};
 use zab::{DiskOp, EpochFile, Recovered, TxnEntry};
 
@@ -24,11 +25,12 @@ pub fn entry(zxid: Zxid) -> TxnEntry {
             time_ms: 1_700_000_000_000,
             kind: op::SET_DATA,
         },
-        body: TxnBody::SetData {
+        body: TxnBody::SetData(SetDataTxn {
             path: Bytes::from_static(b"/r1"),
             data: Some(Bytes::from(format!("{zxid} is the value at {zxid} and is written here"))),
             version: zxid.counter() as i32,
-        },
+        }),
+        digest: None,
         rest: Bytes::new(),
     };
     TxnEntry { zxid, txn: txn.to_bytes() }

@@ -19,6 +19,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use indexmap::IndexMap;
+use wire::txn::{CloseSessionTxn, CreateSessionTxn, ErrorTxn, SetDataTxn};
 use wire::{Reader, SessionId, SnapshotRecord, StatPersisted, Txn, TxnBody, TxnHeader, Zxid, code, op};
 
 use crate::event::txn_digest;
@@ -196,21 +197,19 @@ impl RegisterMap {
         let mut r = Reader::new(request.body.clone());
         match request.op {
             op::CREATE_SESSION => {
-                let timeout_ms = r.i32("timeout").map_err(|_| code::UNIMPLEMENTED)?;
-                Ok((op::CREATE_SESSION, TxnBody::CreateSession { timeout_ms }))
+                let time_out = r.i32("timeout").map_err(|_| code::UNIMPLEMENTED)?;
+                Ok((op::CREATE_SESSION, TxnBody::CreateSession(CreateSessionTxn { time_out })))
             }
             // What it owns in another machine's tree is not known here: without a list every server
             // removes what it has (the body of releases before 3.6).
-            op::CLOSE_SESSION if self.foreign => {
-                Ok((op::CLOSE_SESSION, TxnBody::CloseSession { paths: None }))
-            }
+            op::CLOSE_SESSION if self.foreign => Ok((op::CLOSE_SESSION, TxnBody::CloseSession(None))),
             _ if self.foreign => Err(code::UNIMPLEMENTED),
             op::CLOSE_SESSION => {
                 let paths = self.owned_by(request.session);
                 for path in &paths {
                     self.prepared.insert(path.clone(), (-1, zxid));
                 }
-                Ok((op::CLOSE_SESSION, TxnBody::CloseSession { paths: Some(paths) }))
+                Ok((op::CLOSE_SESSION, TxnBody::CloseSession(Some(CloseSessionTxn { paths2_delete: paths }))))
             }
             op::SET_DATA => {
                 let path = r.string("path").map_err(|_| code::UNIMPLEMENTED)?;
@@ -225,7 +224,7 @@ impl RegisterMap {
                 }
                 let version = before.wrapping_add(1);
                 self.prepared.insert(path.clone(), (version, zxid));
-                Ok((op::SET_DATA, TxnBody::SetData { path, data, version }))
+                Ok((op::SET_DATA, TxnBody::SetData(SetDataTxn { path, data, version })))
             }
             _ => Err(code::UNIMPLEMENTED),
         }
@@ -236,11 +235,12 @@ impl StateMachine for RegisterMap {
     type SnapshotCursor = Cursor;
 
     fn prepare(&mut self, zxid: Zxid, wall_ms: i64, request: &WriteRequest<'_>) -> Bytes {
-        let (kind, body) =
-            self.prepare_body(zxid, request).unwrap_or_else(|code| (op::ERROR, TxnBody::Error { code }));
+        let (kind, body) = self
+            .prepare_body(zxid, request)
+            .unwrap_or_else(|err| (op::ERROR, TxnBody::Error(ErrorTxn { err })));
         let header =
             TxnHeader { client_id: request.session, cxid: request.cxid, zxid, time_ms: wall_ms, kind };
-        Txn { header, body, rest: Bytes::new() }.to_bytes()
+        Txn::new(header, body, None).to_bytes()
     }
 
     fn forget_prepared(&mut self) {
@@ -259,13 +259,13 @@ impl StateMachine for RegisterMap {
             return Applied { result: Err(code::UNIMPLEMENTED) };
         };
         match txn.body {
-            TxnBody::CreateSession { timeout_ms } => {
-                self.open_session(txn.header.client_id, timeout_ms);
+            TxnBody::CreateSession(CreateSessionTxn { time_out }) => {
+                self.open_session(txn.header.client_id, time_out);
                 Applied { result: Ok(Bytes::new()) }
             }
-            TxnBody::CloseSession { paths } => {
-                let paths = paths.unwrap_or_else(|| self.owned_by(txn.header.client_id));
-                for path in paths {
+            TxnBody::CloseSession(close) => {
+                let owned = || self.owned_by(txn.header.client_id);
+                for path in close.map_or_else(owned, |close| close.paths2_delete) {
                     // Replay over a fuzzy snapshot: a register made again later stays.
                     if self.registers.get(&path).is_some_and(|register| register.czxid < zxid) {
                         self.remove(&path);
@@ -277,14 +277,15 @@ impl StateMachine for RegisterMap {
                 self.close_session(txn.header.client_id);
                 Applied { result: Ok(Bytes::new()) }
             }
-            TxnBody::SetData { path, data, version } => {
+            // A reconfig has the same record.
+            TxnBody::SetData(SetDataTxn { path, data, version }) if txn.header.kind == op::SET_DATA => {
                 if self.prepared.get(&path).is_some_and(|(_, last)| *last == zxid) {
                     self.prepared.swap_remove(&path);
                 }
                 self.set_data(&txn.header, path, data, version)
             }
-            TxnBody::Error { code } => Applied { result: Err(code) },
-            TxnBody::Other(_) => {
+            TxnBody::Error(ErrorTxn { err }) => Applied { result: Err(err) },
+            _ => {
                 self.foreign = true;
                 Applied { result: Err(code::UNIMPLEMENTED) }
             }
