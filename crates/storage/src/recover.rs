@@ -46,12 +46,15 @@ pub struct Plan {
     pub first_start: bool,
 }
 
-/// The body of an empty tree: no sessions, no ACLs, the root.
+/// The body of an empty tree, as Java's 3.4 writes it: no sessions, no ACLs, the root, `/zookeeper` and its
+/// `quota`. A Java server adds only `/zookeeper/config` (3.5+) to what a snapshot holds.
 pub fn empty_body() -> Bytes {
     let mut body = BytesMut::new();
     SnapshotWriter::count(&mut body, 0);
     SnapshotWriter::count(&mut body, 0);
-    SnapshotWriter::node(&mut body, b"", Some(b""), -1, &StatPersisted::default());
+    for path in ["", "/zookeeper", "/zookeeper/quota"] {
+        SnapshotWriter::node(&mut body, path.as_bytes(), Some(b""), -1, &StatPersisted::default());
+    }
     SnapshotWriter::end(&mut body);
     body.freeze()
 }

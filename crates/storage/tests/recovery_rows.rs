@@ -49,6 +49,8 @@ fn a_nothing_at_all() {
     assert_eq!((recovered.last_zxid(), epochs(&recovered)), (Zxid::ZERO, (0, 0)));
     assert!(!recovered.untrusted_empty);
     assert_eq!(fs.list(), ["acceptedEpoch", "currentEpoch", "snapshot.0"]);
+    let java = include_bytes!("vectors/datadirs/3.4.6-follower/snapshot.0");
+    assert_eq!(fs.files["snapshot.0"], java, "a Java server of 3.4 begins so");
 
     let settings = storage::StorageSettings { trust_empty: false, ..settings() };
     let mut storage = Storage::new(MemFs::default(), settings);

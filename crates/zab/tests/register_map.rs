@@ -120,8 +120,9 @@ fn records_of_another_state_machine_are_known_as_such() {
         (node("/e/7", 0), true),
         (node("", 0), true),
         (node("/zookeeper", 0), true),
-        // As every Java server has them; ours would lose them.
-        (node("/zookeeper/quota", 0), false),
+        (node("/zookeeper/quota", 0), true),
+        // As every Java server from 3.5 on has it; ours would lose it.
+        (node("/zookeeper/config", 0), false),
         (node("", 1), false),
         (node("/a/b", 0), false),
         (node("/a", 1), false),

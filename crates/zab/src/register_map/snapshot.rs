@@ -6,7 +6,7 @@ use wire::{SessionId, SnapshotRecord, SnapshotWriter, StatPersisted};
 use super::RegisterMap;
 
 /// The nodes that stand above registers.
-pub(super) const SCAFFOLDING: [&[u8]; 3] = [b"", b"/zookeeper", b"/e"];
+pub(super) const SCAFFOLDING: [&[u8]; 4] = [b"", b"/zookeeper", b"/zookeeper/quota", b"/e"];
 
 /// Where a snapshot is. Registers made after it began are left out: the log has them behind the
 /// snapshot's zxid.
