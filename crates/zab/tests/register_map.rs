@@ -157,14 +157,14 @@ fn what_is_prepared_over_a_data_tree() {
         [set(&mut map, 4, 7, "/a", "x"), map.prepare(Zxid(4), 0, &request(7, op::DELETE, &Bytes::new()))]
     {
         let refused = Txn::decode(&refused).expect("a transaction");
-        assert_eq!(refused.body, TxnBody::Error { code: code::UNIMPLEMENTED });
+        assert_eq!(refused.body, TxnBody::Error(wire::txn::ErrorTxn { err: code::UNIMPLEMENTED }));
     }
     assert_eq!(get(&map, "/e/7"), None, "what may be false is not told");
     let opened = Txn::decode(&open(&mut map, 5, 8)).expect("a transaction");
     assert!(matches!(opened.body, TxnBody::CreateSession { .. }));
     // What else the session owns is not known: every server takes away what it has.
     let closed = map.prepare(Zxid(6), 0, &request(7, op::CLOSE_SESSION, &Bytes::new()));
-    assert_eq!(Txn::decode(&closed).expect("a transaction").body, TxnBody::CloseSession { paths: None });
+    assert_eq!(Txn::decode(&closed).expect("a transaction").body, TxnBody::CloseSession(None));
     map.apply(Zxid(6), &closed).result.expect("applied");
     assert_eq!(map.sessions(), []);
 }
