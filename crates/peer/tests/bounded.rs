@@ -194,7 +194,8 @@ fn an_observer_that_reads_nothing_is_given_up() {
         auth: Vec::new(),
     };
     leading.input(Input::Client(connect));
-    let body = set_data_request(b"/big", &vec![7; 1 << 20], -1);
+    // As large as a client's request may be.
+    let body = set_data_request(b"/big", &vec![7; 1_000_000], -1);
     for cxid in 1..=140 {
         let body = body.clone();
         leading.input(Input::Client(ClientInput::Request { client, cxid, op: op::SET_DATA, body }));

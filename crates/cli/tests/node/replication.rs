@@ -32,9 +32,11 @@ fn three_nodes_replicate_and_survive_a_kill() {
     for words in ["election: ", "epoch 1 is established", "is brought to", "leading"] {
         assert!(log(leader).contains(words), "{words}: {}", log(leader));
     }
-    for words in ["to the quorum port of", "sent FOLLOWERINFO", "received PROPOSAL", "received hello of"] {
+    for words in ["to the quorum port of", "sent FOLLOWERINFO", "received PROPOSAL"] {
         assert!(log(leader).contains(words), "{words}: {}", log(leader));
     }
+    // Who dials whom is chance, but not that somebody does.
+    assert!((1..=3).any(|sid| log(sid).contains("received hello of")));
     for member in &ensemble.members {
         let (snaps, logs) = (member.dir.join("version-2"), member.dir.join("logs/version-2"));
         assert!(files(&logs, "log.") > 0 && files(&snaps, "snapshot.") > 0);
