@@ -1,6 +1,6 @@
 //! The project's own tasks: `cargo xtask` lists them. `.ci/run` calls `cargo xtask ci`.
 
-#![allow(clippy::disallowed_methods)] // a host: it reads files
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // a host: files, processes, sockets
 
 mod interop;
 mod mutants;
@@ -32,15 +32,8 @@ enum Task {
     Bench,
     /// The same scenarios and seeds in debug and release, on one thread and many: equal hashes.
     Determinism,
-    /// Node processes on loopback, alone and beside Java ZooKeeper (Debian's, installed where missing).
-    Interop {
-        /// Only checks whose name contains this.
-        #[arg(long)]
-        only: Option<String>,
-        /// How many leaders are killed; half as often all members at once.
-        #[arg(long, default_value_t = 10)]
-        kills: usize,
-    },
+    /// Node processes on loopback, alone and beside Java ZooKeeper (installed where missing).
+    Interop(interop::Options),
     /// Plants deliberate faults, one at a time, and tells which checker or test caught each.
     Mutants {
         /// Only those whose name begins so.
@@ -58,7 +51,7 @@ fn main() -> ExitCode {
         Task::Lint => lint(),
         Task::Bench => cargo(&["bench", "--package", "vivarium-sim", "--bench", "steady_load"]),
         Task::Determinism => determinism(),
-        Task::Interop { only, kills } => interop::run(only.as_deref(), kills, true),
+        Task::Interop(options) => interop::run(&options, true),
         Task::Mutants { only, seeds } => mutants::run(only.as_deref(), seeds),
     };
     match done {
@@ -77,7 +70,7 @@ fn ci(seeds: u64) -> Done {
     cargo(&["test"])?;
     cargo(&["run", "--release", "--", "run", "scenarios/quick-start.json"])?;
     determinism()?;
-    interop::run(None, 10, false)?;
+    interop::run(&interop::Options::small(), false)?;
     cargo(&["run", "--release", "--", "sweep", "--seeds", &format!("0..{seeds}")])
 }
 

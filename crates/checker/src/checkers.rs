@@ -50,7 +50,7 @@ impl Checkers {
             Observation::Unrecoverable => self.disk_is_nothing(m, true),
             Observation::DiskDamaged => self.disk_is_nothing(m, false),
             Observation::Truncated(zxid) => self.truncated(m, zxid),
-            Observation::Installed { zxid, effective, .. } => self.installed(m, zxid, effective),
+            Observation::Installed { zxid, log, effective, .. } => self.installed(m, zxid, log, effective),
             Observation::EpochWritten(file, epoch) => self.epoch_written(m, file, epoch),
             Observation::SnapshotDurable(zxid) => self.snapshot_durable(m, zxid),
             Observation::RecoveredTree { zxid, tree } => {
@@ -448,11 +448,19 @@ impl Checkers {
         durability::all(&self.ghost, m, &mut self.report);
     }
 
-    fn installed(&mut self, m: usize, zxid: Zxid, effective: bool) {
+    fn installed(&mut self, m: usize, zxid: Zxid, log: &[TxnEntry], effective: bool) {
         let until = self.ghost.members[m].fuzzy_until;
         tree_equality::snapshot_on_disk(&mut self.ghost, m, zxid, until);
+        if !effective || !log.is_empty() {
+            let mut behind = History::starting_at(zxid);
+            for entry in log {
+                self.learn_header(m, entry);
+                behind.push(entry.zxid);
+            }
+            let durable = behind.last();
+            self.ghost.members[m].disk.installing = Some((zxid, behind, durable));
+        }
         if !effective {
-            self.ghost.members[m].disk.installing = Some((zxid, History::starting_at(zxid), zxid));
             return;
         }
         let mut after = self.content_of_install(m, zxid);
@@ -557,14 +565,15 @@ impl Checkers {
         let disk = &mut member.disk;
         // A loading member syncs what it read; what a power loss left is on the platter; only a killed
         // process leaves records and file names that are still in the page cache.
-        let installed = disk.installing.as_ref().is_some_and(|(zxid, ..)| *zxid == snapshot);
+        let installed = disk.installing.as_ref().filter(|(zxid, ..)| *zxid == snapshot);
         if member.up || member.power_lost || disk.damaged {
             disk.durable = history.last();
             disk.snapshot = snapshot;
             (disk.accepted, disk.current) = (found.accepted_epoch, found.current_epoch);
         } else {
-            disk.durable = disk.durable.min(history.last());
-            disk.snapshot = if installed { snapshot } else { disk.snapshot.min(snapshot) };
+            let durable = installed.map_or(disk.durable, |(.., durable)| *durable);
+            disk.snapshot = if installed.is_some() { snapshot } else { disk.snapshot.min(snapshot) };
+            disk.durable = durable.min(history.last());
             disk.accepted = disk.accepted.min(found.accepted_epoch);
             disk.current = disk.current.min(found.current_epoch);
         }

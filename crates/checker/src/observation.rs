@@ -31,9 +31,10 @@ pub enum Observation<'a> {
     Synced,
     /// Storage cut the log durably behind this zxid.
     Truncated(Zxid),
-    /// A snapshot from the leader of `epoch` is durable; `effective` once recovery would use it (it
-    /// is fed again with `effective` when the currentEpoch file commits it).
-    Installed { zxid: Zxid, epoch: Epoch, effective: bool },
+    /// A snapshot from the leader of `epoch` is durable, with `log` behind it; `effective` once recovery
+    /// would use them (it is fed again with `effective`, and no log, when the currentEpoch file commits
+    /// it).
+    Installed { zxid: Zxid, epoch: Epoch, log: &'a [TxnEntry], effective: bool },
     /// An epoch file is durable.
     EpochWritten(EpochFile, Epoch),
     /// A snapshot of its own is sealed and durable.

@@ -301,8 +301,10 @@ impl Model {
     fn install(&mut self, node: usize, zxid: Zxid) {
         self.run.event(sid(node), Event::Restored { zxid, tree: tree_at(zxid) });
         let epoch = Epoch(self.epoch);
-        self.run.observe(sid(node), &Observation::Installed { zxid, epoch, effective: false });
-        self.run.observe(sid(node), &Observation::Installed { zxid, epoch, effective: true });
+        for effective in [false, true] {
+            let installed = Observation::Installed { zxid, epoch, log: &[], effective };
+            self.run.observe(sid(node), &installed);
+        }
         self.nodes[node].snapshot = Some(zxid);
     }
 

@@ -43,7 +43,7 @@ pub struct Disk {
 }
 
 pub(crate) struct Run {
-    checkers: Checkers,
+    pub checkers: Checkers,
     disks: Vec<Disk>,
     leader: i64,
     epoch: i64,
@@ -285,8 +285,8 @@ impl Run {
     }
     pub fn install(&mut self, sid: i64, zxid: Zxid, epoch: i64) {
         let epoch = Epoch(epoch);
-        self.observe(sid, &Observation::Installed { zxid, epoch, effective: false });
-        self.observe(sid, &Observation::Installed { zxid, epoch, effective: true });
+        self.observe(sid, &Observation::Installed { zxid, epoch, log: &[], effective: false });
+        self.observe(sid, &Observation::Installed { zxid, epoch, log: &[], effective: true });
         let disk = self.disk(sid);
         disk.snapshot = Some(zxid);
         disk.log.clear();

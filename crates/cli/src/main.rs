@@ -13,11 +13,13 @@ macro_rules! say {
     };
 }
 
+mod decode;
 mod enumerate;
 mod guarded;
 mod interrupt;
 mod merge;
 mod node_command;
+mod replay;
 mod run;
 mod shrink;
 mod story;
@@ -70,6 +72,15 @@ enum Command {
     /// It elects, follows, leads and observes beside Java ZooKeeper servers. Clients are not served yet:
     /// the client port answers four-letter words.
     Node(NodeArgs),
+    /// Feed a recording of `node --record` to the same machine: it must do the same.
+    ///
+    /// Exit code 1: it did something else; 2: the file is no recording.
+    Replay(ReplayArgs),
+    /// Print what a file or data directory of a ZooKeeper server says, or a recording of its connections.
+    ///
+    /// Logs, snapshots (plain, .gz, .snappy), epoch files, recordings (.jsonl, one frame a line). Exit code
+    /// 1: something is damaged; file, place and what was expected there are told.
+    Decode(DecodeArgs),
 }
 
 #[derive(clap::Args)]
@@ -192,9 +203,28 @@ pub struct NodeArgs {
     /// Take requests from standard input (`set /path value`), print each acknowledgement.
     #[arg(long)]
     submit: bool,
-    /// Log level or filter, as `info` or `node=trace`.
+    /// Write what goes into the machine and what comes out to this new file, for `vivarium replay`.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Log level or filter, as `info`, `node=debug` or `packets=trace`.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log: String,
+}
+
+#[derive(clap::Args)]
+pub struct ReplayArgs {
+    /// A recording.
+    file: PathBuf,
+}
+
+#[derive(clap::Args)]
+pub struct DecodeArgs {
+    /// A file, or a directory (`version-2` or the one above).
+    #[arg(value_name = "FILE|DIR")]
+    path: PathBuf,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
 }
 
 fn parse_range(text: &str) -> Result<std::ops::Range<u64>, String> {
@@ -213,6 +243,8 @@ fn main() -> ExitCode {
         Command::Merge(args) => merge::run(&args),
         Command::Shrink(args) => shrink::run(&args),
         Command::Node(args) => node_command::run(args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Decode(args) => decode::decode(&args),
         Command::Schema => {
             let schema = schemars::schema_for!(sim::scenario::Scenario);
             say!("{}", serde_json::to_string_pretty(&schema).unwrap_or_default());

@@ -14,7 +14,7 @@ pub fn run(args: NodeArgs) -> ExitCode {
     };
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
-    match node::run(&node::Options { config: args.config, submit: args.submit }) {
+    match node::run(&node::Options { config: args.config, submit: args.submit, record: args.record }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why @ node::NodeError::Config(_)) => {
             eprintln!("vivarium: {why}");

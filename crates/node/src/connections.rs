@@ -1,31 +1,66 @@
 //! TCP: what the peer dials, accepts, sends and closes, and what comes in. Bytes and nothing else.
+//!
+//! Memory is bounded a connection: reading waits until the loop has taken what was read (`READ_BUDGET`), a
+//! connection whose other side takes nothing is ended when too much waits (`WRITE_LIMIT`), and what is still
+//! to be written when it is closed has `LINGER` to go out.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use peer::{CloseReason, ConnId, Input, Port};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::host::Happened;
+use crate::zoo_cfg::Address;
 
-/// A dial is given up after so long where nobody answers.
+/// A dial is given up after so long where nobody answers, all addresses of a name together.
 const DIAL_TIME: Duration = Duration::from_secs(5);
+/// Bytes that one read takes at most.
+const CHUNK: usize = 16 * 1024;
+/// Reads of one connection that may wait for the loop.
+const READ_BUDGET: usize = 16;
+/// Bytes that may wait for a slow reader when more comes. What the peer sends in one go may be longer (a
+/// DIFF); it then waits for the transport itself.
+const WRITE_LIMIT: usize = 64 << 20;
+/// Time to write out what was sent before a close.
+const LINGER: Duration = Duration::from_secs(5);
+/// Accepted connections of a port that may wait for the loop.
+const ACCEPT_BUDGET: usize = 64;
+
+/// Held until the loop has taken what it came with.
+pub struct Room(#[allow(dead_code)] OwnedSemaphorePermit);
+
+async fn room(budget: &Arc<Semaphore>) -> Room {
+    Room(Arc::clone(budget).acquire_owned().await.expect("budgets are never closed"))
+}
 
 struct Write {
     bytes: Bytes,
     notify: bool,
 }
 
+struct Writer {
+    queue: UnboundedSender<Write>,
+    /// Bytes in the queue.
+    waiting: Arc<AtomicUsize>,
+    /// Dropped when the connection is closed.
+    _open: oneshot::Sender<()>,
+}
+
 struct Connection {
     /// `None`: the dial is under way.
-    writer: Option<UnboundedSender<Write>>,
-    tasks: Vec<JoinHandle<()>>,
+    writer: Option<Writer>,
+    /// The dial, or the reader.
+    task: Option<JoinHandle<()>>,
 }
 
 pub struct Connections {
@@ -45,21 +80,16 @@ impl Connections {
         self.connections.contains_key(&conn)
     }
 
-    pub async fn listen(&mut self, port: Port, address: &str) -> io::Result<()> {
-        let listener = TcpListener::bind(address).await?;
+    pub async fn listen(&mut self, port: Port, host: Option<&str>, number: u16) -> io::Result<()> {
+        let listener = bind(host, number).await?;
         let happened = self.happened.clone();
         let task = tokio::spawn(async move {
+            let budget = Arc::new(Semaphore::new(ACCEPT_BUDGET));
             loop {
-                match listener.accept().await {
-                    Ok((stream, _)) => {
-                        if happened.send(Happened::Accepted { stream, port }).is_err() {
-                            return;
-                        }
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "accept");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                    }
+                let room = room(&budget).await;
+                let stream = accept(&listener).await;
+                if happened.send(Happened::Accepted { stream, port, _room: room }).is_err() {
+                    return;
                 }
             }
         });
@@ -67,31 +97,39 @@ impl Connections {
         Ok(())
     }
 
-    pub fn stop_listening(&mut self, port: Port) {
+    /// The port is free again when this returns.
+    pub async fn stop_listening(&mut self, port: Port) {
         if let Some(task) = self.listeners.remove(&(port as u8)) {
             task.abort();
+            let _ = task.await;
         }
     }
 
     pub fn accepted(&mut self, stream: TcpStream) -> ConnId {
         self.next_accepted += 1;
         let conn = ConnId(ConnId::ACCEPTED | self.next_accepted);
-        self.connections.insert(conn, Connection { writer: None, tasks: Vec::new() });
+        self.connections.insert(conn, Connection { writer: None, task: None });
         self.attach(conn, stream);
         conn
     }
 
-    pub fn dial(&mut self, conn: ConnId, address: String) {
+    pub fn dial(&mut self, conn: ConnId, address: Address) {
         let happened = self.happened.clone();
         let task = tokio::spawn(async move {
-            let dialled = tokio::time::timeout(DIAL_TIME, TcpStream::connect(address)).await;
+            let dialled = tokio::time::timeout(DIAL_TIME, dial(&address)).await;
             let _ = happened.send(match dialled {
                 Ok(Ok(stream)) => Happened::Dialled { conn, stream },
-                Ok(Err(error)) => closed(conn, &error),
-                Err(_) => Happened::Input(Input::Closed { conn, reason: CloseReason::Unreachable }),
+                Ok(Err(error)) => {
+                    tracing::debug!(%address, "dial failed: {error}");
+                    closed(conn, &error)
+                }
+                Err(_) => {
+                    tracing::debug!(%address, "dial not answered");
+                    Happened::Input(Input::Closed { conn, reason: CloseReason::Unreachable })
+                }
             });
         });
-        self.connections.insert(conn, Connection { writer: None, tasks: vec![task] });
+        self.connections.insert(conn, Connection { writer: None, task: Some(task) });
     }
 
     /// The stream's two directions run on tasks of their own.
@@ -99,26 +137,79 @@ impl Connections {
         let Some(connection) = self.connections.get_mut(&conn) else { return };
         let _ = stream.set_nodelay(true);
         let (reading, writing) = stream.into_split();
-        let (writer, queue) = unbounded_channel();
-        connection.writer = Some(writer);
-        connection.tasks.push(tokio::spawn(read(conn, reading, self.happened.clone())));
-        // Not among the tasks that a close aborts: what was sent before it goes out.
-        tokio::spawn(write(conn, writing, queue, self.happened.clone()));
+        let (queue, to_write) = unbounded_channel();
+        let (open, closed) = oneshot::channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        connection.task = Some(tokio::spawn(read(conn, reading, self.happened.clone())));
+        // A close does not abort it: what was sent before goes out.
+        let write = write(conn, writing, to_write, Arc::clone(&waiting), self.happened.clone());
+        connection.writer = Some(Writer { queue, waiting, _open: open });
+        tokio::spawn(async move {
+            let too_late = async {
+                let _ = closed.await;
+                tokio::time::sleep(LINGER).await;
+            };
+            tokio::select! {
+                () = write => {}
+                () = too_late => tracing::debug!(conn = conn.0, "closed with bytes that nobody took"),
+            }
+        });
     }
 
     pub fn send(&mut self, conn: ConnId, bytes: Bytes, notify: bool) {
-        if let Some(Connection { writer: Some(writer), .. }) = self.connections.get(&conn) {
-            let _ = writer.send(Write { bytes, notify });
+        let Some(Connection { writer: Some(writer), .. }) = self.connections.get(&conn) else { return };
+        if writer.waiting.load(Ordering::Relaxed) > WRITE_LIMIT {
+            tracing::warn!(conn = conn.0, "connection ended: its other side takes no bytes");
+            let _ = self.happened.send(Happened::Input(Input::Closed { conn, reason: CloseReason::Reset }));
+            return;
         }
+        writer.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
+        let _ = writer.queue.send(Write { bytes, notify });
     }
 
     pub fn close(&mut self, conn: ConnId) {
-        if let Some(connection) = self.connections.remove(&conn) {
-            for task in connection.tasks {
-                task.abort();
+        if let Some(task) = self.connections.remove(&conn).and_then(|connection| connection.task) {
+            task.abort();
+        }
+    }
+}
+
+/// On this host's addresses; `None`: on all that the machine has, IPv6 ones too where it knows them.
+pub async fn bind(host: Option<&str>, port: u16) -> io::Result<TcpListener> {
+    match host {
+        Some(host) => TcpListener::bind((host, port)).await,
+        None => match TcpListener::bind(("::", port)).await {
+            Err(why) if why.kind() != io::ErrorKind::AddrInUse => TcpListener::bind(("0.0.0.0", port)).await,
+            bound => bound,
+        },
+    }
+}
+
+/// The next connection. An error (too many open files, say) is told and waited out.
+pub async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
+}
+
+/// Each address of the name has its share of the time: the first may be a black hole.
+async fn dial(address: &Address) -> io::Result<TcpStream> {
+    let found: Vec<_> = lookup_host((address.host.as_str(), address.port)).await?.collect();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for at in &found {
+        match tokio::time::timeout(DIAL_TIME / found.len() as u32, TcpStream::connect(at)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(last)
 }
 
 fn closed(conn: ConnId, error: &io::Error) -> Happened {
@@ -131,16 +222,20 @@ fn closed(conn: ConnId, error: &io::Error) -> Happened {
 }
 
 async fn read(conn: ConnId, mut reading: OwnedReadHalf, happened: UnboundedSender<Happened>) {
+    let budget = Arc::new(Semaphore::new(READ_BUDGET));
     let mut buffer = BytesMut::new();
     loop {
-        buffer.reserve(16 * 1024);
-        let input = match reading.read_buf(&mut buffer).await {
+        let room = room(&budget).await;
+        if buffer.capacity() < CHUNK / 4 {
+            buffer.reserve(CHUNK);
+        }
+        let read = match reading.read_buf(&mut buffer).await {
             Ok(0) => Happened::Input(Input::Closed { conn, reason: CloseReason::Eof }),
-            Ok(_) => Happened::Input(Input::Received { conn, bytes: buffer.split().freeze() }),
+            Ok(_) => Happened::Received { conn, bytes: buffer.split().freeze(), _room: room },
             Err(error) => closed(conn, &error),
         };
-        let over = matches!(input, Happened::Input(Input::Closed { .. }));
-        if happened.send(input).is_err() || over {
+        let over = matches!(read, Happened::Input(_));
+        if happened.send(read).is_err() || over {
             return;
         }
     }
@@ -150,6 +245,7 @@ async fn write(
     conn: ConnId,
     mut writing: OwnedWriteHalf,
     mut queue: UnboundedReceiver<Write>,
+    waiting: Arc<AtomicUsize>,
     happened: UnboundedSender<Happened>,
 ) {
     while let Some(Write { bytes, notify }) = queue.recv().await {
@@ -157,9 +253,148 @@ async fn write(
             let _ = happened.send(closed(conn, &error));
             return;
         }
+        waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
         if notify {
             let _ = happened.send(Happened::Input(Input::Drained { conn }));
         }
     }
     let _ = writing.shutdown().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let (dialled, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (dialled.expect("connected"), accepted.expect("accepted").0)
+    }
+
+    fn in_runtime(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime
+            .block_on(async { tokio::time::timeout(Duration::from_secs(20), test).await.expect("in time") });
+        runtime.shutdown_background();
+    }
+
+    /// While the loop takes nothing, no more than the budget is read, however much is sent.
+    #[test]
+    fn a_fast_sender_waits_for_the_loop() {
+        in_runtime(async {
+            let (mut other, ours) = pair().await;
+            let (happened, mut inbox) = unbounded_channel();
+            let mut connections = Connections::new(happened);
+            let conn = connections.accepted(ours);
+            let sent = tokio::spawn(async move {
+                for _ in 0..1024 {
+                    other.write_all(&[7; 16 * 1024]).await.expect("written");
+                }
+            });
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            assert!(inbox.len() <= READ_BUDGET, "{} reads wait", inbox.len());
+            assert!(!sent.is_finished(), "16 MiB fit in no socket's buffers");
+            let mut got = 0;
+            while got < 16 << 20 {
+                match inbox.recv().await {
+                    Some(Happened::Received { bytes, .. }) => got += bytes.len(),
+                    _ => panic!("expected bytes"),
+                }
+            }
+            assert_eq!(got, 16 << 20);
+            connections.close(conn);
+        });
+    }
+
+    /// A reader that takes nothing: at most the limit and one message wait, then the connection ends.
+    #[test]
+    fn a_reader_that_takes_nothing_is_given_up() {
+        in_runtime(async {
+            let (_other, ours) = pair().await;
+            let (happened, mut inbox) = unbounded_channel();
+            let mut connections = Connections::new(happened);
+            let conn = connections.accepted(ours);
+            let bytes = Bytes::from(vec![7; 1 << 20]);
+            let mut sends = 0;
+            let reason = loop {
+                connections.send(conn, bytes.clone(), false);
+                sends += 1;
+                tokio::task::yield_now().await;
+                match inbox.try_recv() {
+                    Ok(Happened::Input(Input::Closed { reason, .. })) => break reason,
+                    _ if sends > 200 => panic!("{sends} MiB were taken"),
+                    _ => {}
+                }
+            };
+            assert_eq!(reason, CloseReason::Reset);
+            connections.close(conn);
+        });
+    }
+
+    #[test]
+    fn what_was_sent_before_a_close_goes_out() {
+        in_runtime(async {
+            let (mut other, ours) = pair().await;
+            let (happened, _inbox) = unbounded_channel();
+            let mut connections = Connections::new(happened);
+            let conn = connections.accepted(ours);
+            connections.send(conn, Bytes::from(vec![7; 8 << 20]), false);
+            connections.close(conn);
+            let mut got = Vec::new();
+            other.read_to_end(&mut got).await.expect("read");
+            assert_eq!(got.len(), 8 << 20);
+        });
+    }
+
+    #[test]
+    fn a_dial_finds_another_address_of_a_name_and_tells_a_refusal() {
+        in_runtime(async {
+            let (happened, mut inbox) = unbounded_channel();
+            let mut connections = Connections::new(happened);
+            // Bound and let go: nobody listens there.
+            let port =
+                TcpListener::bind("127.0.0.1:0").await.expect("free").local_addr().expect("bound").port();
+            connections.dial(ConnId(1), Address { host: "127.0.0.1".into(), port });
+            match inbox.recv().await {
+                Some(Happened::Input(Input::Closed { conn: ConnId(1), reason: CloseReason::Refused })) => {}
+                _ => panic!("expected a refusal"),
+            }
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            let port = listener.local_addr().expect("bound").port();
+            // localhost may be ::1 first, where nobody listens.
+            connections.dial(ConnId(2), Address { host: "localhost".into(), port });
+            assert!(matches!(inbox.recv().await, Some(Happened::Dialled { conn: ConnId(2), .. })));
+            connections.dial(ConnId(3), Address { host: "no.such.name.invalid".into(), port });
+            match inbox.recv().await {
+                Some(Happened::Input(Input::Closed {
+                    conn: ConnId(3),
+                    reason: CloseReason::Unreachable,
+                })) => {}
+                _ => panic!("expected no such name"),
+            }
+        });
+    }
+
+    /// A closed connection whose other side takes nothing is not kept for ever.
+    #[test]
+    fn a_close_waits_only_so_long() {
+        in_runtime(async {
+            let (mut other, ours) = pair().await;
+            let (happened, _inbox) = unbounded_channel();
+            let mut connections = Connections::new(happened);
+            let conn = connections.accepted(ours);
+            connections.send(conn, Bytes::from(vec![7; 32 << 20]), false);
+            connections.close(conn);
+            tokio::time::sleep(LINGER + Duration::from_secs(1)).await;
+            let mut got = 0;
+            let mut buffer = vec![0; 1 << 20];
+            while let Ok(read) = other.read(&mut buffer).await
+                && read > 0
+            {
+                got += read;
+            }
+            assert!(got < 32 << 20, "what was not taken in time is gone");
+        });
+    }
 }

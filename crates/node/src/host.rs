@@ -4,27 +4,37 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use peer::{ClientOutput, Event, Input, Nanos, Now, Outbox, Output, Peer, Port, RegisterMap, Task};
+use bytes::Bytes;
+use peer::{ClientOutput, ConnId, Input, Nanos, Now, Outbox, Output, Peer, Port, RegisterMap, Task};
 use storage::StorageSettings;
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::connections::Connections;
-use crate::real_fs::RealFs;
-use crate::status::{Status, serve_status};
-use crate::storage_thread::StorageThread;
+use crate::connections::{Connections, Room};
+use crate::disk_threads::DiskThreads;
+use crate::event_log::EventLog;
+use crate::four_letter_words::{self, Conf, Status};
+use crate::packet_trace::PacketTrace;
+use crate::real_fs::{DirError, RealFs};
+use crate::recorder::Recorder;
 use crate::submitter::Submitter;
 use crate::zoo_cfg::{ConfigError, ZooCfg};
+use wire::ServerId;
 
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error(transparent)]
+    Dir(#[from] DirError),
     #[error("{what}: {why}")]
     Io { what: String, why: io::Error },
+    #[error("a thread of the disk died; what it was asked for is unknown")]
+    DiskThreadDied,
     #[error("the member gave up: {0}")]
     Halted(String),
 }
@@ -34,16 +44,23 @@ pub struct Options {
     pub config: PathBuf,
     /// Requests come from standard input, acknowledgements go to standard output.
     pub submit: bool,
+    /// Everything that goes into the machine and comes out goes to this (new) file too.
+    pub record: Option<PathBuf>,
 }
 
 /// What reaches the loop.
 pub enum Happened {
     Input(Input),
-    Accepted { stream: TcpStream, port: Port },
+    Received { conn: ConnId, bytes: Bytes, _room: Room },
+    Accepted { stream: TcpStream, port: Port, _room: Room },
     Dialled { conn: peer::ConnId, stream: TcpStream },
     Line(String),
     Status(tokio::sync::oneshot::Sender<Status>),
+    DiskThreadDied,
 }
+
+/// So much is taken from the inbox before tasks and deadlines have their turn.
+const BATCH: usize = 1024;
 
 /// Run a node until it is told to stop (SIGTERM, SIGINT) or gives up.
 pub fn run(options: &Options) -> Result<(), NodeError> {
@@ -55,7 +72,10 @@ pub fn run(options: &Options) -> Result<(), NodeError> {
         .enable_all()
         .build()
         .map_err(|why| NodeError::Io { what: "the runtime".into(), why })?;
-    runtime.block_on(async { Host::start(cfg, options).await?.run().await })
+    let ended = runtime.block_on(async { Host::start(cfg, options).await?.run().await });
+    // A name that is being resolved, or a read of standard input, is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 struct Host {
@@ -64,40 +84,50 @@ struct Host {
     started: Instant,
     inbox: UnboundedReceiver<Happened>,
     connections: Connections,
-    storage: StorageThread,
+    disk: DiskThreads,
     tasks: VecDeque<Task>,
     outbox: Outbox,
     submitter: Option<Submitter>,
-    status: Status,
+    recorder: Option<Recorder>,
+    packets: PacketTrace,
+    log: EventLog,
+    conf: Arc<Conf>,
     halted: Option<String>,
 }
 
 impl Host {
     async fn start(cfg: ZooCfg, options: &Options) -> Result<Host, NodeError> {
         let (happened, inbox) = unbounded_channel();
-        let dir = cfg.data_dir.join("version-2");
-        let what = dir.display().to_string();
-        let fs = RealFs::open(dir).map_err(|why| NodeError::Io { what, why })?;
-        let storage = StorageThread::start(fs, StorageSettings::default(), happened.clone());
+        let fs = RealFs::open_two(cfg.snap_dir(), cfg.log_dir())?;
+        let disk = DiskThreads::start(&fs, StorageSettings::default(), &happened);
         let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-        let peer = Peer::new(cfg.config(seed ^ u64::from(std::process::id())), RegisterMap::new());
+        let config = cfg.config(seed ^ u64::from(std::process::id()));
+        let recorder = match &options.record {
+            None => None,
+            Some(path) => Some(Recorder::create(path, &config).map_err(|why| NodeError::Io {
+                what: format!("{}: expected a new file that can be written", path.display()),
+                why,
+            })?),
+        };
         if let Some(port) = cfg.client_port {
-            serve_status(port, happened.clone())
-                .await
-                .map_err(|why| NodeError::Io { what: format!("client port {port}"), why })?;
+            let bound = four_letter_words::serve(cfg.client_address.as_deref(), port, happened.clone()).await;
+            bound.map_err(|why| not_bound(format!("clientPort {port}"), why))?;
         }
         let submitter = options.submit.then(|| Submitter::start(happened.clone()));
         Ok(Host {
-            status: Status::new(&cfg),
+            conf: Conf::new(&cfg),
             cfg,
-            peer,
+            peer: Peer::new(config, RegisterMap::new()),
             started: Instant::now(),
             inbox,
             connections: Connections::new(happened),
-            storage,
+            disk,
             tasks: VecDeque::new(),
             outbox: Vec::new(),
             submitter,
+            recorder,
+            packets: PacketTrace::default(),
+            log: EventLog::default(),
             halted: None,
         })
     }
@@ -116,19 +146,26 @@ impl Host {
                         self.happened(happened).await?;
                     }
                     // What came together is worked on together: one flush, one group commit.
-                    while let Ok(happened) = self.inbox.try_recv() {
+                    for _ in 0..BATCH {
+                        let Ok(happened) = self.inbox.try_recv() else { break };
                         self.happened(happened).await?;
                     }
                 }
                 () = tokio::time::sleep(until) => self.input(Input::Deadline).await?,
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                _ = terminate.recv() => {
+                    tracing::info!("SIGTERM: stopping");
+                    break;
+                }
+                _ = interrupt.recv() => {
+                    tracing::info!("SIGINT: stopping");
+                    break;
+                }
             }
             while let Some(task) = self.tasks.pop_front() {
                 self.input(Input::Run(task)).await?;
             }
         }
-        self.storage.finish();
+        self.disk.finish();
         match self.halted {
             Some(why) => Err(NodeError::Halted(why)),
             None => {
@@ -152,19 +189,27 @@ impl Host {
     async fn happened(&mut self, happened: Happened) -> Result<(), NodeError> {
         match happened {
             Happened::Input(input) => {
-                if let Input::Received { conn, .. } | Input::Drained { conn } | Input::Closed { conn, .. } =
-                    &input
+                if let Input::Drained { conn } | Input::Closed { conn, .. } = &input
                     && !self.connections.knows(*conn)
                 {
                     return Ok(());
                 }
-                if let Input::Closed { conn, .. } = &input {
-                    self.connections.close(*conn);
+                if let Input::Closed { conn, reason } = &input {
+                    self.log.closed(*conn, *reason);
+                    self.close(*conn);
                 }
                 self.input(input).await
             }
-            Happened::Accepted { stream, port } => {
+            Happened::Received { conn, bytes, .. } => {
+                if !self.connections.knows(conn) {
+                    return Ok(());
+                }
+                self.packets.received(conn, &bytes);
+                self.input(Input::Received { conn, bytes }).await
+            }
+            Happened::Accepted { stream, port, .. } => {
                 let conn = self.connections.accepted(stream);
+                self.packets.opened(conn, port, false);
                 self.input(Input::Accepted { conn, port }).await
             }
             Happened::Dialled { conn, stream } => {
@@ -172,6 +217,7 @@ impl Host {
                     return Ok(());
                 }
                 self.connections.attach(conn, stream);
+                self.log.connected(conn);
                 self.input(Input::Connected { conn }).await
             }
             Happened::Line(line) => {
@@ -179,10 +225,10 @@ impl Host {
                 self.clients(inputs).await
             }
             Happened::Status(answer) => {
-                self.status.role = self.peer.role();
-                let _ = answer.send(self.status.clone());
+                let _ = answer.send(Status::of(&self.peer, &self.conf));
                 Ok(())
             }
+            Happened::DiskThreadDied => Err(NodeError::DiskThreadDied),
         }
     }
 
@@ -199,7 +245,13 @@ impl Host {
         while let Some(input) = inputs.pop_front() {
             let now = self.now();
             let mut outbox = std::mem::take(&mut self.outbox);
+            if let Some(recorder) = &mut self.recorder {
+                recorder.input(now, &input);
+            }
             self.peer.handle(now, input, &mut outbox);
+            if let Some(recorder) = &mut self.recorder {
+                recorder.outputs(&outbox);
+            }
             for output in outbox.drain(..) {
                 if let Output::Client(output) = output {
                     inputs.extend(self.on_client(&output).into_iter().map(Input::Client));
@@ -219,49 +271,61 @@ impl Host {
     async fn output(&mut self, output: Output) -> Result<(), NodeError> {
         match output {
             Output::Listen(port) => self.listen(port).await?,
-            Output::StopListening(port) => self.connections.stop_listening(port),
-            Output::Connect { conn, to, port } => {
-                let address = self.cfg.servers.get(&to).map(|server| match port {
-                    Port::Election => format!("{}:{}", server.host, server.election_port),
-                    Port::Quorum => format!("{}:{}", server.host, server.quorum_port),
-                });
-                self.connections.dial(conn, address.unwrap_or_default());
+            Output::StopListening(port) => self.connections.stop_listening(port).await,
+            Output::Connect { conn, to, port } => self.dial(conn, to, port),
+            Output::Send { conn, bytes, notify } => {
+                self.packets.sent(conn, &bytes);
+                self.connections.send(conn, bytes, notify);
             }
-            Output::Send { conn, bytes, notify } => self.connections.send(conn, bytes, notify),
-            Output::Close { conn } => self.connections.close(conn),
-            Output::Disk { id, op } => self.storage.execute(id, op),
+            Output::Close { conn } => self.close(conn),
+            Output::Disk { id, op } => self.disk.execute(id, op),
             Output::Schedule(task) => self.tasks.push_back(task),
-            Output::Event(event) => self.event(&event),
+            Output::Event(event) => self.log.event(&event),
             Output::Halt { why } => self.halted = Some(why),
             Output::Client(_) => unreachable!("taken by the caller"),
         }
         Ok(())
     }
 
-    async fn listen(&mut self, port: Port) -> Result<(), NodeError> {
-        let own = &self.cfg.servers[&self.cfg.my_id];
-        let number = match port {
-            Port::Election => own.election_port,
-            Port::Quorum => own.quorum_port,
+    /// A member dials members only.
+    fn dial(&mut self, conn: ConnId, to: ServerId, port: Port) {
+        let server = &self.cfg.servers[&to];
+        let address = match port {
+            Port::Election => server.election_address(),
+            Port::Quorum => server.quorum_address(),
         };
-        let address = format!("{}:{number}", own.host);
-        let what = format!("{port:?} port {address}");
-        self.connections.listen(port, &address).await.map_err(|why| NodeError::Io { what, why })
+        self.log.dialled(conn, to, port);
+        self.packets.opened(conn, port, true);
+        self.connections.dial(conn, address);
     }
 
-    fn event(&mut self, event: &Event) {
-        self.status.on_event(event);
-        match event {
-            Event::Proposed { .. }
-            | Event::AckCounted { .. }
-            | Event::Committed { .. }
-            | Event::AckSent { .. }
-            | Event::Logged { .. }
-            | Event::Delivered { .. } => tracing::trace!(?event),
-            Event::Mark { .. } => tracing::debug!(?event),
-            Event::Warning { what } => tracing::warn!("{what}"),
-            Event::ConnectionDropped { with, reason } => tracing::warn!(?with, "connection ended: {reason}"),
-            event => tracing::info!(?event),
-        }
+    fn close(&mut self, conn: ConnId) {
+        self.packets.closed(conn);
+        self.log.forget(conn);
+        self.connections.close(conn);
     }
+
+    async fn listen(&mut self, port: Port) -> Result<(), NodeError> {
+        let own = &self.cfg.servers[&self.cfg.my_id];
+        let address = match port {
+            Port::Election => own.election_address(),
+            Port::Quorum => own.quorum_address(),
+        };
+        let host = (!self.cfg.listen_on_all).then_some(address.host.as_str());
+        let bound = self.connections.listen(port, host, address.port).await;
+        bound.map_err(|why| not_bound(format!("{port:?} port {address} of server.{}", self.cfg.my_id), why))
+    }
+}
+
+/// A port that cannot be listened on, with what to do.
+fn not_bound(what: String, why: io::Error) -> NodeError {
+    let advice = match why.kind() {
+        io::ErrorKind::AddrInUse => "another process listens there; stop it, or change the port in zoo.cfg",
+        io::ErrorKind::AddrNotAvailable => {
+            "this is no address of this machine; correct it in zoo.cfg, or set quorumListenOnAllIPs=true"
+        }
+        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; take a larger one",
+        _ => "expected an address that this process may listen on",
+    };
+    NodeError::Io { what: format!("{what}: {advice}"), why }
 }

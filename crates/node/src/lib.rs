@@ -4,13 +4,16 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // a host: sockets, files, clocks, threads
 
 mod connections;
+mod disk_threads;
+mod event_log;
+mod four_letter_words;
 mod host;
+mod packet_trace;
 mod real_fs;
-mod status;
-mod storage_thread;
+mod recorder;
 mod submitter;
 pub mod zoo_cfg;
 
 pub use host::{NodeError, Options, run};
-pub use real_fs::RealFs;
+pub use real_fs::{DirError, RealFs};
 pub use zoo_cfg::ZooCfg;

@@ -1,18 +1,45 @@
-//! `RealFs`: the data directory (`dataDir/version-2`) behind storage's file-system trait.
+//! `RealFs`: the data directories behind storage's file-system trait. Logs lie in `dataLogDir/version-2`,
+//! everything else (snapshots and the epoch files) in `dataDir/version-2`, as ZooKeeper has it
+//! (`FileTxnSnapLog`, `QuorumPeer.writeLongToFile`).
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use storage::{FileSystem, FsError};
 
-#[derive(Debug)]
+/// Why the directories were not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum DirError {
+    #[error("{}: {why}; expected {key} to be a directory that this process may create files in", path.display())]
+    NotWritable { key: &'static str, path: PathBuf, why: io::Error },
+    /// `LogDirContentCheckException`
+    #[error(
+        "{}: the log directory holds the snapshot {name}; is dataLogDir right, and was it dataDir before? \
+         Move the snapshot.* files to {}, or set dataLogDir to what it was",
+        path.display(), other.display()
+    )]
+    SnapshotsInLogDir { path: PathBuf, name: String, other: PathBuf },
+    /// `SnapDirContentCheckException`
+    #[error(
+        "{}: the snapshot directory holds the log {name}; was dataLogDir added or changed? Move the log.* files \
+         to {}, or set dataLogDir to what it was",
+        path.display(), other.display()
+    )]
+    LogsInSnapDir { path: PathBuf, name: String, other: PathBuf },
+}
+
+/// Clones are handles to the same directories; each thread of the disk has one.
+#[derive(Clone, Debug)]
 pub struct RealFs {
-    dir: PathBuf,
-    /// Files that were written to, until they are renamed or removed.
-    open: BTreeMap<String, File>,
+    snap_dir: PathBuf,
+    log_dir: PathBuf,
+    /// Files that are being written, one of each kind (log, snapshot, ...), until they are renamed or
+    /// removed. Shared, so that no clone writes to a file that another one replaced.
+    open: Arc<Mutex<BTreeMap<String, Arc<File>>>>,
 }
 
 fn failed(name: &str) -> impl Fn(io::Error) -> FsError {
@@ -28,41 +55,113 @@ fn failed(name: &str) -> impl Fn(io::Error) -> FsError {
     }
 }
 
+fn is_log(name: &str) -> bool {
+    name.starts_with("log.")
+}
+
+/// A log, or what becomes one by a rename: the log of an installation (and its `.tmp`).
+fn lies_in_log_dir(name: &str) -> bool {
+    is_log(name) || (name.starts_with("installing.") && name.trim_end_matches(".tmp").ends_with(".log"))
+}
+
+fn is_snapshot(name: &str) -> bool {
+    name.starts_with("snapshot.")
+}
+
+fn kind(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
+}
+
+fn list(dir: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
+}
+
 impl RealFs {
-    /// The directory is made where it is missing.
-    pub fn open(dir: PathBuf) -> io::Result<RealFs> {
-        fs::create_dir_all(&dir)?;
-        Ok(RealFs { dir, open: BTreeMap::new() })
+    /// One directory (`version-2`) for everything. It is made where it is missing.
+    pub fn open(dir: PathBuf) -> Result<RealFs, DirError> {
+        RealFs::open_two(dir.clone(), dir)
     }
 
-    fn file(&mut self, name: &str) -> Result<&File, FsError> {
-        if !self.open.contains_key(name) {
-            let path = self.dir.join(name);
-            let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed(name))?;
-            self.open.insert(name.into(), file);
+    /// Directories (`version-2`) for snapshots and for logs. They are made where they are missing, and
+    /// refused where they hold each other's files: a history of which a part is not seen is a lost one.
+    pub fn open_two(snap_dir: PathBuf, log_dir: PathBuf) -> Result<RealFs, DirError> {
+        make_writable("dataDir", &snap_dir)?;
+        make_writable("dataLogDir", &log_dir)?;
+        if snap_dir != log_dir {
+            if let Some(name) = list(&log_dir).into_iter().find(|name| is_snapshot(name)) {
+                return Err(DirError::SnapshotsInLogDir { path: log_dir, name, other: snap_dir });
+            }
+            if let Some(name) = list(&snap_dir).into_iter().find(|name| is_log(name)) {
+                return Err(DirError::LogsInSnapDir { path: snap_dir, name, other: log_dir });
+            }
         }
-        Ok(&self.open[name])
+        Ok(RealFs { snap_dir, log_dir, open: Arc::default() })
     }
+
+    fn path(&self, name: &str) -> PathBuf {
+        if lies_in_log_dir(name) { self.log_dir.join(name) } else { self.snap_dir.join(name) }
+    }
+
+    fn with_open<T>(&self, work: impl FnOnce(&mut BTreeMap<String, Arc<File>>) -> T) -> T {
+        work(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn file(&self, name: &str) -> Result<Arc<File>, FsError> {
+        if let Some(file) = self.with_open(|open| open.get(name).cloned()) {
+            return Ok(file);
+        }
+        let file = OpenOptions::new().read(true).write(true).open(self.path(name)).map_err(failed(name))?;
+        Ok(Arc::new(file))
+    }
+
+    fn forget(&self, names: &[&str]) {
+        self.with_open(|open| {
+            for name in names {
+                open.remove(*name);
+            }
+        });
+    }
+}
+
+/// The directory is there, and a file can be made in it.
+fn make_writable(key: &'static str, dir: &Path) -> Result<(), DirError> {
+    let probe = dir.join("probe.tmp");
+    let tried =
+        fs::create_dir_all(dir).and_then(|()| File::create(&probe)).and_then(|_| fs::remove_file(&probe));
+    tried.map_err(|why| DirError::NotWritable { key, path: dir.into(), why })
 }
 
 impl FileSystem for RealFs {
     fn list(&self) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(&self.dir) else { return Vec::new() };
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let mut names: Vec<String> = names.collect();
+        let mut names = list(&self.snap_dir);
+        if self.log_dir != self.snap_dir {
+            names.extend(list(&self.log_dir).into_iter().filter(|name| lies_in_log_dir(name)));
+        }
         names.sort();
         names
     }
     fn read(&self, name: &str) -> Result<Vec<u8>, FsError> {
-        fs::read(self.dir.join(name)).map_err(failed(name))
+        fs::read(self.path(name)).map_err(failed(name))
+    }
+    fn read_at(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
+        let file = File::open(self.path(name)).map_err(failed(name))?;
+        let size = file.metadata().map_err(failed(name))?.len();
+        let left = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; length.min(left)];
+        file.read_exact_at(&mut bytes, offset).map_err(failed(name))?;
+        Ok(bytes)
     }
     fn len(&self, name: &str) -> Result<u64, FsError> {
-        fs::metadata(self.dir.join(name)).map(|meta| meta.len()).map_err(failed(name))
+        fs::metadata(self.path(name)).map(|meta| meta.len()).map_err(failed(name))
     }
     fn create(&mut self, name: &str) -> Result<(), FsError> {
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(true).clone();
-        let file = options.open(self.dir.join(name)).map_err(failed(name))?;
-        self.open.insert(name.into(), file);
+        let file = options.open(self.path(name)).map_err(failed(name))?;
+        self.with_open(|open| {
+            open.retain(|other, _| kind(other) != kind(name));
+            open.insert(name.into(), Arc::new(file));
+        });
         Ok(())
     }
     fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> Result<(), FsError> {
@@ -75,15 +174,94 @@ impl FileSystem for RealFs {
         self.file(name)?.sync_all().map_err(failed(name))
     }
     fn rename(&mut self, from: &str, to: &str) -> Result<(), FsError> {
-        self.open.remove(from);
-        self.open.remove(to);
-        fs::rename(self.dir.join(from), self.dir.join(to)).map_err(failed(from))
+        self.forget(&[from, to]);
+        fs::rename(self.path(from), self.path(to)).map_err(failed(from))
     }
     fn remove(&mut self, name: &str) -> Result<(), FsError> {
-        self.open.remove(name);
-        fs::remove_file(self.dir.join(name)).map_err(failed(name))
+        self.forget(&[name]);
+        fs::remove_file(self.path(name)).map_err(failed(name))
     }
     fn sync_dir(&mut self) -> Result<(), FsError> {
-        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(failed("the data directory"))
+        let sync = |dir: &Path| File::open(dir).and_then(|dir| dir.sync_all());
+        sync(&self.snap_dir).map_err(failed("the data directory"))?;
+        if self.log_dir == self.snap_dir {
+            return Ok(());
+        }
+        sync(&self.log_dir).map_err(failed("the log directory"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dirs() -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let root = tempfile::tempdir().expect("a directory");
+        let (snaps, logs) = (root.path().join("data/version-2"), root.path().join("log/version-2"));
+        (root, snaps, logs)
+    }
+
+    #[test]
+    fn logs_lie_in_their_own_directory() {
+        let (_root, snaps, logs) = dirs();
+        let mut fs = RealFs::open_two(snaps.clone(), logs.clone()).expect("new directories");
+        for name in ["log.100000001", "snapshot.0", "currentEpoch.tmp"] {
+            fs.create(name).expect("created");
+            fs.write_at(name, 0, b"bytes").expect("written");
+            fs.sync(name).expect("synced");
+        }
+        fs.rename("currentEpoch.tmp", "currentEpoch").expect("renamed");
+        fs.create("installing.5.1.6.log.tmp").expect("created");
+        fs.rename("installing.5.1.6.log.tmp", "installing.5.1.6.log").expect("renamed");
+        assert!(logs.join("installing.5.1.6.log").exists(), "a rename to log.6 stays in one directory");
+        assert!(fs.list().contains(&"installing.5.1.6.log".to_owned()));
+        fs.remove("installing.5.1.6.log").expect("removed");
+        fs.sync_dir().expect("synced");
+        assert_eq!(fs.list(), ["currentEpoch", "log.100000001", "snapshot.0"]);
+        assert!(logs.join("log.100000001").exists());
+        assert!(snaps.join("snapshot.0").exists() && snaps.join("currentEpoch").exists());
+        fs.remove("log.100000001").expect("removed");
+        assert_eq!(list(&logs), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_clone_writes_to_no_file_that_another_replaced() {
+        let (_root, snaps, _) = dirs();
+        let mut one = RealFs::open(snaps).expect("a new directory");
+        let mut two = one.clone();
+        one.create("log.1").expect("created");
+        two.remove("log.1").expect("removed");
+        two.create("log.1").expect("created again");
+        one.write_at("log.1", 0, b"new").expect("written");
+        assert_eq!(two.read("log.1"), Ok(b"new".to_vec()));
+    }
+
+    /// | in the log directory | in the snapshot directory | |
+    /// |---|---|---|
+    /// | a snapshot | | refused |
+    /// | | a log | refused |
+    /// | a snapshot | a log, and both are one directory | taken |
+    #[test]
+    fn each_others_files_are_refused() {
+        let (_root, snaps, logs) = dirs();
+        fs::create_dir_all(&snaps).expect("made");
+        fs::create_dir_all(&logs).expect("made");
+        fs::write(logs.join("snapshot.5"), b"").expect("written");
+        let why = RealFs::open_two(snaps.clone(), logs.clone()).expect_err("a snapshot").to_string();
+        assert!(why.contains("the log directory holds the snapshot snapshot.5"), "{why}");
+        fs::rename(logs.join("snapshot.5"), snaps.join("snapshot.5")).expect("moved");
+        fs::write(snaps.join("log.5"), b"").expect("written");
+        let why = RealFs::open_two(snaps.clone(), logs).expect_err("a log").to_string();
+        assert!(why.contains("the snapshot directory holds the log log.5"), "{why}");
+        RealFs::open(snaps).expect("one directory may hold both");
+    }
+
+    #[test]
+    fn a_directory_that_is_a_file_is_told() {
+        let (_root, snaps, logs) = dirs();
+        fs::create_dir_all(snaps.parent().expect("a parent")).expect("made");
+        fs::write(&snaps, b"").expect("written");
+        let why = RealFs::open_two(snaps, logs).expect_err("a file").to_string();
+        assert!(why.contains("expected dataDir to be a directory"), "{why}");
     }
 }

@@ -3,9 +3,11 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
+use std::sync::Arc;
 
 use peer::{ClientId, ClientInput, ClientOutput};
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 use wire::txn::set_data_request;
 use wire::{Zxid, op};
@@ -28,19 +30,32 @@ pub struct Submitter {
     asked: VecDeque<(i32, String)>,
     /// To be asked for.
     waiting: VecDeque<String>,
+    /// Lines are read while there is room; each answer makes some.
+    room: Arc<Semaphore>,
 }
+
+/// Lines that were read and not answered.
+const LINES: usize = 10_000;
 
 impl Submitter {
     /// `set /path value` a line; `retry` comes by itself while there is no connection.
     pub fn start(happened: UnboundedSender<Happened>) -> Submitter {
+        let room = Arc::new(Semaphore::new(LINES));
+        let has_room = Arc::clone(&room);
         tokio::spawn(async move {
             let mut lines = BufReader::new(tokio::io::stdin()).lines();
             let mut ticks = tokio::time::interval(std::time::Duration::from_millis(100));
             let mut open = true;
             loop {
                 let line = tokio::select! {
-                    line = lines.next_line(), if open => match line {
-                        Ok(Some(line)) => line,
+                    line = lines.next_line(), if open && has_room.available_permits() > 0 => match line {
+                        Ok(Some(line)) if line.is_empty() => continue,
+                        Ok(Some(line)) => {
+                            if let Ok(permit) = has_room.try_acquire() {
+                                permit.forget();
+                            }
+                            line
+                        }
                         _ => { open = false; continue; }
                     },
                     _ = ticks.tick() => String::new(),
@@ -56,6 +71,7 @@ impl Submitter {
             cxid: 0,
             asked: VecDeque::new(),
             waiting: VecDeque::new(),
+            room,
         }
     }
 
@@ -72,7 +88,13 @@ impl Submitter {
                 self.attempt += 1;
                 self.state = State::Connecting;
                 let client = self.client();
-                vec![ClientInput::Connect { client, resume: None, timeout_ms: 10_000, last_zxid: Zxid::ZERO }]
+                vec![ClientInput::Connect {
+                    client,
+                    resume: None,
+                    timeout_ms: 10_000,
+                    last_zxid: Zxid::ZERO,
+                    auth: Vec::new(),
+                }]
             }
             State::Open if line.is_empty() => vec![ClientInput::Ping { client: self.client() }],
             State::Open => self.ask(),
@@ -85,6 +107,7 @@ impl Submitter {
         while let Some(line) = self.waiting.pop_front() {
             let mut words = line.split_whitespace();
             let (Some("set"), Some(path), Some(value)) = (words.next(), words.next(), words.next()) else {
+                self.room.add_permits(1);
                 say(&format!("error expected `set /path value`: {line}"));
                 continue;
             };
@@ -106,6 +129,7 @@ impl Submitter {
             }
             ClientOutput::Reply { client, cxid, zxid, result } if *client == self.client() => {
                 if let Some((asked, line)) = self.asked.pop_front() {
+                    self.room.add_permits(1);
                     assert_eq!(asked, *cxid, "answers come in the order of the requests");
                     match result {
                         Ok(_) => say(&format!("ok {zxid} {line}")),
@@ -119,6 +143,7 @@ impl Submitter {
             {
                 self.state = State::Down;
                 for (_, line) in self.asked.drain(..) {
+                    self.room.add_permits(1);
                     say(&format!("unknown {line}"));
                 }
                 Vec::new()

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use peer::{Config, LearnerType, Member, Nanos, QuorumVerifier, Settings, Switches, View};
 use wire::ServerId;
 
+/// The leader counts acknowledgements in a word.
+const MAX_VOTERS: usize = 64;
+
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("{}: {why}", path.display())]
@@ -17,6 +20,24 @@ pub enum ConfigError {
     Missing { path: PathBuf, expected: String },
 }
 
+/// A host (name or address) and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    pub host: String,
+    pub port: u16,
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", bracketed(&self.host), self.port)
+    }
+}
+
+/// An IPv6 address stands in brackets where a port follows.
+fn bracketed(host: &str) -> std::borrow::Cow<'_, str> {
+    if host.contains(':') { format!("[{host}]").into() } else { host.into() }
+}
+
 /// `server.N=host:quorumPort:electionPort[:participant|observer][;[clientAddress:]clientPort]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -25,6 +46,17 @@ pub struct Server {
     pub election_port: u16,
     pub observer: bool,
     pub client_port: Option<u16>,
+    /// Without: all addresses.
+    pub client_address: Option<String>,
+}
+
+impl Server {
+    pub fn quorum_address(&self) -> Address {
+        Address { host: self.host.clone(), port: self.quorum_port }
+    }
+    pub fn election_address(&self) -> Address {
+        Address { host: self.host.clone(), port: self.election_port }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -37,6 +69,12 @@ pub struct ZooCfg {
     pub data_dir: PathBuf,
     pub data_log_dir: PathBuf,
     pub client_port: Option<u16>,
+    /// `clientPortAddress`; without: all addresses.
+    pub client_address: Option<String>,
+    /// `quorumListenOnAllIPs`
+    pub listen_on_all: bool,
+    /// `4lw.commands.whitelist`: `None` where the file does not say.
+    pub four_letter_words: Option<Vec<String>>,
     pub leader_serves: bool,
     pub servers: BTreeMap<ServerId, Server>,
     groups: BTreeMap<ServerId, i64>,
@@ -50,9 +88,15 @@ impl ZooCfg {
         let text = read(path)?;
         let mut cfg = ZooCfg::parse(path, &text)?;
         let myid = cfg.data_dir.join("myid");
-        let text = read(&myid)?;
+        let text = std::fs::read_to_string(&myid).map_err(|why| ConfigError::Missing {
+            path: myid.clone(),
+            expected: format!(
+                "a file with the id of this server, the N of its server.N line in {} ({why})",
+                path.display()
+            ),
+        })?;
         let number = text.trim().parse::<i64>().ok().filter(|id| (0..=255).contains(id));
-        let expected = "a server id of 0 to 255".to_owned();
+        let expected = "the id of this server, a number of 0 to 255, and nothing else".to_owned();
         let id = number.ok_or_else(|| ConfigError::Malformed {
             path: myid.clone(),
             line: 1,
@@ -60,9 +104,12 @@ impl ZooCfg {
             expected,
         })?;
         cfg.my_id = ServerId(id);
-        if !cfg.servers.contains_key(&cfg.my_id) {
+        let Some(own) = cfg.servers.get(&cfg.my_id) else {
             let expected = format!("a line server.{id}=..., as {} says {id}", myid.display());
             return Err(ConfigError::Missing { path: path.into(), expected });
+        };
+        if own.client_port.is_some() {
+            (cfg.client_port, cfg.client_address) = (own.client_port, own.client_address.clone());
         }
         Ok(cfg)
     }
@@ -77,6 +124,9 @@ impl ZooCfg {
             data_dir: PathBuf::new(),
             data_log_dir: PathBuf::new(),
             client_port: None,
+            client_address: None,
+            listen_on_all: false,
+            four_letter_words: None,
             leader_serves: true,
             servers: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -108,6 +158,11 @@ impl ZooCfg {
             "dataDir" => self.data_dir = value.into(),
             "dataLogDir" => self.data_log_dir = value.into(),
             "clientPort" => self.client_port = Some(port(value)?),
+            "clientPortAddress" => self.client_address = Some(unbracketed(value).into()),
+            "quorumListenOnAllIPs" => self.listen_on_all = value.eq_ignore_ascii_case("true"),
+            "4lw.commands.whitelist" => {
+                self.four_letter_words = Some(value.split(',').map(|word| word.trim().into()).collect());
+            }
             "leaderServes" => self.leader_serves = value != "no",
             _ => return self.server_key(key, value),
         }
@@ -156,20 +211,33 @@ impl ZooCfg {
         if self.data_log_dir.as_os_str().is_empty() {
             self.data_log_dir = self.data_dir.clone();
         }
-        if self.data_log_dir != self.data_dir {
-            return Err(missing("dataLogDir to be dataDir (logs and snapshots in one place, for now)"));
+        if self.servers.values().filter(|server| !server.observer).count() > MAX_VOTERS {
+            return Err(missing("at most 64 voters; make the others observers"));
         }
         Ok(self)
+    }
+
+    /// Where snapshots and the epoch files lie.
+    pub fn snap_dir(&self) -> PathBuf {
+        self.data_dir.join("version-2")
+    }
+
+    /// Where logs lie.
+    pub fn log_dir(&self) -> PathBuf {
+        self.data_log_dir.join("version-2")
     }
 
     fn view(&self) -> View {
         let members = self.servers.iter().map(|(sid, server)| {
             let learner_type = if server.observer { LearnerType::Observer } else { LearnerType::Participant };
-            let Server { host, quorum_port, election_port, .. } = server;
             let member = Member {
                 learner_type,
-                quorum_address: format!("{host}:{quorum_port}:{election_port}"),
-                election_address: format!("{host}:{election_port}"),
+                quorum_address: format!("{}:{}", server.quorum_address(), server.election_port),
+                election_address: server.election_address().to_string(),
+                client_address: server.client_port.map(|port| {
+                    let host = server.client_address.clone().unwrap_or("0.0.0.0".into());
+                    Address { host, port }.to_string()
+                }),
             };
             (*sid, member)
         });
@@ -211,14 +279,32 @@ fn port(value: &str) -> Result<u16, String> {
     value.parse::<u16>().ok().filter(|port| *port > 0).ok_or("a port of 1 to 65535".into())
 }
 
+fn unbracketed(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// `host:rest` or `[host]:rest`.
+fn host_and_rest(text: &str) -> Option<(&str, &str)> {
+    match text.strip_prefix('[') {
+        Some(text) => text.split_once("]:"),
+        None => text.split_once(':'),
+    }
+}
+
 fn server(value: &str) -> Result<Server, String> {
-    const FORM: &str = "host:quorumPort:electionPort[:participant|observer][;clientPort]";
+    const FORM: &str = "host:quorumPort:electionPort[:participant|observer][;[clientAddress:]clientPort], \
+                        one address, IPv6 ones in brackets";
     let (address, client) = value.split_once(';').map_or((value, None), |(a, c)| (a, Some(c)));
-    let client_port = client.map(|c| port(c.rsplit(':').next().unwrap_or(c))).transpose()?;
-    let fields: Vec<&str> = address.split(':').collect();
-    let (host, quorum, election, role) = match fields[..] {
-        [host, quorum, election] => (host, quorum, election, "participant"),
-        [host, quorum, election, role] => (host, quorum, election, role),
+    let (client_address, client_port) = match client.map(|c| (c, host_and_rest(c))) {
+        None => (None, None),
+        Some((_, Some((host, number)))) => (Some(host.to_owned()), Some(port(number)?)),
+        Some((number, None)) => (None, Some(port(number)?)),
+    };
+    let (host, rest) = host_and_rest(address).ok_or(FORM)?;
+    let fields: Vec<&str> = rest.split(':').collect();
+    let (quorum, election, role) = match fields[..] {
+        [quorum, election] => (quorum, election, "participant"),
+        [quorum, election, role] => (quorum, election, role),
         _ => return Err(FORM.into()),
     };
     let observer = match role {
@@ -226,12 +312,16 @@ fn server(value: &str) -> Result<Server, String> {
         "observer" => true,
         _ => return Err(FORM.into()),
     };
+    if host.is_empty() {
+        return Err(FORM.into());
+    }
     Ok(Server {
         host: host.into(),
         quorum_port: port(quorum)?,
         election_port: port(election)?,
         observer,
         client_port,
+        client_address,
     })
 }
 
@@ -253,7 +343,14 @@ mod tests {
         assert!(cfg.servers[&ServerId(2)].observer);
         assert_eq!(cfg.servers[&ServerId(2)].client_port, Some(2182));
         assert_eq!(cfg.servers[&ServerId(3)].client_port, Some(2183));
-        assert_eq!(cfg.config(0).view.voters().count(), 2);
+        let view = cfg.config(0).view;
+        assert_eq!(view.voters().count(), 2);
+        // The member's own clientPort is not the configuration's (`isClientAddrFromStatic`).
+        assert_eq!(
+            view.text(),
+            "server.1=a:2888:3888:participant\nserver.2=b:2888:3888:observer;0.0.0.0:2182\n\
+             server.3=c:2889:3889:participant;0.0.0.0:2183\nversion=0"
+        );
     }
 
     #[test]
@@ -285,5 +382,38 @@ mod tests {
             let error = parse(&GOOD.replace(from, to)).expect_err(to).to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn ipv6_addresses_stand_in_brackets() {
+        let text = GOOD.replace("server.1=a:2888:3888", "server.1=[::1]:2888:3888;[::1]:2181");
+        let cfg = parse(&text).expect("a good file");
+        let own = &cfg.servers[&ServerId(1)];
+        assert_eq!((own.host.as_str(), own.client_address.as_deref()), ("::1", Some("::1")));
+        assert_eq!(own.election_address().to_string(), "[::1]:3888");
+        assert_eq!(cfg.config(0).view.members[&ServerId(1)].quorum_address, "[::1]:2888:3888");
+    }
+
+    #[test]
+    fn what_myid_says_wrong_is_told_with_what_to_do() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("zoo.cfg");
+        std::fs::write(&path, GOOD.replace("dataDir=/d", &format!("dataDir={}", dir.path().display())))
+            .expect("written");
+        let load = || ZooCfg::load(&path).map(|cfg| cfg.my_id).map_err(|why| why.to_string());
+        let why = load().expect_err("no myid");
+        assert!(why.contains("myid: expected a file with the id of this server"), "{why}");
+        for (myid, expected) in [
+            ("one", "myid:1: `one`: expected the id of this server, a number of 0 to 255"),
+            ("", "myid:1: ``: expected the id"),
+            ("256", "expected the id"),
+            ("7", "expected a line server.7=..."),
+        ] {
+            std::fs::write(dir.path().join("myid"), myid).expect("written");
+            let why = load().expect_err(myid);
+            assert!(why.contains(expected), "{why}");
+        }
+        std::fs::write(dir.path().join("myid"), "2\n").expect("written");
+        assert_eq!(load(), Ok(ServerId(2)));
     }
 }

@@ -8,8 +8,10 @@
 //! ```
 
 mod peer;
+pub mod recording;
 
-pub use peer::{Deadline, Peer};
+pub use peer::{Deadline, Peer, Status};
+pub use zab::leader::LeaderStatus;
 pub use zab::register_map::RegisterMap;
 pub use zab::{
     ClientId, ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskAnswer, DiskDone, DiskError,

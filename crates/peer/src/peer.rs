@@ -14,7 +14,7 @@
 
 use wire::Zxid;
 use zab::election::{Decision, Election};
-use zab::leader::Leader;
+use zab::leader::{Leader, LeaderStatus};
 use zab::learner::Learner;
 use zab::{
     ClientInput, ClientOutput, Config, Ctx, DiskAnswer, DiskDone, DiskError, DiskOp, Epochs, Event, Ids,
@@ -26,6 +26,19 @@ use zab::{
 pub struct Deadline {
     pub at: Nanos,
     pub why: &'static str,
+}
+
+/// How a member stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    pub role: Role,
+    /// Its epoch is established: it leads, follows or observes one that a quorum acknowledged.
+    pub serving: bool,
+    /// As durable.
+    pub epoch: wire::Epoch,
+    pub last_zxid: Zxid,
+    /// Of a leader.
+    pub leader: Option<LeaderStatus>,
 }
 
 #[derive(Clone)]
@@ -90,6 +103,21 @@ impl<S: StateMachine> Peer<S> {
 
     pub fn role(&self) -> Role {
         self.role
+    }
+
+    /// What an operator asks for.
+    pub fn status(&self) -> Status {
+        let (serving, leader) = match &self.phase {
+            Phase::Leading(leader) => (leader.established().is_some(), Some(leader.status())),
+            Phase::Learning(learner) => (learner.established().is_some(), None),
+            _ => (false, None),
+        };
+        let last_zxid = self.db.last_processed;
+        Status { role: self.role, serving, epoch: self.epochs.current, last_zxid, leader }
+    }
+
+    pub fn state(&self) -> &S {
+        &self.db.state
     }
 
     pub fn config(&self) -> &Config {
@@ -274,7 +302,7 @@ impl<S: StateMachine> Peer<S> {
             ClientInput::Connect { client, .. }
             | ClientInput::Request { client, .. }
             | ClientInput::Ping { client } => client,
-            ClientInput::Disconnect { .. } => return,
+            ClientInput::AddAuth { .. } | ClientInput::Disconnect { .. } => return,
         };
         out.push(Output::Client(ClientOutput::Disconnected { client }));
     }
@@ -296,9 +324,6 @@ impl<S: StateMachine> Peer<S> {
         if let Leave::Disk(error) = leave {
             // Memory may be ahead of a disk that failed (ZOOKEEPER-4882): the member stops.
             return self.halt(format!("the disk failed: {error}"), out);
-        }
-        if let Leave::CannotKeep(why) = leave {
-            return self.halt((*why).to_owned(), out);
         }
         if self.ids.ops_in_flight == 0 {
             self.load(now, out);

@@ -39,6 +39,7 @@ fn spec(voters: u64, in_flight: u32, simulated_ms: u64) -> RunSpec {
             drift_ppm: 0,
             allow_zxid_jumps: false,
             waived: Vec::new(),
+            disks: Default::default(),
         },
         workload: WorkloadSpec {
             clients: 1,

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use storage::fs::part;
 use storage::{FileSystem, FsError};
 
 use crate::draw::Draws;
@@ -82,6 +83,18 @@ impl SimFs {
     /// Bytes written to files that still have a name.
     pub fn bytes(&self) -> u64 {
         self.names.values().map(|inode| self.inodes[*inode].data.len() as u64).sum()
+    }
+
+    /// These files, all of them durable.
+    pub fn new(files: Option<&BTreeMap<String, Vec<u8>>>) -> SimFs {
+        let mut fs = SimFs::default();
+        for (name, data) in files.into_iter().flatten() {
+            fs.names.insert(name.clone(), fs.inodes.len());
+            let len = data.len() as u64;
+            fs.inodes.push(Inode { data: data.clone(), len, dirty: None, synced_len: len });
+        }
+        fs.durable_names.clone_from(&fs.names);
+        fs
     }
 
     fn inode(&self, name: &str) -> Result<usize, FsError> {
@@ -206,6 +219,10 @@ impl FileSystem for SimFs {
         let mut bytes = inode.data.clone();
         bytes.resize(inode.data.len() + padding, 0);
         Ok(bytes)
+    }
+
+    fn read_at(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
+        Ok(part(&self.inodes[self.inode(name)?].data, offset, length).to_vec())
     }
 
     fn len(&self, name: &str) -> Result<u64, FsError> {

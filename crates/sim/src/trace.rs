@@ -1,7 +1,8 @@
 //! The trace hash: 128 bits over a canonical encoding of every input and output with its time and
 //! member, in order. Nothing but the run itself touches it: not checkers, trace level or threads.
 
-use peer::{ClientInput, ClientOutput, DiskAnswer, DiskOp, Input, Lane, Output, Task};
+use peer::{ClientId, ClientInput, ClientOutput, DiskAnswer, DiskOp, Input, Lane, Output, Task};
+use wire::Id;
 
 const K0: u64 = 0x9e37_79b9_7f4a_7c15;
 const K1: u64 = 0xc2b2_ae3d_27d4_eb4f;
@@ -88,6 +89,10 @@ impl TraceHash {
                     Ok(DiskAnswer::Log(entries)) => {
                         self.words(&[3, entries.as_ref().map_or(u64::MAX, |e| e.len() as u64)]);
                     }
+                    Ok(DiskAnswer::SnapshotBytes(bytes)) => {
+                        self.word(5);
+                        self.bytes(bytes);
+                    }
                     Err(e) => {
                         self.word(4);
                         self.bytes(e.to_string().as_bytes());
@@ -105,13 +110,14 @@ impl TraceHash {
 
     fn client_input(&mut self, input: &ClientInput) {
         match input {
-            ClientInput::Connect { client, resume, timeout_ms, last_zxid } => self.words(&[
-                11,
-                client.0,
-                resume.map_or(0, |s| s.0 as u64),
-                *timeout_ms as u64,
-                last_zxid.0 as u64,
-            ]),
+            ClientInput::Connect { client, resume, timeout_ms, last_zxid, auth } => {
+                let resume = resume.map_or(0, |s| s.0 as u64);
+                self.words(&[11, client.0, resume, *timeout_ms as u64, last_zxid.0 as u64]);
+                for id in auth {
+                    self.auth(*client, id);
+                }
+            }
+            ClientInput::AddAuth { client, id } => self.auth(*client, id),
             ClientInput::Request { client, cxid, op, body } => {
                 self.words(&[12, client.0, *cxid as u64, *op as u64]);
                 self.bytes(body);
@@ -119,6 +125,12 @@ impl TraceHash {
             ClientInput::Ping { client } => self.words(&[13, client.0]),
             ClientInput::Disconnect { client } => self.words(&[14, client.0]),
         }
+    }
+
+    fn auth(&mut self, client: ClientId, id: &Id) {
+        self.words(&[15, client.0]);
+        self.bytes(&id.scheme);
+        self.bytes(&id.id);
     }
 
     /// Events are left out: they tell about the run, they are not part of it.
@@ -183,12 +195,20 @@ impl TraceHash {
             }
             DiskOp::SnapshotFinish { zxid } => self.words(&[4, zxid.0 as u64]),
             DiskOp::SnapshotAbandon { zxid } => self.words(&[5, zxid.0 as u64]),
-            DiskOp::Install { zxid, epoch, body } => {
+            DiskOp::Install { zxid, epoch, log } => {
                 self.words(&[6, zxid.0 as u64, epoch.0 as u64]);
-                self.bytes(body);
+                for entry in log {
+                    self.word(entry.zxid.0 as u64);
+                }
             }
             DiskOp::ReadLog { after, through, size_limit } => {
                 self.words(&[7, after.0 as u64, through.0 as u64, *size_limit]);
+            }
+            DiskOp::ReadSnapshot { zxid, offset, length } => {
+                self.words(&[11, zxid.0 as u64, *offset, *length]);
+            }
+            DiskOp::ReadLogBehind { snapshot, through } => {
+                self.words(&[12, snapshot.0 as u64, through.0 as u64]);
             }
             DiskOp::Load => self.word(8),
             DiskOp::Sync => self.word(9),

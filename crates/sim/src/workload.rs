@@ -225,6 +225,7 @@ impl Workload {
             resume: client.session,
             timeout_ms: self.spec.session_timeout_ms,
             last_zxid: client.last_zxid,
+            auth: Vec::new(),
         };
         client.armed = false;
         let member = client.member;

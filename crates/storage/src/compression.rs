@@ -22,6 +22,10 @@ pub fn snapshot_zxid(name: &str) -> Option<Zxid> {
     zxid_of_name(plain, "snapshot")
 }
 
+pub fn is_compressed(name: &str) -> bool {
+    name.ends_with(".gz") || name.ends_with(".snappy")
+}
+
 /// What the file says when it is not compressed. Errors are told with what was expected, and where.
 pub fn plain(name: &str, bytes: Vec<u8>) -> Result<Vec<u8>, (u64, String)> {
     if name.ends_with(".gz") {

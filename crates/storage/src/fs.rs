@@ -32,6 +32,8 @@ impl FsError {
 pub trait FileSystem {
     fn list(&self) -> Vec<String>;
     fn read(&self, name: &str) -> Result<Vec<u8>, FsError>;
+    /// Fewer bytes than asked for only where the file ends.
+    fn read_at(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, FsError>;
     fn len(&self, name: &str) -> Result<u64, FsError>;
     /// An empty file; an existing one is emptied.
     fn create(&mut self, name: &str) -> Result<(), FsError>;
@@ -61,6 +63,12 @@ pub fn write_atomically<F: FileSystem>(fs: &mut F, name: &str, parts: &[&[u8]]) 
     write().map_err(|e| e.in_file(name))
 }
 
+/// What of `file` lies in these bounds.
+pub fn part(file: &[u8], offset: u64, length: usize) -> &[u8] {
+    let start = usize::try_from(offset).map_or(file.len(), |offset| offset.min(file.len()));
+    &file[start..file.len().min(start.saturating_add(length))]
+}
+
 /// A file system in memory on which everything is durable at once. For tests.
 #[derive(Clone, Debug, Default)]
 pub struct MemFs {
@@ -79,6 +87,10 @@ impl FileSystem for MemFs {
     }
     fn read(&self, name: &str) -> Result<Vec<u8>, FsError> {
         self.files.get(name).cloned().ok_or(FsError::NotFound)
+    }
+    fn read_at(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
+        let file = self.files.get(name).ok_or(FsError::NotFound)?;
+        Ok(part(file, offset, length).to_vec())
     }
     fn len(&self, name: &str) -> Result<u64, FsError> {
         self.files.get(name).map(|f| f.len() as u64).ok_or(FsError::NotFound)

@@ -4,14 +4,22 @@
 //! | # | found | done |
 //! |---|---|---|
 //! | A | nothing at all | an empty database: `snapshot.0`, both epochs 0 |
-//! | B | `installing.Z.E`, valid, currentEpoch ≥ E | the install had taken effect: it is the whole history |
-//! | C | `installing.Z.E`, else | dropped: nobody counted on it |
+//! | B | an install of epoch E, valid, currentEpoch ≥ E | it had taken effect: it is the whole history |
+//! | C | an install, else, or a part of one | dropped: nobody counted on it |
 //! | D | log entries, no valid snapshot | refused: missing data is not an empty database (ZOOKEEPER-2325) |
 //! | E | snapshots or log entries of an epoch above currentEpoch | cut: never acknowledged |
 //! | F | damage in the last log that looks torn | cut, with a warning |
 //! | G | other damage, or damage before the last log | refused: it may have been acknowledged |
 //! | H | an epoch file is missing | currentEpoch is epoch(last zxid), acceptedEpoch is currentEpoch |
 //! | I | acceptedEpoch < currentEpoch | refused |
+//! | J | behind the snapshot, zxids missing inside an epoch | refused: they may have been acknowledged |
+//!
+//! Row J: a leader proposes consecutive zxids, and a member logs all of them or gets a snapshot above those
+//! that it missed. So the log may have holes below the snapshot, but behind it, and between it and the first
+//! record, none inside an epoch: a file or its end is gone, or a newer snapshot is that held what is missing.
+//! (A crash leaves no such hole: a log is durable before the next one begins.) Where an epoch begins is not
+//! asked; a leader may be told to begin above 1 (`testingonly.initialZxid`), and so the first counter behind a
+//! snapshot of an epoch's very beginning may be any. Java replays over the hole.
 
 use bytes::{Bytes, BytesMut};
 use wire::{Epoch, SnapshotWriter, StatPersisted, Zxid};
@@ -20,7 +28,8 @@ use zab::{DiskError, EpochFile, Recovered, TxnEntry};
 use crate::compression::snapshot_zxid;
 use crate::epoch;
 use crate::fs::FileSystem;
-use crate::log_reader::{End, HEADER_LEN, read_log, zxid_of_name};
+use crate::install::{self, find_install};
+use crate::log_reader::{End, HEADER_LEN, file_name, read_log, zxid_of_name};
 use crate::snapshot;
 
 /// What recovery would answer, and what it has to change on the disk for that.
@@ -29,29 +38,23 @@ pub struct Plan {
     pub recovered: Recovered,
     pub remove: Vec<String>,
     pub cut: Vec<(String, u64)>,
-    /// Row B: rename this to that, after everything else is removed.
-    pub roll_forward: Option<(String, String)>,
+    /// Row B: rename each to its last name, in order, after everything else is removed.
+    pub roll_forward: Vec<(String, String)>,
+    /// The file that the snapshot was read from, by its name at the end.
+    pub snapshot_name: String,
     /// Row A.
     pub first_start: bool,
 }
 
-/// `installing.<zxid>.<epoch>`
-pub fn installing_name(zxid: Zxid, epoch: Epoch) -> String {
-    format!("installing.{:x}.{:x}", zxid.0, epoch.0)
-}
-
-pub(crate) fn parse_installing(name: &str) -> Option<(Zxid, Epoch)> {
-    let (zxid, epoch) = name.strip_prefix("installing.")?.split_once('.')?;
-    let hex = |text| u64::from_str_radix(text, 16).ok().map(|n| n as i64);
-    Some((Zxid(hex(zxid)?), Epoch(hex(epoch)?)))
-}
-
-/// The body of an empty tree: no sessions, no ACLs, the root.
+/// The body of an empty tree, as Java's 3.4 writes it: no sessions, no ACLs, the root, `/zookeeper` and its
+/// `quota`. A Java server adds only `/zookeeper/config` (3.5+) to what a snapshot holds.
 pub fn empty_body() -> Bytes {
     let mut body = BytesMut::new();
     SnapshotWriter::count(&mut body, 0);
     SnapshotWriter::count(&mut body, 0);
-    SnapshotWriter::node(&mut body, b"", Some(b""), -1, &StatPersisted::default());
+    for path in ["", "/zookeeper", "/zookeeper/quota"] {
+        SnapshotWriter::node(&mut body, path.as_bytes(), Some(b""), -1, &StatPersisted::default());
+    }
     SnapshotWriter::end(&mut body);
     body.freeze()
 }
@@ -79,16 +82,17 @@ pub fn plan<F: FileSystem>(fs: &F, commit_log_count: usize) -> Result<Plan, Disk
         },
         remove: names.iter().filter(|name| name.ends_with(".tmp")).cloned().collect(),
         cut: Vec::new(),
-        roll_forward: None,
+        roll_forward: Vec::new(),
+        snapshot_name: file_name("snapshot", Zxid::ZERO),
         first_start: false,
     };
-    find_install(fs, &names, current, &mut plan)?;
-    let entries = if plan.roll_forward.is_some() {
-        plan.remove.extend(names.iter().filter(|n| is_history(n)).cloned());
-        Vec::new()
-    } else {
-        find_snapshot(fs, &names, current, &mut plan);
-        read_logs(fs, &names, current, &mut plan)?
+    let entries = match find_install(fs, &names, current, &mut plan)? {
+        Some(install::Log::Installed(entries)) => entries,
+        Some(install::Log::InPlace) => read_logs(fs, &names, current, &mut plan)?,
+        None => {
+            find_snapshot(fs, &names, current, &mut plan);
+            read_logs(fs, &names, current, &mut plan)?
+        }
     };
     match &plan.recovered.snapshot {
         None if entries.is_empty() => {
@@ -117,29 +121,6 @@ pub(crate) fn is_history(name: &str) -> bool {
     zxid_of_name(name, "log").is_some() || snapshot_zxid(name).is_some()
 }
 
-/// Rows B and C.
-fn find_install<F: FileSystem>(
-    fs: &F,
-    names: &[String],
-    current: Option<Epoch>,
-    plan: &mut Plan,
-) -> Result<(), DiskError> {
-    for name in names {
-        let Some((zxid, epoch)) = parse_installing(name) else { continue };
-        let takes_effect = current.is_some_and(|current| current >= epoch);
-        match fs.read(name).map_err(|e| e.in_file(name)).and_then(|bytes| snapshot::read(name, bytes)) {
-            Ok(body) if takes_effect => {
-                plan.recovered.snapshot_bytes = body.len() as u64;
-                plan.recovered.snapshot = Some((zxid, body));
-                plan.roll_forward = Some((name.clone(), crate::log_reader::file_name("snapshot", zxid)));
-            }
-            Err(error) if takes_effect => return Err(error),
-            _ => plan.remove.push(name.clone()),
-        }
-    }
-    Ok(())
-}
-
 /// The newest valid snapshot that currentEpoch allows; those above it go (row E).
 fn find_snapshot<F: FileSystem>(fs: &F, names: &[String], current: Option<Epoch>, plan: &mut Plan) {
     let mut snapshots: Vec<(Zxid, &String)> =
@@ -155,6 +136,7 @@ fn find_snapshot<F: FileSystem>(fs: &F, names: &[String], current: Option<Epoch>
             Ok(body) => {
                 plan.recovered.snapshot_bytes = body.len() as u64;
                 plan.recovered.snapshot = Some((zxid, body));
+                plan.snapshot_name.clone_from(name);
                 return;
             }
             Err(why) => plan.recovered.warnings.push(format!("snapshot not used: {why}")),
@@ -172,6 +154,7 @@ fn read_logs<F: FileSystem>(
     let mut logs: Vec<(Zxid, &String)> =
         names.iter().filter_map(|name| Some((zxid_of_name(name, "log")?, name))).collect();
     logs.sort();
+    let snapshot = plan.recovered.snapshot.as_ref().map(|(zxid, _)| *zxid);
     let mut entries: Vec<TxnEntry> = Vec::new();
     let mut cut_here = false;
     let count = logs.len();
@@ -213,13 +196,29 @@ fn read_logs<F: FileSystem>(
                 cut_here = true;
                 break;
             }
+            let last = entries.last().map(|last| last.zxid);
             // A zxid that is not above the last is a repetition (Java warns and writes it).
-            if entries.last().is_none_or(|last| entry.zxid > last.zxid) {
-                entries.push(entry);
+            if last.is_some_and(|last| entry.zxid <= last) {
+                continue;
             }
+            if let Some(before) = missing_before(entry.zxid, last, snapshot) {
+                return Err(DiskError::Corrupt {
+                    file: name.clone(),
+                    offset,
+                    what: format!("expected the transaction behind {before}, found {}", entry.zxid),
+                });
+            }
+            entries.push(entry);
         }
     }
     Ok(entries)
+}
+
+/// Row J: the end of the history that is there before `zxid`, where something between them is missing.
+fn missing_before(zxid: Zxid, last: Option<Zxid>, snapshot: Option<Zxid>) -> Option<Zxid> {
+    let snapshot = snapshot.filter(|snapshot| *snapshot < zxid)?;
+    let before = last.map_or(snapshot, |last| last.max(snapshot));
+    (before.counter() != 0 && !zxid.follows(before)).then_some(before)
 }
 
 /// What stands behind the snapshot is replayed; what stands before it without a gap fills the

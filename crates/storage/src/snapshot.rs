@@ -9,7 +9,7 @@ use zab::DiskError;
 use crate::compression;
 
 pub const HEADER: &[u8; 16] = b"ZKSN\0\0\0\x02\xff\xff\xff\xff\xff\xff\xff\xff";
-const SEAL_LEN: usize = 13;
+pub(crate) const SEAL_LEN: usize = 13;
 
 /// The seal of a file that holds `body`.
 pub fn seal(body: &[u8]) -> [u8; SEAL_LEN] {
@@ -19,7 +19,7 @@ pub fn seal(body: &[u8]) -> [u8; SEAL_LEN] {
     seal_of(&adler)
 }
 
-fn seal_of(adler: &adler2::Adler32) -> [u8; SEAL_LEN] {
+pub(crate) fn seal_of(adler: &adler2::Adler32) -> [u8; SEAL_LEN] {
     let mut seal = [0; SEAL_LEN];
     seal[..8].copy_from_slice(&u64::from(adler.checksum()).to_be_bytes());
     seal[8..].copy_from_slice(b"\0\0\0\x01/");

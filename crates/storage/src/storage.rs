@@ -1,17 +1,12 @@
-//! `Storage`: carries out the disk operations of one member. Hosts call `execute`, in order within a
-//! lane, and send the answer back.
+//! `Storage`: carries out the disk operations of one member, one at a time. A host that runs the lanes on
+//! threads of their own composes them itself, of the same parts.
 
-use bytes::{Bytes, BytesMut};
-use wire::{Epoch, Zxid};
-use zab::{DiskAnswer, DiskError, DiskOp, EpochFile, Recovered, TxnEntry};
+use zab::{DiskAnswer, DiskError, DiskOp, Recovered};
 
-use crate::compression::snapshot_zxid;
-use crate::epoch;
-use crate::fs::{FileSystem, FsError, write_atomically};
-use crate::log_reader::{file_name, read_log, zxid_of_name};
-use crate::recover::{Plan, installing_name, is_history, parse_installing, plan};
-use crate::snapshot;
-use crate::txn_log::TxnLog;
+use crate::all_lanes::{AllLanes, EpochLane};
+use crate::fs::FileSystem;
+use crate::log_lane::LogLane;
+use crate::snapshot_lane::SnapshotLane;
 
 #[derive(Clone, Debug)]
 pub struct StorageSettings {
@@ -28,29 +23,25 @@ impl Default for StorageSettings {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Storage<F> {
     pub fs: F,
     settings: StorageSettings,
-    log: TxnLog,
-    /// Body of the snapshot that is being written.
-    slices: BytesMut,
-    /// An install that waits for currentEpoch.
-    installing: Option<(Zxid, Epoch)>,
-    current_epoch: Epoch,
+    log: LogLane,
+    epochs: EpochLane,
+    snapshots: SnapshotLane,
 }
 
-type Answer = Result<DiskAnswer, DiskError>;
+pub type Answer = Result<DiskAnswer, DiskError>;
 
 impl<F: FileSystem> Storage<F> {
     pub fn new(fs: F, settings: StorageSettings) -> Storage<F> {
         Storage {
             fs,
             settings,
-            log: TxnLog::default(),
-            slices: BytesMut::new(),
-            installing: None,
-            current_epoch: Epoch(0),
+            log: LogLane::default(),
+            epochs: EpochLane::default(),
+            snapshots: SnapshotLane::default(),
         }
     }
 
@@ -61,262 +52,24 @@ impl<F: FileSystem> Storage<F> {
 
     /// The process died; what it held in memory is gone.
     pub fn forget_memory(&mut self) {
-        self.log.reset();
-        self.slices.clear();
-        self.installing = None;
+        self.log = LogLane::default();
+        self.epochs = EpochLane::default();
+        self.snapshots = SnapshotLane::default();
     }
 
     /// An installed snapshot waits for currentEpoch.
     pub fn install_pending(&self) -> bool {
-        self.installing.is_some()
+        self.epochs.installing.is_some()
     }
 
     pub fn execute(&mut self, op: &DiskOp) -> Answer {
-        match op {
-            DiskOp::Load => self.load(),
-            DiskOp::Append(entries) => {
-                self.log.append(&mut self.fs, entries, self.settings.prealloc)?;
-                Ok(DiskAnswer::Done)
-            }
-            DiskOp::Sync => {
-                self.log.sync(&mut self.fs)?;
-                Ok(DiskAnswer::Done)
-            }
-            DiskOp::Roll => {
-                self.log.roll();
-                Ok(DiskAnswer::Done)
-            }
-            DiskOp::Truncate(zxid) => self.truncate(*zxid),
-            DiskOp::WriteEpoch(file, epoch) => self.write_epoch(*file, *epoch),
-            DiskOp::SnapshotSlice { bytes, .. } => {
-                self.slices.extend_from_slice(bytes);
-                Ok(DiskAnswer::Done)
-            }
-            DiskOp::SnapshotFinish { zxid } => {
-                let body = self.slices.split().freeze();
-                self.write_snapshot(&file_name("snapshot", *zxid), &body)?;
-                Ok(DiskAnswer::Done)
-            }
-            DiskOp::SnapshotAbandon { .. } => {
-                self.slices.clear();
-                Ok(DiskAnswer::Done)
-            }
-            DiskOp::Install { zxid, epoch, body } => self.install(*zxid, *epoch, body),
-            DiskOp::ReadLog { after, through, size_limit } => {
-                self.read_log(*after, *through, *size_limit).map(DiskAnswer::Log)
-            }
+        AllLanes {
+            fs: &mut self.fs,
+            settings: &self.settings,
+            log: &mut self.log,
+            epochs: &mut self.epochs,
+            snapshots: &mut self.snapshots,
         }
-    }
-
-    fn load(&mut self) -> Answer {
-        self.forget_memory();
-        let plan = plan(&self.fs, self.settings.commit_log_count)?;
-        self.carry_out(&plan)?;
-        let mut recovered = plan.recovered;
-        recovered.untrusted_empty = plan.first_start && !self.settings.trust_empty;
-        self.current_epoch = recovered.current_epoch;
-        Ok(DiskAnswer::Loaded(Box::new(recovered)))
-    }
-
-    /// Bring the disk into the state that the plan read it as, durably: a process kill leaves bytes
-    /// in the page cache that a later power loss would take, and the member votes with them.
-    fn carry_out(&mut self, plan: &Plan) -> Result<(), DiskError> {
-        for name in &plan.remove {
-            self.fs.remove(name).map_err(|e| e.in_file(name))?;
-        }
-        self.sync_dir()?;
-        if let Some((from, to)) = &plan.roll_forward {
-            self.fs.rename(from, to).map_err(|e| e.in_file(to))?;
-        }
-        for (name, len) in &plan.cut {
-            if self.fs.len(name).is_ok_and(|size| size > *len) {
-                self.fs.set_len(name, *len).map_err(|e| e.in_file(name))?;
-            }
-        }
-        // An empty disk that must not be trusted stays empty, or the next start would trust it.
-        if plan.first_start
-            && self.settings.trust_empty
-            && let Some((zxid, body)) = &plan.recovered.snapshot
-        {
-            self.write_snapshot(&file_name("snapshot", *zxid), &body.clone())?;
-        }
-        for name in self.fs.list() {
-            self.fs.sync(&name).map_err(|e| e.in_file(&name))?;
-        }
-        self.sync_dir()?;
-        for (file, epoch) in [
-            (EpochFile::AcceptedEpoch, plan.recovered.accepted_epoch),
-            (EpochFile::CurrentEpoch, plan.recovered.current_epoch),
-        ] {
-            if epoch::read(&self.fs, file)? != Some(epoch) {
-                epoch::write(&mut self.fs, file, epoch)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn sync_dir(&mut self) -> Result<(), DiskError> {
-        self.fs.sync_dir().map_err(|e| e.in_file("the data directory"))
-    }
-
-    fn write_snapshot(&mut self, name: &str, body: &Bytes) -> Result<(), DiskError> {
-        write_atomically(&mut self.fs, name, &[snapshot::HEADER, body, &snapshot::seal(body)])
-    }
-
-    fn write_epoch(&mut self, file: EpochFile, epoch: Epoch) -> Answer {
-        epoch::write(&mut self.fs, file, epoch)?;
-        if file == EpochFile::CurrentEpoch {
-            self.current_epoch = epoch;
-            self.finish_install()?;
-        }
-        Ok(DiskAnswer::Done)
-    }
-
-    fn install(&mut self, zxid: Zxid, epoch: Epoch, body: &Bytes) -> Answer {
-        self.drop_older_installs()?;
-        self.write_snapshot(&installing_name(zxid, epoch), body)?;
-        self.installing = Some((zxid, epoch));
-        self.finish_install()?;
-        Ok(DiskAnswer::Done)
-    }
-
-    /// An install that currentEpoch never reached must not take effect with the next one's epoch.
-    fn drop_older_installs(&mut self) -> Result<(), DiskError> {
-        let names = self.fs.list();
-        let waits = |name: &&String| parse_installing(name).is_some_and(|(_, e)| e > self.current_epoch);
-        let old: Vec<&String> = names.iter().filter(waits).collect();
-        for name in &old {
-            self.fs.remove(name).map_err(|e| e.in_file(name))?;
-        }
-        if old.is_empty() { Ok(()) } else { self.sync_dir() }
-    }
-
-    /// The snapshot replaces the older history once currentEpoch is durable. Each step leaves a disk
-    /// that recovery rolls forward: the old history goes, durably, before the snapshot takes its
-    /// place, so that no old record can be replayed behind it.
-    fn finish_install(&mut self) -> Result<(), DiskError> {
-        let Some((zxid, epoch)) = self.installing else { return Ok(()) };
-        if self.current_epoch < epoch {
-            return Ok(());
-        }
-        let name = installing_name(zxid, epoch);
-        for old in self.fs.list().into_iter().filter(|old| is_history(old)) {
-            self.fs.remove(&old).map_err(|e| e.in_file(&old))?;
-        }
-        self.sync_dir()?;
-        self.fs.rename(&name, &file_name("snapshot", zxid)).map_err(|e| e.in_file(&name))?;
-        self.sync_dir()?;
-        self.log.reset();
-        self.installing = None;
-        Ok(())
-    }
-
-    /// Names of the logs with the zxid of each, ascending.
-    fn logs(&self) -> Vec<(Zxid, String)> {
-        let mut logs: Vec<(Zxid, String)> =
-            self.fs.list().into_iter().filter_map(|name| Some((zxid_of_name(&name, "log")?, name))).collect();
-        logs.sort();
-        logs
-    }
-
-    /// TRUNC: keep the record `zxid` and nothing behind it (ZOOKEEPER-1156), in snapshots too
-    /// (ZOOKEEPER-1549). Whole files go first, durably one by one, the newest before the older; then the
-    /// end of the log that holds `zxid`: a crash between leaves a history that is cut less, never one
-    /// with a gap.
-    fn truncate(&mut self, zxid: Zxid) -> Answer {
-        plan(&self.fs, self.settings.commit_log_count)?;
-        let names = self.fs.list();
-        let (newer, older): (Vec<_>, Vec<_>) = names
-            .iter()
-            .filter_map(|name| Some((snapshot_zxid(name)?, name)))
-            .partition(|(snapshot, _)| *snapshot > zxid);
-        let valid = |name: &str| self.fs.read(name).is_ok_and(|bytes| snapshot::read(name, bytes).is_ok());
-        let base = older.iter().filter(|(_, name)| valid(name)).map(|(snapshot, _)| *snapshot).max();
-        if base != Some(zxid) && (base.is_none() || !self.reaches(zxid)?) {
-            return Err(DiskError::CannotTruncate(zxid));
-        }
-        self.log.reset();
-        // Not even an empty log stays: its name would sort behind the next one's.
-        let (newer_logs, older_logs): (Vec<_>, Vec<_>) =
-            self.logs().into_iter().partition(|(first, _)| *first > zxid);
-        let newer_logs = newer_logs.iter().rev().map(|(_, name)| name);
-        for name in newer.iter().map(|(_, name)| *name).chain(newer_logs) {
-            self.fs.remove(name).map_err(|e| e.in_file(name))?;
-            self.sync_dir()?;
-        }
-        if let Some((_, name)) = older_logs.last() {
-            let file = read_log(name, self.fs.read(name).map_err(|e| e.in_file(name))?)?;
-            if let Some((offset, _)) = file.entries.iter().find(|(_, entry)| entry.zxid > zxid) {
-                self.fs.set_len(name, *offset).map_err(|e| e.in_file(name))?;
-                self.fs.sync(name).map_err(|e| e.in_file(name))?;
-            }
-        }
-        let answer = self.load()?;
-        if let DiskAnswer::Loaded(recovered) = &answer
-            && recovered.last_zxid() != zxid
-            && (zxid.counter() != 0 || recovered.last_zxid() > zxid)
-        {
-            return Err(DiskError::Refused(format!(
-                "after truncation to {zxid} the last zxid is {}",
-                recovered.last_zxid()
-            )));
-        }
-        Ok(answer)
-    }
-
-    /// The log knows where the history up to `zxid` ends: a record has this zxid, or it is the beginning of
-    /// an epoch of which there are records. (A leader whose history came as a snapshot of that moment asks
-    /// for it; what stands before the epoch's first record is the same everywhere.)
-    fn reaches(&self, zxid: Zxid) -> Result<bool, DiskError> {
-        for (_, name) in self.logs() {
-            let file = read_log(&name, self.fs.read(&name).map_err(|e| e.in_file(&name))?)?;
-            let begins = |entry: Zxid| zxid.counter() == 0 && entry.epoch() == zxid.epoch();
-            if file.entries.iter().any(|(_, entry)| entry.zxid == zxid || begins(entry.zxid)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// For a DIFF from disk: `None` where the log does not reach back to `after`, has a gap, or is
-    /// larger than the limit (the file that holds `after` is not counted).
-    fn read_log(
-        &self,
-        after: Zxid,
-        through: Zxid,
-        size_limit: u64,
-    ) -> Result<Option<Vec<TxnEntry>>, DiskError> {
-        let logs = self.logs();
-        let start = logs.iter().rposition(|(first, _)| *first <= after);
-        let Some(start) = start else { return Ok(None) };
-        let mut later = 0;
-        for (_, name) in &logs[start + 1..] {
-            later += self.fs.len(name).map_err(|e: FsError| e.in_file(name))?;
-        }
-        if size_limit > 0 && later > size_limit {
-            return Ok(None);
-        }
-        let mut entries: Vec<TxnEntry> = Vec::new();
-        for (_, name) in &logs[start..] {
-            let file = read_log(name, self.fs.read(name).map_err(|e| e.in_file(name))?)?;
-            for (_, entry) in file.entries {
-                if entry.zxid > through {
-                    break;
-                }
-                match entries.last() {
-                    Some(last) if entry.zxid <= last.zxid => {}
-                    Some(last) if entry.zxid > after && !entry.zxid.follows(last.zxid) => return Ok(None),
-                    _ => {
-                        if entry.zxid <= after {
-                            entries.clear();
-                        }
-                        entries.push(entry);
-                    }
-                }
-            }
-        }
-        let covers = entries.first().is_some_and(|e| e.zxid <= after)
-            && entries.last().is_some_and(|e| e.zxid >= through);
-        Ok(covers.then_some(entries))
+        .execute(op)
     }
 }

@@ -87,7 +87,8 @@ proptest! {
         files in prop::collection::btree_map(
             prop::sample::select(vec![
                 "log.1", "log.100000001", "log.100000003", "log.200000001", "snapshot.0",
-                "snapshot.100000002", "installing.100000002.1", "installing.200000001.2", "currentEpoch.tmp",
+                "snapshot.100000002", "installing.100000002.1", "installing.200000001.2",
+                "installing.200000001.2.200000002", "installing.200000001.2.200000002.log", "currentEpoch.tmp",
                 "log.x", "myid",
             ]),
             plausible(),

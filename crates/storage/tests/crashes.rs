@@ -6,10 +6,12 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::crash_fs::{CrashFs, Fate};
-use common::{disk, entries, history, log_file, settings, snapshot_file, snapshot_ops, storage, zxid};
+use common::{
+    disk, entries, history, install_ops, log_file, settings, snapshot_file, snapshot_ops, storage, zxid,
+};
 use storage::{FsError, MemFs, Storage, recover};
 use wire::{Epoch, Zxid};
-use zab::{DiskAnswer, DiskError, DiskOp, EpochFile, Recovered};
+use zab::{DiskAnswer, DiskError, DiskOp, EpochFile, Recovered, TxnEntry};
 
 const FATES: u64 = 40;
 
@@ -254,68 +256,106 @@ fn truncate_with_a_newer_snapshot() {
     });
 }
 
+fn epoch_ops(epoch: i64) -> [DiskOp; 2] {
+    [EpochFile::AcceptedEpoch, EpochFile::CurrentEpoch].map(|file| DiskOp::WriteEpoch(file, Epoch(epoch)))
+}
+
+/// What an installation at `zxid` with `log` behind it leaves.
+fn installed(zxid: Zxid, log: &[TxnEntry]) -> Vec<Zxid> {
+    std::iter::once(zxid).chain(log.iter().map(|entry| entry.zxid)).collect()
+}
+
+/// Logs behind the snapshot at 2.4: none, some, and one of several epochs.
+fn logs_behind() -> [Vec<TxnEntry>; 3] {
+    [Vec::new(), entries(2, 5..=30), [entries(2, 5..=6), entries(3, 1..=2)].concat()]
+}
+
+/// The snapshot and the log behind it, or the older history: never one without the other, and nothing of
+/// both.
 #[test]
 fn install() {
-    let installed = zxid(2, 4);
-    let epochs = DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, Epoch(2));
-    let current = DiskOp::WriteEpoch(EpochFile::CurrentEpoch, Epoch(2));
-    let install = DiskOp::Install { zxid: installed, epoch: Epoch(2), body: common::body(installed) };
-    let before = State { history: upto(6), accepted: Epoch(2), current: Epoch(1) };
-    let after = State { history: vec![installed], accepted: Epoch(2), current: Epoch(2) };
-    let seen = crash_everywhere(
-        &two_logs(),
-        std::slice::from_ref(&epochs),
-        &[install.clone(), current.clone()],
-        |done, state| *state == after || (done < 2 && *state == before),
-    );
-    assert_eq!(seen.len(), 2);
+    for log in logs_behind() {
+        let snapshot = zxid(2, 4);
+        let [accepted, current] = epoch_ops(3);
+        let mut ops = install_ops(snapshot, 3, &log);
+        let history = installed(snapshot, &log);
+        let before = State { history: upto(6), accepted: Epoch(3), current: Epoch(1) };
+        let after = State { history, accepted: Epoch(3), current: Epoch(3) };
 
-    // Of an epoch that is current already: at once.
-    let before = State { current: Epoch(2), ..before };
-    let seen = crash_everywhere(&two_logs(), &[epochs, current], &[install], |done, state| {
-        *state == after || (done < 1 && *state == before)
+        // Of an epoch that is current already: at once.
+        let old = State { current: Epoch(3), ..before.clone() };
+        let seen =
+            crash_everywhere(&two_logs(), &[accepted.clone(), current.clone()], &ops, |done, state| {
+                *state == after || (done < ops.len() && *state == old)
+            });
+        assert_eq!(seen.len(), 2);
+
+        ops.push(current);
+        let seen = crash_everywhere(&two_logs(), &[accepted], &ops, |done, state| {
+            *state == after || (done < ops.len() && *state == before)
+        });
+        assert_eq!(seen.len(), 2);
+    }
+}
+
+/// The log behind an installed snapshot holds transactions of epochs that the older history has too:
+/// rolled back, they are not in it.
+#[test]
+fn install_over_a_history_of_the_same_epoch() {
+    let snapshot = zxid(1, 3);
+    let log = entries(1, 4..=9);
+    let [accepted, current] = epoch_ops(2);
+    let mut ops = install_ops(snapshot, 2, &log);
+    ops.push(current);
+    let before = State { history: upto(6), accepted: Epoch(2), current: Epoch(1) };
+    let after = State { history: installed(snapshot, &log), accepted: Epoch(2), current: Epoch(2) };
+    let seen = crash_everywhere(&two_logs(), &[accepted], &ops, |done, state| {
+        *state == after || (done < ops.len() && *state == before)
     });
     assert_eq!(seen.len(), 2);
 }
 
-/// What was appended and synced behind an installed snapshot stays.
+/// What was appended and synced behind an installation stays.
 #[test]
 fn after_an_install() {
-    let installed = zxid(2, 4);
-    let mut start = two_logs();
-    start.files.insert("acceptedEpoch".into(), b"2".to_vec());
-    let setup = [
-        DiskOp::Install { zxid: installed, epoch: Epoch(2), body: common::body(installed) },
-        DiskOp::WriteEpoch(EpochFile::CurrentEpoch, Epoch(2)),
-        DiskOp::Append(entries(2, 5..=6)),
-        DiskOp::Sync,
-    ];
-    let ops = [DiskOp::Append(entries(2, 7..=7)), DiskOp::Sync];
-    crash_everywhere(&start, &setup, &ops, |done, state| {
-        let all = [zxid(2, 4), zxid(2, 5), zxid(2, 6), zxid(2, 7)];
-        let least = if done == 2 { 4 } else { 3 };
-        (least..=4).any(|n| state.history == all[..n]) && state.current == Epoch(2)
-    });
+    for log in logs_behind() {
+        let snapshot = zxid(2, 4);
+        let [accepted, current] = epoch_ops(3);
+        let mut setup = vec![accepted];
+        setup.extend(install_ops(snapshot, 3, &log));
+        // The log behind the snapshot may go to 3.2.
+        let next =
+            log.last().filter(|last| last.zxid.epoch() == Epoch(3)).map_or(1, |last| last.zxid.counter() + 1);
+        setup.extend([current, DiskOp::Append(entries(3, next..=next + 1)), DiskOp::Sync]);
+        let ops = [DiskOp::Append(entries(3, next + 2..=next + 2)), DiskOp::Sync];
+        let more = [next, next + 1, next + 2].map(|counter| zxid(3, counter)).to_vec();
+        let all = [installed(snapshot, &log), more].concat();
+        crash_everywhere(&two_logs(), &setup, &ops, |done, state| {
+            let least = all.len() - usize::from(done < 2);
+            (least..=all.len()).any(|n| state.history == all[..n]) && state.current == Epoch(3)
+        });
+    }
 }
 
 /// Only the latest install counts: an older one that was never activated must not come back.
 #[test]
 fn a_second_install() {
-    let (old, new) = (zxid(2, 4), zxid(3, 1));
-    let mut start = two_logs();
-    start.files.insert("acceptedEpoch".into(), b"3".to_vec());
-    let setup = [
-        DiskOp::Install { zxid: old, epoch: Epoch(2), body: common::body(old) },
-        DiskOp::Install { zxid: new, epoch: Epoch(3), body: common::body(new) },
-    ];
-    let ops = [
-        DiskOp::WriteEpoch(EpochFile::CurrentEpoch, Epoch(3)),
-        DiskOp::Append(entries(3, 2..=2)),
-        DiskOp::Sync,
-    ];
-    crash_everywhere(&start, &setup, &ops, |done, state| match done {
-        0 => state.history == upto(6) || state.history == [new],
-        3 => state.history == [new, zxid(3, 2)],
-        _ => state.history == [new] || state.history == [new, zxid(3, 2)],
-    });
+    for (old_log, new_log) in
+        [(vec![], vec![]), (entries(2, 5..=6), vec![]), (entries(2, 5..=6), entries(3, 2..=3))]
+    {
+        let (old, new) = (zxid(2, 4), zxid(3, 1));
+        let [accepted, current] = epoch_ops(3);
+        let mut setup = vec![accepted];
+        setup.extend(install_ops(old, 2, &old_log));
+        let mut ops = install_ops(new, 3, &new_log);
+        let after = installed(new, &new_log);
+        let next = after.last().map_or(0, |last| last.counter() + 1);
+        ops.extend([current, DiskOp::Append(entries(3, next..=next)), DiskOp::Sync]);
+        let more = [after.clone(), vec![zxid(3, next)]].concat();
+        crash_everywhere(&two_logs(), &setup, &ops, |done, state| match done {
+            0..=3 => state.history == upto(6) || state.history == after,
+            6 => state.history == more,
+            _ => state.history == after || state.history == more,
+        });
+    }
 }

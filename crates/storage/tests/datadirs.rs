@@ -11,7 +11,8 @@ use storage::log_reader::{End, read_log, zxid_of_name};
 use storage::snapshot::{self, Appendix, TreeDigest};
 use storage::txn_log::{put_entry, put_header};
 use storage::{FileSystem, MemFs, Storage, StorageSettings, compression, epoch};
-use wire::{SnapshotParser, SnapshotRecord, SnapshotWriter, Txn, Zxid};
+use wire::txn::SubTxn;
+use wire::{SnapshotParser, SnapshotRecord, SnapshotWriter, Txn, TxnBody, Zxid};
 use zab::{DiskError, DiskOp, EpochFile};
 
 struct DataDir {
@@ -96,6 +97,7 @@ fn logs() {
             assert_eq!(again.len() as u64, *offset, "{path}");
             let txn = Txn::decode(&entry.txn).expect("a transaction");
             assert_eq!(txn.header.zxid, entry.zxid, "{path}");
+            assert_typed(path, &txn);
             put_entry(&mut again, &txn.to_bytes());
         }
         assert_eq!(again, bytes[..log.end as usize], "{path}");
@@ -119,6 +121,24 @@ fn logs() {
     });
     for end in ["zeros", "partial", "crc", "no header"] {
         assert!(ends.contains_key(end), "no log ends by {end}: {ends:?}");
+    }
+}
+
+/// Nothing of the transaction stayed bytes: the record, those of its parts, the digest of 3.6 and above.
+fn assert_typed(path: &str, txn: &Txn) {
+    assert!(!matches!(txn.body, TxnBody::Other(_) | TxnBody::CreateV0(_)), "{path}: {txn:?}");
+    assert!(txn.rest.is_empty(), "{path}: {txn:?}");
+    // What failed may carry none.
+    let failed = match &txn.body {
+        TxnBody::Error(_) => true,
+        TxnBody::Multi(multi) => multi.failed(),
+        _ => false,
+    };
+    assert!(txn.digest.is_some() != path.starts_with("3.4") || failed, "{path}: {txn:?}");
+    let TxnBody::Multi(multi) = &txn.body else { return };
+    for part in &multi.txns {
+        let body = part.body().unwrap_or_else(|why| panic!("{path}: {why}: {txn:?}"));
+        assert!(body.is_none_or(|body| SubTxn::new(part.kind, &body) == *part), "{path}: {txn:?}");
     }
 }
 

@@ -6,8 +6,10 @@ use storage::log_reader::{End, read_log};
 use storage::snapshot::{self, Appendix, TreeDigest};
 use storage::txn_log::{put_entry, put_header};
 use storage::{FileSystem, MemFs, Storage, StorageSettings};
+use wire::txn::{CreateSessionTxn, CreateTxn};
 use wire::{
-    Acl, Id, SessionId, SnapshotRecord, SnapshotWriter, StatPersisted, Txn, TxnBody, TxnHeader, Zxid, op,
+    Acl, Id, SessionId, SnapshotRecord, SnapshotWriter, StatPersisted, Txn, TxnBody, TxnDigest, TxnHeader,
+    Zxid, op,
 };
 use zab::{DiskOp, TxnEntry};
 
@@ -36,19 +38,21 @@ fn log_txns() -> [Txn; 2] {
         time_ms: 1_700_000_000_000,
         kind,
     };
-    let create = hex("00000002 2f61 00000005 68656c6c6f 00000001 0000001f
-         00000005 776f726c64 00000006 616e796f6e65 00 00000001 00000002 0000000213ac2648");
+    let digest = |tree_digest| Some(TxnDigest { version: 2, tree_digest });
+    let create = CreateTxn {
+        path: Bytes::from_static(b"/a"),
+        data: Some(Bytes::from_static(b"hello")),
+        acl: Some(vec![Acl::open()]),
+        ephemeral: false,
+        parent_c_version: 1,
+    };
     [
-        Txn {
-            header: header(0, 0x1_0000_0001, op::CREATE_SESSION),
-            body: TxnBody::CreateSession { timeout_ms: 20_000 },
-            rest: Bytes::from(hex("00000002 0000000051c6d660")),
-        },
-        Txn {
-            header: header(1, 0x1_0000_0002, op::CREATE),
-            body: TxnBody::Other(Bytes::from(create)),
-            rest: Bytes::new(),
-        },
+        Txn::new(
+            header(0, 0x1_0000_0001, op::CREATE_SESSION),
+            TxnBody::CreateSession(CreateSessionTxn { time_out: 20_000 }),
+            digest(0x51c6_d660),
+        ),
+        Txn::new(header(1, 0x1_0000_0002, op::CREATE), TxnBody::Create(create), digest(0x2_13ac_2648)),
     ]
 }
 

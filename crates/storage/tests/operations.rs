@@ -2,9 +2,14 @@
 
 mod common;
 
+use std::io::Write;
+
+use bytes::Bytes;
 use common::crash_fs::CrashFs;
-use common::{body, disk, entries, history, log_file, snapshot_file, snapshot_ops, storage, zxid};
-use storage::{FsError, MemFs, Storage};
+use common::{
+    body, disk, entries, history, install_ops, log_file, slices, snapshot_file, snapshot_ops, storage, zxid,
+};
+use storage::{FileSystem, FsError, MemFs, Storage};
 use wire::{Epoch, Zxid};
 use zab::{DiskAnswer, DiskError, DiskOp, EpochFile, TxnEntry};
 
@@ -129,6 +134,115 @@ fn read_log() {
     storage.fs.files.remove("log.100000004");
     assert_eq!(read(&mut storage, zxid(1, 2), zxid(1, 9), 0), None);
     assert_eq!(read(&mut storage, zxid(1, 7), zxid(1, 9), 0), Some(entries(1, 7..=9)));
+}
+
+fn behind(storage: &mut Storage<MemFs>, snapshot: Zxid, through: Zxid) -> Option<Vec<TxnEntry>> {
+    match storage.execute(&DiskOp::ReadLogBehind { snapshot, through }).expect("readable") {
+        DiskAnswer::Log(entries) => entries,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn read_log_behind_the_snapshot() {
+    let mut storage = loaded(three_logs());
+    assert_eq!(behind(&mut storage, Zxid::ZERO, zxid(1, 5)), Some(entries(1, 1..=5)));
+    assert_eq!(behind(&mut storage, zxid(1, 3), zxid(1, 5)), Some(entries(1, 4..=5)));
+    // As far as it goes.
+    assert_eq!(behind(&mut storage, zxid(1, 8), zxid(1, 20)), Some(entries(1, 9..=9)));
+    assert_eq!(behind(&mut storage, zxid(1, 9), zxid(1, 20)), Some(Vec::new()));
+    // A gap, amid it or not.
+    storage.fs.files.remove("log.100000004");
+    assert_eq!(behind(&mut storage, zxid(1, 2), zxid(1, 9)), None);
+    assert_eq!(behind(&mut storage, zxid(1, 6), zxid(1, 9)), Some(entries(1, 7..=9)));
+    // Behind an installation, whose log begins with it.
+    for op in install_ops(zxid(1, 3), 1, &entries(1, 4..=6)) {
+        storage.execute(&op).expect("installed");
+    }
+    storage.execute(&DiskOp::Load).expect("a good disk");
+    storage.execute(&DiskOp::Append(entries(1, 7..=8))).expect("appended");
+    assert_eq!(behind(&mut storage, zxid(1, 3), zxid(1, 8)), Some(entries(1, 4..=8)));
+}
+
+fn piece(storage: &mut Storage<MemFs>, zxid: Zxid, offset: u64, length: u64) -> Result<Bytes, DiskError> {
+    storage.execute(&DiskOp::ReadSnapshot { zxid, offset, length }).map(|answer| match answer {
+        DiskAnswer::SnapshotBytes(bytes) => bytes,
+        other => panic!("{other:?}"),
+    })
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).expect("into memory");
+    encoder.finish().expect("into memory")
+}
+
+/// Two readers, in pieces of any size.
+#[test]
+fn read_snapshot_in_pieces() {
+    let snapshot = zxid(1, 4);
+    let whole = body(snapshot);
+    for (name, bytes) in [
+        ("snapshot.100000004", snapshot_file(snapshot)),
+        ("snapshot.100000004.gz", gzip(&snapshot_file(snapshot))),
+    ] {
+        for length in [1, 7, whole.len() as u64 - 1, whole.len() as u64, 1 << 20] {
+            let mut storage = loaded(disk(1, &[(name, bytes.clone())]));
+            let mut read = [Vec::new(), Vec::new()];
+            while read[1].len() < whole.len() {
+                for bytes in &mut read {
+                    if bytes.len() < whole.len() {
+                        let piece =
+                            piece(&mut storage, snapshot, bytes.len() as u64, length).expect("a piece");
+                        assert!(!piece.is_empty() && piece.len() as u64 <= length);
+                        bytes.extend_from_slice(&piece);
+                    }
+                }
+                // The second one comes later.
+                let later = usize::from(read[0].len() < 20);
+                read.swap(0, later);
+            }
+            assert_eq!(read, [&whole[..], &whole[..]], "{name} in pieces of {length}");
+        }
+    }
+}
+
+/// The last piece is given only where all were as recovery found them.
+#[test]
+fn a_snapshot_that_changed_is_not_given_whole() {
+    let snapshot = zxid(1, 4);
+    let name = "snapshot.100000004";
+    let length = body(snapshot).len() as u64;
+    let damages: [fn(&mut Vec<u8>); 3] =
+        [|file| file[20] ^= 1, |file| *file.last_mut().expect("a seal") ^= 1, |file| file.truncate(60)];
+    for damage in damages {
+        let mut storage = loaded(disk(1, &[(name, snapshot_file(snapshot))]));
+        damage(storage.fs.files.get_mut(name).expect("the file"));
+        piece(&mut storage, snapshot, 0, 16).expect("not the last one");
+        let last = piece(&mut storage, snapshot, 16, length);
+        assert!(matches!(last, Err(DiskError::Corrupt { .. })), "{last:?}");
+    }
+    let mut storage = loaded(disk(1, &[(name, snapshot_file(snapshot))]));
+    assert!(piece(&mut storage, zxid(1, 5), 0, 1).is_err(), "of another snapshot");
+}
+
+/// What failed in part is never sealed.
+#[test]
+fn a_snapshot_whose_slice_failed() {
+    for seal in [DiskOp::SnapshotFinish { zxid: zxid(2, 4) }, install_ops(zxid(2, 4), 2, &[]).remove(2)] {
+        let mut storage = storage(CrashFs::new(&three_logs()));
+        storage.execute(&DiskOp::Load).expect("a good disk");
+        let [first, second] = slices(zxid(2, 4));
+        storage.execute(&first).expect("a slice");
+        (storage.fs.calls_left, storage.fs.failure) = (0, FsError::NoSpace);
+        assert!(matches!(storage.execute(&second), Err(DiskError::NoSpace(_))));
+        storage.fs.calls_left = u32::MAX;
+        assert!(storage.execute(&second).is_err(), "a hole would be before it");
+        assert!(storage.execute(&seal).is_err());
+        assert!(!storage.fs.list().iter().any(|name| name.contains("200000004") && !name.ends_with(".tmp")));
+        storage.execute(&DiskOp::Load).expect("a good disk");
+        assert!(storage.execute(&seal).is_err(), "its slices are gone");
+    }
 }
 
 #[test]

@@ -49,6 +49,8 @@ fn a_nothing_at_all() {
     assert_eq!((recovered.last_zxid(), epochs(&recovered)), (Zxid::ZERO, (0, 0)));
     assert!(!recovered.untrusted_empty);
     assert_eq!(fs.list(), ["acceptedEpoch", "currentEpoch", "snapshot.0"]);
+    let java = include_bytes!("vectors/datadirs/3.4.6-follower/snapshot.0");
+    assert_eq!(fs.files["snapshot.0"], java, "a Java server of 3.4 begins so");
 
     let settings = storage::StorageSettings { trust_empty: false, ..settings() };
     let mut storage = Storage::new(MemFs::default(), settings);
@@ -81,6 +83,32 @@ fn b_an_install_that_had_taken_effect() {
     }
 }
 
+/// The log of an install is under the install's name, or has its own already.
+#[test]
+fn b_an_install_with_a_log_behind_it() {
+    let installed = zxid(1, 7);
+    let log = ("installing.100000007.2.100000008.log", log_file(&entries(1, 8..=9)));
+    let old = [("snapshot.0", snapshot_file(Zxid::ZERO)), ("log.100000001", log_file(&entries(1, 1..=20)))];
+    let snapshot = ("installing.100000007.2.100000008", snapshot_file(installed));
+    let in_place = ("log.100000008", log_file(&entries(1, 8..=9)));
+    let with_old = [&[snapshot.clone(), log.clone()][..], &old].concat();
+    // A rename of which both names were left; and a crash behind it.
+    let both_names = [snapshot.clone(), log.clone(), in_place.clone()];
+    for files in [&with_old[..], &both_names, &[snapshot.clone(), in_place.clone()]] {
+        let (recovered, fs) = load(disk(2, files));
+        assert_eq!(recovered.snapshot, Some((installed, body(installed))));
+        assert_eq!(recovered.log, entries(1, 8..=9));
+        assert_eq!(names(&fs), ["log.100000008", "snapshot.100000007"]);
+    }
+
+    // Neither name: it is lost, and so it was not an empty one.
+    let lost = [std::slice::from_ref(&snapshot), &old].concat();
+    assert!(matches!(refused(disk(2, &lost)), DiskError::Refused(_)));
+    let torn = (log.0, log.1[..log.1.len() - 3].to_vec());
+    let error = refused(disk(2, &[snapshot, torn]));
+    assert!(matches!(error, DiskError::Corrupt { file, .. } if file == log.0));
+}
+
 #[test]
 fn b_an_install_that_took_effect_and_is_damaged() {
     let mut damaged = snapshot_file(zxid(2, 7));
@@ -100,6 +128,16 @@ fn c_an_install_nobody_counted_on() {
         let mut fs = disk(1, &history);
         fs.files.insert("installing.200000007.2".into(), install);
         let (recovered, fs) = load(fs);
+        assert_eq!(recovered, without);
+        assert_eq!(names(&fs), ["log.100000001", "snapshot.0"]);
+    }
+    // With a log behind it, or only that.
+    let log = ("installing.200000007.2.200000008.log", log_file(&entries(2, 8..=9)));
+    let snapshot = ("installing.200000007.2.200000008", whole);
+    let both = [log, snapshot];
+    for (current, install) in [(1, &both[..]), (1, &both[..1]), (2, &both[..1])] {
+        let (without, _) = load(disk(current, &history));
+        let (recovered, fs) = load(disk(current, &[&history, install].concat()));
         assert_eq!(recovered, without);
         assert_eq!(names(&fs), ["log.100000001", "snapshot.0"]);
     }
@@ -324,4 +362,46 @@ fn before_the_snapshot_only_so_many_without_a_gap() {
         &[("snapshot.100000007", snapshot_file(zxid(1, 7))), ("log.100000001", log_file(&entries(1, 1..=6)))],
     );
     assert!(storage::recover(&short, 500).expect("a good disk").before_snapshot.is_empty());
+}
+
+#[test]
+fn j_zxids_missing_behind_the_snapshot() {
+    let log = |ranges: &[Vec<zab::TxnEntry>]| ("log.100000001", log_file(&ranges.concat()));
+    let at = |zxid: Zxid| (file_name(zxid), snapshot_file(zxid));
+    fn file_name(zxid: Zxid) -> &'static str {
+        match zxid.counter() {
+            0 => "snapshot.0",
+            4 => "snapshot.100000004",
+            _ => "snapshot.100000005",
+        }
+    }
+    let with_hole = log(&[entries(1, 1..=3), entries(1, 6..=8)]);
+    // 4 and 5 are nowhere.
+    for snapshot in [Zxid::ZERO, zxid(1, 4)] {
+        let error = refused(disk(1, &[at(snapshot), with_hole.clone()]));
+        let DiskError::Corrupt { file, offset, what } = error else { panic!("{error}") };
+        assert_eq!((file.as_str(), offset as usize), ("log.100000001", log_file(&entries(1, 1..=3)).len()));
+        assert!(what.ends_with("found 0x100000006"), "{what}");
+    }
+    // They are in the snapshot.
+    let (recovered, _) = load(disk(1, &[at(Zxid::ZERO), at(zxid(1, 5)), with_hole.clone()]));
+    assert_eq!(recovered.log, entries(1, 6..=8));
+    // The snapshot that held them is damaged, an older one is not enough.
+    let mut damaged = at(zxid(1, 5));
+    damaged.1[40] ^= 1;
+    refused(disk(1, &[at(Zxid::ZERO), damaged, with_hole]));
+    // A file is gone: the first record does not follow the snapshot.
+    refused(disk(1, &[at(zxid(1, 5)), ("log.100000008", log_file(&entries(1, 8..=9)))]));
+    // The next epoch, and an epoch that begins high: no hole.
+    let (recovered, _) = load(disk(2, &[at(Zxid::ZERO), log(&[entries(1, 7..=8), entries(2, 3..=4)])]));
+    assert_eq!(recovered.log.len(), 4);
+}
+
+/// The beginning of an epoch is a snapshot's place too: the first counter behind it may be any.
+#[test]
+fn j_behind_an_epochs_beginning() {
+    let files =
+        [("snapshot.100000000", snapshot_file(zxid(1, 0))), ("log.100000009", log_file(&entries(1, 9..=10)))];
+    let (recovered, _) = load(disk(1, &files));
+    assert_eq!(recovered.log, entries(1, 9..=10));
 }

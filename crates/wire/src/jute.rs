@@ -2,10 +2,14 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+pub use crate::data::Id;
+
 /// Longest buffer or string that is read: `jute.maxbuffer` plus its extra allowance (3.5+).
 pub const DEFAULT_MAX_BUFFER: usize = 2_097_150;
 /// Most elements of a vector. Java has no bound and would loop; no honest sender comes near.
 pub const MAX_VECTOR: i32 = 1 << 20;
+/// Two empty strings: what an `Id` takes at least.
+const MIN_ID: usize = 8;
 
 /// Why bytes are not the record that was expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,14 +27,6 @@ impl Error {
     pub fn is_short(&self) -> bool {
         matches!(self, Error::Short { .. })
     }
-}
-
-/// A scheme and an id of a client (`org.apache.zookeeper.data.Id`), kept as bytes: Java writes
-/// strings that are not always valid UTF-8.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Id {
-    pub scheme: Bytes,
-    pub id: Bytes,
 }
 
 /// Reads records off the front of `Bytes`; buffers are slices of it, not copies.
@@ -103,13 +99,34 @@ impl Reader {
             n => Ok(Some(n.max(0))),
         }
     }
+    /// Ids, all of them together no longer than one buffer may be. Java asks that of each string alone and
+    /// so would read without end; no honest sender's ids of one client come near. Nothing is kept before
+    /// the bytes that the count asks for at least have arrived.
     pub fn ids(&mut self, what: &'static str) -> Result<Option<Vec<Id>>, Error> {
         let Some(count) = self.count(what)? else { return Ok(None) };
-        let mut ids = Vec::new();
+        let count = count.unsigned_abs() as usize;
+        let least = count * MIN_ID;
+        if least > self.max_buffer {
+            return Err(Error::Length { what, length: count as i64 });
+        }
+        self.need(what, least)?;
+        let mut ids = Vec::with_capacity(count);
+        let mut left = self.max_buffer;
         for _ in 0..count {
-            ids.push(Id { scheme: self.string(what)?, id: self.string(what)? });
+            let id = Id { scheme: self.part(what, &mut left)?, id: self.part(what, &mut left)? };
+            ids.push(id);
         }
         Ok(Some(ids))
+    }
+
+    /// A string of a vector that may take `left` bytes more, told by its length alone.
+    fn part(&mut self, what: &'static str, left: &mut usize) -> Result<Bytes, Error> {
+        let length = self.bytes.first_chunk::<4>().map(|length| i32::from_be_bytes(*length));
+        if let Some(length) = length {
+            let takes = 4 + usize::try_from(length).unwrap_or(0);
+            *left = left.checked_sub(takes).ok_or(Error::Length { what, length: i64::from(length) })?;
+        }
+        self.string(what)
     }
 }
 

@@ -9,26 +9,37 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::data::{Acl, StatPersisted};
 use crate::ids::{SessionId, Zxid};
-use crate::jute::{Error, Id, Reader, put_buffer};
+use crate::jute::{Error, Reader, put_buffer};
+use crate::record::{Jute, records};
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StatPersisted {
-    pub czxid: Zxid,
-    pub mzxid: Zxid,
-    pub ctime: i64,
-    pub mtime: i64,
-    pub version: i32,
-    pub cversion: i32,
-    pub aversion: i32,
-    pub ephemeral_owner: i64,
-    pub pzxid: Zxid,
+records! {
+    /// The head of a log ("ZKLG", dbid 0) or a snapshot file ("ZKSN", dbid -1): 16 bytes.
+    #[derive(Copy)]
+    FileHeader {
+        magic: i32,
+        /// 2; nobody checks it.
+        version: i32,
+        dbid: i64,
+    }
+
+    /// The digest section of a snapshot file (3.6+), with a seal behind it: 20 bytes.
+    #[derive(Copy)]
+    ZxidDigest {
+        /// The last transaction in the digest.
+        zxid: Zxid,
+        /// Of the algorithm: 2.
+        digest_version "digestVersion": i32,
+        digest: i64,
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Acl {
-    pub perms: i32,
-    pub id: Id,
+impl FileHeader {
+    /// "ZKLG", the magic of transaction logs.
+    pub const LOG: FileHeader = FileHeader { magic: i32::from_be_bytes(*b"ZKLG"), version: 2, dbid: 0 };
+    /// "ZKSN", the magic of snapshots.
+    pub const SNAPSHOT: FileHeader = FileHeader { magic: i32::from_be_bytes(*b"ZKSN"), version: 2, dbid: -1 };
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +64,8 @@ enum Section {
 pub struct SnapshotParser {
     section: Section,
     buffer: Bytes,
+    /// So many bytes at the front of `buffer` were read and not taken.
+    read: usize,
     consumed: u64,
     max_buffer: usize,
 }
@@ -68,12 +81,19 @@ impl SnapshotParser {
         SnapshotParser {
             section: Section::SessionCount,
             buffer: Bytes::new(),
+            read: 0,
             consumed: 0,
             max_buffer: crate::jute::DEFAULT_MAX_BUFFER,
         }
     }
+    /// What was read before and not taken is forgotten.
     pub fn feed(&mut self, chunk: Bytes) {
+        self.take_read();
         self.buffer = join(std::mem::take(&mut self.buffer), chunk);
+    }
+    /// The bytes read since this was last asked (or something was fed), as they came.
+    pub fn take_read(&mut self) -> Bytes {
+        self.buffer.split_to(std::mem::take(&mut self.read))
     }
     pub fn is_complete(&self) -> bool {
         self.section == Section::Complete
@@ -83,21 +103,22 @@ impl SnapshotParser {
         self.consumed
     }
     /// What was fed and belongs to what follows the body.
-    pub fn into_rest(self) -> Bytes {
+    pub fn into_rest(mut self) -> Bytes {
+        self.take_read();
         self.buffer
     }
 
     /// The next record; `None` where more bytes are needed or the body is complete.
     pub fn next_record(&mut self) -> Result<Option<SnapshotRecord>, Error> {
         loop {
-            let mut reader = Reader::with_limit(self.buffer.clone(), self.max_buffer);
+            let mut reader = Reader::with_limit(self.buffer.slice(self.read..), self.max_buffer);
             let step = match self.step(&mut reader) {
                 Err(e) if e.is_short() => return Ok(None),
                 other => other?,
             };
-            let left = reader.rest();
-            self.consumed += (self.buffer.len() - left.len()) as u64;
-            self.buffer = left;
+            let read = self.buffer.len() - reader.remaining();
+            self.consumed += (read - self.read) as u64;
+            self.read = read;
             let (section, record) = step;
             self.section = section;
             if record.is_some() || self.is_complete() {
@@ -119,17 +140,7 @@ impl SnapshotParser {
             Section::Acls(n) if n <= 0 => (Section::Nodes, None),
             Section::Acls(n) => {
                 let key = r.i64("ACL key")?;
-                let count = r
-                    .count("ACL vector")?
-                    .ok_or(Error::Malformed { what: "ACL vector", expected: "not null" })?;
-                let mut acl = Vec::new();
-                for _ in 0..count {
-                    let perms = r.i32("ACL perms")?;
-                    acl.push(Acl {
-                        perms,
-                        id: Id { scheme: r.string("ACL scheme")?, id: r.string("ACL id")? },
-                    });
-                }
+                let acl = Jute::read(r, "ACL vector")?;
                 (Section::Acls(n - 1), Some(SnapshotRecord::AclEntry { key, acl }))
             }
             Section::Nodes => {
@@ -139,26 +150,12 @@ impl SnapshotParser {
                 }
                 let data = r.buffer("node data")?;
                 let acl_key = r.i64("node ACL key")?;
-                let stat = read_stat(r)?;
+                let stat = StatPersisted::read(r, "node stat")?;
                 (Section::Nodes, Some(SnapshotRecord::Node { path, data, acl_key, stat }))
             }
             Section::Complete => (Section::Complete, None),
         })
     }
-}
-
-fn read_stat(r: &mut Reader) -> Result<StatPersisted, Error> {
-    Ok(StatPersisted {
-        czxid: Zxid(r.i64("czxid")?),
-        mzxid: Zxid(r.i64("mzxid")?),
-        ctime: r.i64("ctime")?,
-        mtime: r.i64("mtime")?,
-        version: r.i32("version")?,
-        cversion: r.i32("cversion")?,
-        aversion: r.i32("aversion")?,
-        ephemeral_owner: r.i64("ephemeralOwner")?,
-        pzxid: Zxid(r.i64("pzxid")?),
-    })
 }
 
 /// Join a rest with the next chunk; without a rest the chunk is passed through uncopied.
@@ -187,12 +184,7 @@ impl SnapshotWriter {
             }
             SnapshotRecord::AclEntry { key, acl } => {
                 out.put_i64(*key);
-                Self::count(out, acl.len());
-                for entry in acl {
-                    out.put_i32(entry.perms);
-                    put_buffer(out, Some(&entry.id.scheme));
-                    put_buffer(out, Some(&entry.id.id));
-                }
+                acl.write(out);
             }
             SnapshotRecord::Node { path, data, acl_key, stat } => {
                 Self::node(out, path, data.as_deref(), *acl_key, stat);
@@ -203,14 +195,7 @@ impl SnapshotWriter {
         put_buffer(out, Some(path));
         put_buffer(out, data);
         out.put_i64(acl_key);
-        for long in [stat.czxid.0, stat.mzxid.0, stat.ctime, stat.mtime] {
-            out.put_i64(long);
-        }
-        for int in [stat.version, stat.cversion, stat.aversion] {
-            out.put_i32(int);
-        }
-        out.put_i64(stat.ephemeral_owner);
-        out.put_i64(stat.pzxid.0);
+        stat.write(out);
     }
     pub fn end(out: &mut BytesMut) {
         put_buffer(out, Some(b"/"));

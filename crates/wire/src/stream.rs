@@ -1,5 +1,8 @@
 //! `QuorumStream`: packets (and the raw snapshot behind SNAP) out of a TCP stream cut anywhere.
 //! Each side of a quorum connection owns one.
+//!
+//! No packet is longer than 20 bytes and two buffers of the limit (data, authinfo): that, and what came
+//! with its last bytes, is the most that waits here.
 
 use bytes::Bytes;
 
@@ -15,6 +18,8 @@ pub const SNAPSHOT_SIGNATURE: &[u8] = b"BenWasHere";
 pub enum Inbound {
     Packet(Packet),
     Snapshot(SnapshotRecord),
+    /// The bytes of the records that came before, as they came: the body, piece by piece.
+    SnapshotBytes(Bytes),
     /// The end marker and the signature were read.
     SnapshotEnd,
 }
@@ -32,14 +37,27 @@ pub struct QuorumStream {
     mode: Mode,
     buffer: Bytes,
     max_buffer: usize,
+    /// Bytes that the packet at the front needs at least: it is not looked at again before.
+    wanted: usize,
 }
 
 impl QuorumStream {
     pub fn new(direction: Direction) -> QuorumStream {
-        QuorumStream { direction, mode: Mode::Packets, buffer: Bytes::new(), max_buffer: DEFAULT_MAX_BUFFER }
+        QuorumStream {
+            direction,
+            mode: Mode::Packets,
+            buffer: Bytes::new(),
+            max_buffer: DEFAULT_MAX_BUFFER,
+            wanted: 1,
+        }
     }
     pub fn with_limit(direction: Direction, max_buffer: usize) -> QuorumStream {
         QuorumStream { max_buffer, ..QuorumStream::new(direction) }
+    }
+
+    /// From now on buffers and strings up to `max_buffer`.
+    pub fn set_limit(&mut self, max_buffer: usize) {
+        self.max_buffer = max_buffer;
     }
 
     pub fn feed(&mut self, chunk: Bytes) {
@@ -58,6 +76,10 @@ impl QuorumStream {
                 if let Some(record) = parser.next_record()? {
                     return Ok(Some(Inbound::Snapshot(record)));
                 }
+                let read = parser.take_read();
+                if !read.is_empty() {
+                    return Ok(Some(Inbound::SnapshotBytes(read)));
+                }
                 if !parser.is_complete() {
                     return Ok(None);
                 }
@@ -72,14 +94,18 @@ impl QuorumStream {
     }
 
     fn next_packet(&mut self) -> Result<Option<Inbound>, Error> {
-        if self.buffer.is_empty() {
+        if self.buffer.len() < self.wanted {
             return Ok(None);
         }
         let mut reader = Reader::with_limit(self.buffer.clone(), self.max_buffer);
         let packet = match Packet::decode(&mut reader, self.direction) {
-            Err(e) if e.is_short() => return Ok(None),
+            Err(Error::Short { needed, .. }) => {
+                self.wanted = self.buffer.len() + needed;
+                return Ok(None);
+            }
             other => other?,
         };
+        self.wanted = 1;
         self.buffer = reader.rest();
         if matches!(packet, Packet::Snap { .. }) {
             let mut parser = SnapshotParser::new();

@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::codes::{OpCode, op};
 use crate::ids::{Epoch, ServerId, SessionId, Zxid};
 use crate::packet::{LearnerInfo, Packet};
-use crate::txn::{Txn, TxnBody, TxnHeader, op};
+use crate::txn::{CreateSessionTxn, MultiTxn, SetDataTxn, Txn, TxnBody, TxnHeader};
 
 /// A decimal or `0x` number, with sign; `min` for `Long.MIN_VALUE`.
 pub(crate) fn long(text: &str) -> Result<i64, String> {
@@ -27,20 +28,56 @@ struct TxnText<'a>(&'a Bytes);
 impl fmt::Display for TxnText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Ok(txn) = Txn::decode(self.0) else { return write!(f, "({} bytes)", self.0.len()) };
-        let lossy = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-        match &txn.body {
-            TxnBody::CreateSession { timeout_ms } => write!(f, "createSession timeout={timeout_ms}")?,
-            TxnBody::CloseSession { paths } => {
-                write!(f, "closeSession paths={}", paths.as_ref().map_or(0, Vec::len))?;
-            }
-            TxnBody::SetData { path, data, .. } => {
-                write!(f, "setData {}={}", lossy(path), data.as_ref().map_or(String::new(), lossy))?;
-            }
-            TxnBody::Error { code } => write!(f, "error {code}")?,
-            TxnBody::Other(body) => write!(f, "type={} ({} bytes)", txn.header.kind, body.len())?,
-        }
+        body_text(f, txn.header.kind, &txn.body)?;
         write!(f, " session={} cxid={}", txn.header.client_id, txn.header.cxid)
     }
+}
+
+fn body_text(f: &mut fmt::Formatter<'_>, kind: i32, body: &TxnBody) -> fmt::Result {
+    let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+    let data = |bytes: &Option<Bytes>| bytes.as_ref().map_or(String::new(), data_text);
+    let name = OpCode::of(kind).map_or("", OpCode::name);
+    match body {
+        TxnBody::Create(txn) => write!(f, "{name} {}={}", text(&txn.path), data(&txn.data)),
+        TxnBody::CreateV0(txn) => write!(f, "{name} {}={}", text(&txn.path), data(&txn.data)),
+        TxnBody::CreateTTL(txn) => {
+            write!(f, "{name} {}={} ttl={}", text(&txn.path), data(&txn.data), txn.ttl)
+        }
+        TxnBody::CreateContainer(txn) => write!(f, "{name} {}={}", text(&txn.path), data(&txn.data)),
+        TxnBody::Delete(txn) => write!(f, "{name} {}", text(&txn.path)),
+        TxnBody::SetData(txn) => write!(f, "{name} {}={}", text(&txn.path), data(&txn.data)),
+        TxnBody::SetACL(txn) => write!(f, "{name} {} version={}", text(&txn.path), txn.version),
+        TxnBody::CheckVersion(txn) => write!(f, "{name} {} version={}", text(&txn.path), txn.version),
+        TxnBody::CreateSession(txn) => write!(f, "{name} timeout={}", txn.time_out),
+        TxnBody::CloseSession(txn) => {
+            write!(f, "{name} paths={}", txn.as_ref().map_or(0, |txn| txn.paths2_delete.len()))
+        }
+        TxnBody::Error(txn) => write!(f, "{name} {}", txn.err),
+        TxnBody::Multi(multi) => multi_text(f, multi),
+        TxnBody::Other(body) => write!(f, "type={kind} ({} bytes)", body.len()),
+    }
+}
+
+/// Data that is text, as it is; of other data the length.
+fn data_text(data: &Bytes) -> String {
+    match std::str::from_utf8(data) {
+        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        _ => format!("({} bytes)", data.len()),
+    }
+}
+
+/// `multi [create /a=x, delete /b]`.
+fn multi_text(f: &mut fmt::Formatter<'_>, multi: &MultiTxn) -> fmt::Result {
+    f.write_str("multi [")?;
+    for (n, part) in multi.txns.iter().enumerate() {
+        f.write_str(if n == 0 { "" } else { ", " })?;
+        match part.body() {
+            Ok(Some(body)) => body_text(f, part.kind, &body)?,
+            Ok(None) => f.write_str("error")?,
+            Err(_) => write!(f, "type={} malformed", part.kind)?,
+        }
+    }
+    f.write_str("]")
 }
 
 impl fmt::Display for LearnerInfo {
@@ -59,7 +96,13 @@ impl fmt::Display for LearnerInfo {
 impl fmt::Display for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Packet::Request(r) => write!(f, "REQUEST session={} cxid={} type={}", r.session, r.cxid, r.op),
+            Packet::Request(r) => {
+                write!(f, "REQUEST session={} cxid={} type={}", r.session, r.cxid, r.op)?;
+                match &r.authinfo {
+                    None => f.write_str(" auth=null"),
+                    Some(ids) => ids.iter().try_for_each(|id| write!(f, " auth={id}")),
+                }
+            }
             Packet::Proposal { zxid, txn } => write!(f, "PROPOSAL {zxid} {}", TxnText(txn)),
             Packet::Ack { zxid } => write!(f, "ACK {zxid}"),
             Packet::Commit { zxid } => write!(f, "COMMIT {zxid}"),
@@ -144,10 +187,11 @@ fn txn(zxid: Zxid, words: &Words<'_>) -> Result<Bytes, String> {
             let (path, value) = assignment.split_once('=').ok_or("expected /path=value")?;
             let data = Some(Bytes::copy_from_slice(value.as_bytes()));
             let path = Bytes::copy_from_slice(path.as_bytes());
-            (op::SET_DATA, TxnBody::SetData { path, data, version: 0 })
+            (op::SET_DATA, TxnBody::SetData(SetDataTxn { path, data, version: 0 }))
         }
         ["createSession"] => {
-            (op::CREATE_SESSION, TxnBody::CreateSession { timeout_ms: words.keyed("timeout")? as i32 })
+            let time_out = words.keyed("timeout")? as i32;
+            (op::CREATE_SESSION, TxnBody::CreateSession(CreateSessionTxn { time_out }))
         }
         other => return Err(format!("expected `setData /path=value` or `createSession`, found {other:?}")),
     };
@@ -159,7 +203,7 @@ fn txn(zxid: Zxid, words: &Words<'_>) -> Result<Bytes, String> {
         kind,
     };
     let mut out = BytesMut::new();
-    Txn { header, body, rest: Bytes::new() }.encode(&mut out);
+    Txn::new(header, body, None).encode(&mut out);
     Ok(out.freeze())
 }
 

@@ -1,55 +1,13 @@
 //! Bytes that real servers sent each other decode, and encode to the same bytes again.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod common;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
+use common::{files, frames};
 use wire::election::{ElectionInbound, ElectionStream, Hello, Notification};
 use wire::{Direction, Inbound, Packet, QuorumStream, Reader, SnapshotRecord, SnapshotWriter};
-
-struct Frame {
-    conn: u64,
-    dir: String,
-    kind: String,
-    name: String,
-    bytes: Bytes,
-}
-
-fn hex(text: &str) -> Bytes {
-    let digits: Vec<u8> = text.bytes().map(|d| (d as char).to_digit(16).expect("hex") as u8).collect();
-    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
-}
-
-fn files(folder: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(folder)];
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() { open.push(path) } else { found.push(path) }
-        }
-    }
-    found.sort();
-    found
-}
-
-fn frames(file: &Path) -> Vec<Frame> {
-    let text = std::fs::read_to_string(file).expect("a readable file");
-    text.lines()
-        .map(|line| {
-            let json: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            Frame {
-                conn: json["conn"].as_u64().expect("conn"),
-                dir: json["dir"].as_str().expect("dir").into(),
-                kind: json["kind"].as_str().expect("kind").into(),
-                name: json["type"].as_str().expect("type").into(),
-                bytes: hex(json["hex"].as_str().unwrap_or("")),
-            }
-        })
-        .filter(|frame| !frame.bytes.is_empty())
-        .collect()
-}
 
 fn direction(dir: &str) -> Direction {
     if dir == ">" { Direction::ToLeader } else { Direction::ToLearner }
@@ -91,6 +49,7 @@ fn quorum_streams_cut_anywhere() {
             let mut step = conn as usize % 5;
             let mut at = 0;
             let mut snapshot = Snapshot::default();
+            let mut as_it_came = BytesMut::new();
             while at < bytes.len() {
                 step = step * 7 % 61 + 1;
                 let to = (at + step).min(bytes.len());
@@ -101,9 +60,14 @@ fn quorum_streams_cut_anywhere() {
                     match inbound {
                         Inbound::Packet(packet) => packet.encode(&mut again),
                         Inbound::Snapshot(record) => snapshot.records.push(record),
+                        Inbound::SnapshotBytes(bytes) => as_it_came.extend_from_slice(&bytes),
                         Inbound::SnapshotEnd => {
                             snapshots += 1;
+                            let begin = again.len();
                             std::mem::take(&mut snapshot).write(&mut again);
+                            let body = std::mem::take(&mut as_it_came);
+                            assert!(again[begin..].starts_with(&body), "the body as it came");
+                            assert_eq!(again.len(), begin + body.len() + SIGNATURE, "all of it");
                         }
                     }
                 }
@@ -113,6 +77,9 @@ fn quorum_streams_cut_anywhere() {
     }
     assert!(snapshots >= 10, "only {snapshots} snapshots");
 }
+
+/// Length and text of what ends a snapshot on the wire.
+const SIGNATURE: usize = 4 + wire::SNAPSHOT_SIGNATURE.len();
 
 #[derive(Default)]
 struct Snapshot {

@@ -84,3 +84,53 @@ proptest! {
         prop_assert!(stream.next().is_err());
     }
 }
+
+/// A PING with a touch table of `data` bytes and `count` ids, of which `ids` are there.
+fn with_ids(data: usize, count: i32, ids: &[(usize, usize)]) -> Bytes {
+    let mut bytes = BytesMut::new();
+    bytes.extend_from_slice(&5i32.to_be_bytes());
+    bytes.extend_from_slice(&0i64.to_be_bytes());
+    wire::jute::put_buffer(&mut bytes, Some(&vec![0; data]));
+    bytes.extend_from_slice(&count.to_be_bytes());
+    for (scheme, id) in ids {
+        wire::jute::put_buffer(&mut bytes, Some(&vec![b's'; *scheme]));
+        wire::jute::put_buffer(&mut bytes, Some(&vec![b'i'; *id]));
+    }
+    bytes.freeze()
+}
+
+/// With a limit of 120: what the ids take together is bounded as one buffer is, and refused as soon as the
+/// lengths tell, not when the bytes have come.
+#[test]
+fn authinfo_is_bounded_as_a_whole() {
+    let read = |bytes: Bytes| {
+        let mut stream = QuorumStream::with_limit(Direction::ToLeader, 120);
+        stream.feed(bytes);
+        stream.next().map(|packet| packet.is_some())
+    };
+    let refused = |bytes: Bytes| read(bytes).is_err_and(|e| e.to_string().contains("authinfo"));
+    assert_eq!(read(with_ids(120, 15, &[(0, 0); 15])), Ok(true), "fifteen empty ids are 120 bytes");
+    assert!(refused(with_ids(0, 16, &[])), "sixteen are too many, whatever follows");
+    assert_eq!(read(with_ids(120, 2, &[(20, 32), (20, 32)])), Ok(true));
+    assert!(refused(with_ids(120, 2, &[(20, 32), (20, 33)])), "one byte more than 120");
+    let cut = with_ids(0, 2, &[(20, 32), (20, 33)]);
+    assert!(refused(cut.slice(..cut.len() - 33)), "told by its length");
+    assert_eq!(read(with_ids(0, 1, &[(0, 0)]).slice(..20)), Ok(false), "not there yet");
+}
+
+/// The longest packet there is, in small pieces.
+#[test]
+fn a_packet_comes_in_pieces() {
+    let bytes = with_ids(120, 4, &[(0, 22); 4]);
+    for step in 1..40 {
+        let mut stream = QuorumStream::with_limit(Direction::ToLeader, 120);
+        let mut packets = 0;
+        for chunk in [&bytes[..], &bytes[..]].concat().chunks(step) {
+            stream.feed(Bytes::copy_from_slice(chunk));
+            while let Some(_packet) = stream.next().expect("within the limit") {
+                packets += 1;
+            }
+        }
+        assert_eq!(packets, 2, "in pieces of {step}");
+    }
+}

@@ -2,47 +2,41 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use wire::{Epoch, ServerId};
 
+use crate::config_text::config_text;
 use crate::quorum_verifier::QuorumVerifier;
 use crate::switches::Switches;
 use crate::time::Nanos;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LearnerType {
     Participant,
     Observer,
 }
 
 /// The members of the ensemble (a static configuration of version 0).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct View {
     pub members: BTreeMap<ServerId, Member>,
     pub verifier: QuorumVerifier,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Member {
     pub learner_type: LearnerType,
     /// `host:quorumPort:electionPort`, for hellos and the configuration text.
     pub quorum_address: String,
     pub election_address: String,
+    /// `host:port` for clients, where the member's own `server.N` line says it (behind `;`).
+    pub client_address: Option<String>,
 }
 
 impl View {
-    /// The configuration as text (NEWLEADER, notifications): version 0, one line a server.
+    /// The configuration as text (NEWLEADER, notifications): see `config_text`.
     pub fn text(&self) -> bytes::Bytes {
-        use std::fmt::Write;
-        let mut text = String::new();
-        for (sid, member) in &self.members {
-            let role = match member.learner_type {
-                LearnerType::Participant => "participant",
-                LearnerType::Observer => "observer",
-            };
-            let _ = writeln!(text, "server.{sid}={}:{role}", member.quorum_address);
-        }
-        text.push_str("version=0");
-        bytes::Bytes::from(text)
+        config_text(self)
     }
     pub fn is_voter(&self, sid: ServerId) -> bool {
         self.members.get(&sid).is_some_and(|m| m.learner_type == LearnerType::Participant)
@@ -53,7 +47,7 @@ impl View {
 }
 
 /// Which release's table decides how a learner is brought up to date (reference 5.1, 5.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SyncTable {
     /// 3.5 to 3.9.
     V35,
@@ -62,7 +56,7 @@ pub enum SyncTable {
 }
 
 /// Settings with ZooKeeper 3.9's defaults. Times are nanoseconds, limits are in ticks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
     pub tick_time: Nanos,
     pub init_limit: u32,
@@ -98,6 +92,7 @@ pub struct Settings {
     pub max_session_timeout_ms: i32,
     /// Observers log to disk.
     pub sync_enabled: bool,
+    /// Longest request that a client may send; on quorum connections twice that (`max_record`).
     pub jute_maxbuffer: usize,
     /// Bytes of a snapshot written in one step of `Task::Snapshot`/`SnapshotSender`.
     pub snapshot_slice: usize,
@@ -128,13 +123,18 @@ impl Default for Settings {
             min_session_timeout_ms: 4000,
             max_session_timeout_ms: 40_000,
             sync_enabled: true,
-            jute_maxbuffer: 2_097_150,
+            jute_maxbuffer: 0xf_ffff,
             snapshot_slice: 64 * 1024,
         }
     }
 }
 
 impl Settings {
+    /// Longest buffer or string of a record: `jute.maxbuffer` and as much again for the fields around a
+    /// request, 1024 at least (`jute.maxbuffer.extrasize`; `BinaryInputArchive.checkLength`).
+    pub fn max_record(&self) -> usize {
+        self.jute_maxbuffer.saturating_add(self.jute_maxbuffer.max(1024))
+    }
     pub fn half_tick(&self) -> Nanos {
         Nanos(self.tick_time.0 / 2)
     }
@@ -148,7 +148,7 @@ impl Settings {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Config {
     pub sid: ServerId,
     pub view: View,
@@ -167,7 +167,7 @@ impl Config {
 
 /// acceptedEpoch and currentEpoch as they are durable. Changed only after the file is
 /// (ZOOKEEPER-2307).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Epochs {
     pub accepted: Epoch,
     pub current: Epoch,

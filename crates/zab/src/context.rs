@@ -98,9 +98,6 @@ pub enum Leave {
     /// The disk failed: the member stops.
     #[error("disk failed: {0}")]
     Disk(crate::disk::DiskError),
-    /// The state machine cannot keep what the leader sent: the member stops rather than ask again.
-    #[error("{0}")]
-    CannotKeep(&'static str),
     #[error("lost the connection to the leader: {0}")]
     LostLeader(String),
     #[error("epoch {got} is below the accepted epoch {accepted}")]

@@ -14,11 +14,13 @@ use crate::state_machine::{Applied, StateMachine};
 pub struct CommittedLog {
     entries: VecDeque<TxnEntry>,
     capacity: usize,
+    /// What stands from here on stays, above the capacity too.
+    pinned: Option<Zxid>,
 }
 
 impl CommittedLog {
     pub fn new(capacity: usize) -> CommittedLog {
-        CommittedLog { entries: VecDeque::new(), capacity }
+        CommittedLog { entries: VecDeque::new(), capacity, pinned: None }
     }
     pub fn min(&self) -> Option<Zxid> {
         self.entries.front().map(|e| e.zxid)
@@ -41,12 +43,25 @@ impl CommittedLog {
             return;
         }
         self.entries.push_back(entry);
-        if self.entries.len() > self.capacity {
+        self.trim();
+    }
+    /// Keep everything from this zxid on until told otherwise: a log that is being read for a DIFF must
+    /// meet what is in memory when it has been read. (Java holds the log's lock while it reads.)
+    pub fn pin(&mut self, from: Option<Zxid>) {
+        self.pinned = from;
+        self.trim();
+    }
+    fn trim(&mut self) {
+        while self.entries.len() > self.capacity
+            && let Some(min) = self.min()
+            && self.pinned.is_none_or(|pinned| min < pinned)
+        {
             self.entries.pop_front();
         }
     }
     pub fn clear(&mut self) {
         self.entries.clear();
+        self.pinned = None;
     }
 }
 
@@ -57,7 +72,10 @@ pub struct ZkDatabase<S> {
     /// Zxid of the last transaction applied (or of the snapshot, or `E<<32|0` on an established
     /// leader).
     pub last_processed: Zxid,
-    /// Size of the newest snapshot file on disk, in bytes; bounds a DIFF from disk.
+    /// The newest snapshot on disk, loaded or taken since: its zxid, and the size of its body in bytes,
+    /// which bounds a DIFF from disk. A state that is not whole is sent to learners as this and the log
+    /// behind it.
+    pub snapshot_zxid: Zxid,
     pub snapshot_bytes: u64,
 }
 
@@ -67,6 +85,7 @@ impl<S: StateMachine> ZkDatabase<S> {
             state,
             committed_log: CommittedLog::new(commit_log_count),
             last_processed: Zxid::ZERO,
+            snapshot_zxid: Zxid::ZERO,
             snapshot_bytes: 0,
         }
     }
@@ -78,7 +97,9 @@ impl<S: StateMachine> ZkDatabase<S> {
         self.committed_log.clear();
         self.last_processed = Zxid::ZERO;
         self.snapshot_bytes = recovered.snapshot_bytes;
+        self.snapshot_zxid = Zxid::ZERO;
         if let Some((zxid, body)) = &recovered.snapshot {
+            self.snapshot_zxid = *zxid;
             let mut parser = SnapshotParser::new();
             parser.feed(body.clone());
             while let Some(record) = parser.next_record().map_err(|e| e.to_string())? {

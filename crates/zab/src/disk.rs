@@ -20,18 +20,19 @@ pub struct OpId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
-    /// Load, Append, Sync, Roll, Truncate, ReadLog.
+    /// Load, Append, Sync, Roll, Truncate, ReadLog, ReadLogBehind.
     Log,
     /// WriteEpoch (with the completion of an Install that waits for it).
     Epoch,
-    /// Snapshot, Install.
+    /// Snapshot, Install, ReadSnapshot.
     Snapshot,
 }
 
 /// One transaction as it stands in the log: `txn` is TxnHeader, body and (maybe) TxnDigest.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TxnEntry {
     pub zxid: Zxid,
+    #[serde(with = "crate::hex")]
     pub txn: Bytes,
 }
 
@@ -59,7 +60,7 @@ pub enum EpochFile {
     CurrentEpoch,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DiskOp {
     /// Recover: newest valid snapshot plus log, after cutting what stands above currentEpoch.
     Load,
@@ -75,15 +76,26 @@ pub enum DiskOp {
     /// Write an epoch file atomically and durably. For `CurrentEpoch`, a pending `Install` of
     /// that epoch takes effect once the file is durable.
     WriteEpoch(EpochFile, Epoch),
-    /// Write the snapshot body so far (sessions, ACLs, nodes, end marker as on the wire).
-    SnapshotSlice { zxid: Zxid, bytes: Bytes },
+    /// Write the next piece of a snapshot body (sessions, ACLs, nodes, end marker as on the wire): of a
+    /// snapshot of the own state, or of the leader's as it comes.
+    SnapshotSlice {
+        zxid: Zxid,
+        #[serde(with = "crate::hex")]
+        bytes: Bytes,
+    },
     /// Seal the snapshot at `zxid` made of the slices; fsync and rename, then answer.
     SnapshotFinish { zxid: Zxid },
     /// Drop the slices of an unfinished snapshot.
     SnapshotAbandon { zxid: Zxid },
-    /// A snapshot from the leader of `epoch`, whole: make it durable under a name that recovery
-    /// uses only once currentEpoch >= `epoch`; older history stays until then and goes after.
-    Install { zxid: Zxid, epoch: Epoch, body: Bytes },
+    /// The slices are the snapshot at `zxid` that the leader of `epoch` sent, whole, and `log` is what
+    /// it committed behind it. Make both durable under names that recovery uses only once
+    /// currentEpoch >= `epoch`, both or neither; older history stays until then and goes after.
+    Install { zxid: Zxid, epoch: Epoch, log: Vec<TxnEntry> },
+    /// Read a piece of the body of the snapshot that was loaded. The last piece is given only if the
+    /// checksum over all of them is right.
+    ReadSnapshot { zxid: Zxid, offset: u64, length: u64 },
+    /// Read the log behind the snapshot that was loaded, up to and with `through`, or as far as it goes.
+    ReadLogBehind { snapshot: Zxid, through: Zxid },
     /// Read transactions from the log for a DIFF: all with `after <= zxid`, up to `max_bytes`
     /// (0: no limit), beginning with the last one at or before `after`.
     ReadLog { after: Zxid, through: Zxid, size_limit: u64 },
@@ -97,13 +109,19 @@ impl DiskOp {
             | DiskOp::Sync
             | DiskOp::Roll
             | DiskOp::Truncate(_)
-            | DiskOp::ReadLog { .. } => Lane::Log,
+            | DiskOp::ReadLog { .. }
+            | DiskOp::ReadLogBehind { .. } => Lane::Log,
             DiskOp::WriteEpoch(..) => Lane::Epoch,
             DiskOp::SnapshotSlice { .. }
             | DiskOp::SnapshotFinish { .. }
             | DiskOp::SnapshotAbandon { .. }
-            | DiskOp::Install { .. } => Lane::Snapshot,
+            | DiskOp::Install { .. }
+            | DiskOp::ReadSnapshot { .. } => Lane::Snapshot,
         }
+    }
+    /// It changes nothing. (`Load` may repair.)
+    pub fn only_reads(&self) -> bool {
+        matches!(self, DiskOp::ReadLog { .. } | DiskOp::ReadLogBehind { .. } | DiskOp::ReadSnapshot { .. })
     }
     /// False where success is silent.
     pub fn answers(&self) -> bool {
@@ -124,15 +142,18 @@ impl DiskOp {
             DiskOp::SnapshotFinish { .. } => "SnapshotFinish",
             DiskOp::SnapshotAbandon { .. } => "SnapshotAbandon",
             DiskOp::Install { .. } => "Install",
+            DiskOp::ReadSnapshot { .. } => "ReadSnapshot",
             DiskOp::ReadLog { .. } => "ReadLog",
+            DiskOp::ReadLogBehind { .. } => "ReadLogBehind",
         }
     }
 }
 
 /// What a disk holds, after recovery.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovered {
     /// Newest valid snapshot: its zxid and its body as on the wire. `None`: an empty database.
+    #[serde(with = "crate::hex::at_zxid")]
     pub snapshot: Option<(Zxid, Bytes)>,
     /// The log behind the snapshot (zxid above the snapshot's), ascending.
     pub log: Vec<TxnEntry>,
@@ -141,7 +162,7 @@ pub struct Recovered {
     pub before_snapshot: Vec<TxnEntry>,
     pub accepted_epoch: Epoch,
     pub current_epoch: Epoch,
-    /// Size in bytes of the newest snapshot file: the limit of a DIFF from disk counts from it.
+    /// Size in bytes of its body: the limit of a DIFF from disk counts from it.
     pub snapshot_bytes: u64,
     /// The database is empty and must not be trusted (votes with zxid -1).
     pub untrusted_empty: bool,
@@ -160,19 +181,21 @@ impl Recovered {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DiskAnswer {
     Done,
     /// Of `Load` and `Truncate`.
     Loaded(Box<Recovered>),
-    /// Of `ReadLog`: `None` where the log does not reach back to `after`, has a gap, or is larger
-    /// than the limit.
+    /// Of `ReadLog`: `None` where the log does not reach back to `after`, does not reach `through`, has a
+    /// gap, or is larger than the limit. Of `ReadLogBehind`: `None` where it has a gap.
     Log(Option<Vec<TxnEntry>>),
+    /// Of `ReadSnapshot`.
+    SnapshotBytes(#[serde(with = "crate::hex")] Bytes),
 }
 
 /// Why a disk operation failed. After any failure but `CannotTruncate` the member leaves its role
 /// and stops, or goes back to what its disk holds (ZOOKEEPER-4882).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum DiskError {
     #[error("input/output error in {0}")]
     Io(String),
@@ -189,7 +212,7 @@ pub enum DiskError {
     Killed,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskDone {
     pub id: OpId,
     pub result: Result<DiskAnswer, DiskError>,

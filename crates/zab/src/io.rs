@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use wire::{ServerId, SessionId, Zxid};
+use wire::{Id, ServerId, SessionId, Zxid};
 
 use crate::disk::{DiskDone, DiskOp, OpId};
 use crate::event::Event;
@@ -62,7 +62,7 @@ pub enum CloseReason {
     Unreachable,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input {
     /// The process starts.
     Boot,
@@ -80,6 +80,7 @@ pub enum Input {
     },
     Received {
         conn: ConnId,
+        #[serde(with = "crate::hex")]
         bytes: Bytes,
     },
     /// Everything sent on `conn` up to the `Send` with `notify` was taken by the transport.
@@ -92,7 +93,7 @@ pub enum Input {
     Deadline,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Output {
     /// Accept connections on this port from now on.
     Listen(Port),
@@ -106,6 +107,7 @@ pub enum Output {
     /// `notify`: answer with `Input::Drained` when the transport took this.
     Send {
         conn: ConnId,
+        #[serde(with = "crate::hex")]
         bytes: Bytes,
         notify: bool,
     },
@@ -126,7 +128,7 @@ pub enum Output {
 }
 
 /// A client's side of its connection. `op` and `body` are ZooKeeper's (REQUEST payload).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClientInput {
     /// A new session, or (`resume`) an existing one on this member.
     Connect {
@@ -134,11 +136,20 @@ pub enum ClientInput {
         resume: Option<SessionId>,
         timeout_ms: i32,
         last_zxid: Zxid,
+        /// Who the client is: `ip` and its address (Java gives it to every connection), and what else the
+        /// host knows. Every request of the connection carries it to the leader.
+        auth: Vec<Id>,
+    },
+    /// The client proved to be somebody more (`addAuthInfo`).
+    AddAuth {
+        client: ClientId,
+        id: Id,
     },
     Request {
         client: ClientId,
         cxid: i32,
         op: i32,
+        #[serde(with = "crate::hex")]
         body: Bytes,
     },
     Ping {
@@ -149,7 +160,7 @@ pub enum ClientInput {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum ClientOutput {
     Connected {
         client: ClientId,

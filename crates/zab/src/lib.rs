@@ -3,11 +3,13 @@
 //! randomness: `crates/README.md` tells how a host drives them.
 
 pub mod config;
+mod config_text;
 pub mod context;
 pub mod database;
 pub mod disk;
 pub mod election;
 pub mod event;
+pub mod hex;
 pub mod io;
 pub mod leader;
 pub mod learner;

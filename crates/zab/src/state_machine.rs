@@ -4,7 +4,7 @@
 //! queries look inside, and they are the machine's.
 
 use bytes::{Bytes, BytesMut};
-use wire::{SessionId, SnapshotRecord, Zxid};
+use wire::{Id, SessionId, SnapshotRecord, Zxid};
 
 /// What `apply` did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct WriteRequest<'a> {
     pub cxid: i32,
     pub op: i32,
     pub body: &'a Bytes,
+    /// Who the client is, for ACLs. Empty where the leader itself asks.
+    pub auth: &'a [Id],
     /// The session is not known to the leader, is closing, or moved: an error transaction with
     /// this code is made instead.
     pub session_error: Option<i32>,
@@ -39,11 +41,13 @@ pub trait StateMachine: Clone {
     fn apply(&mut self, zxid: Zxid, txn: &Bytes) -> Applied;
     /// Answer a read: the reply record or an error code.
     fn read(&self, op: i32, body: &Bytes) -> Result<Bytes, i32>;
-    /// A digest of the whole state, sessions included, kept incrementally.
+    /// A digest of the whole state, sessions included, kept incrementally. Where the state is not whole,
+    /// of that part of it which follows from the history however it came, as snapshot or as log.
     fn digest(&self) -> u64;
 
-    /// False where the history held records of another state machine: the log keeps them, the state does
-    /// not, and so it must not be written or sent as a snapshot.
+    /// False where the history held records of another state machine: the disk keeps them, the state does
+    /// not, and so it must not be written or sent as a snapshot. Then `prepare` knows how to open and to
+    /// close sessions, and makes an error transaction of everything else.
     fn is_whole(&self) -> bool;
 
     /// Timeout in ms of a session that is in the state.

@@ -2,12 +2,14 @@
 
 use bytes::{Bytes, BytesMut};
 use wire::txn::{get_data_request, set_data_request};
-use wire::{SessionId, SnapshotParser, SnapshotRecord, StatPersisted, Zxid, code, op};
+use wire::{
+    SessionId, SnapshotParser, SnapshotRecord, StatPersisted, Txn, TxnBody, TxnHeader, Zxid, code, op,
+};
 use zab::register_map::RegisterMap;
 use zab::{StateMachine, WriteRequest};
 
 fn request<'a>(session: i64, op: i32, body: &'a Bytes) -> WriteRequest<'a> {
-    WriteRequest { session: SessionId(session), cxid: 1, op, body, session_error: None }
+    WriteRequest { session: SessionId(session), cxid: 1, op, body, auth: &[], session_error: None }
 }
 
 fn set(map: &mut RegisterMap, zxid: i64, session: i64, path: &str, value: &str) -> Bytes {
@@ -116,7 +118,12 @@ fn records_of_another_state_machine_are_known_as_such() {
     for (record, whole) in [
         (node("/a", 0), true),
         (node("/e/7", 0), true),
+        (node("", 0), true),
+        (node("/zookeeper", 0), true),
         (node("/zookeeper/quota", 0), true),
+        // As every Java server from 3.5 on has it; ours would lose it.
+        (node("/zookeeper/config", 0), false),
+        (node("", 1), false),
         (node("/a/b", 0), false),
         (node("/a", 1), false),
     ] {
@@ -126,6 +133,97 @@ fn records_of_another_state_machine_are_known_as_such() {
         map.clear();
         assert!(map.is_whole(), "an empty state holds all of an empty history");
     }
+}
+
+fn txn(zxid: i64, session: i64, kind: i32, body: &[u8]) -> Bytes {
+    let header = TxnHeader { client_id: SessionId(session), cxid: 1, zxid: Zxid(zxid), time_ms: 0, kind };
+    let mut out = BytesMut::new();
+    header.encode(&mut out);
+    out.extend_from_slice(body);
+    out.freeze()
+}
+
+/// Over a data tree sessions are opened and closed; all else is refused by a transaction.
+#[test]
+fn what_is_prepared_over_a_data_tree() {
+    let mut map = RegisterMap::new();
+    let opened = open(&mut map, 1, 7);
+    map.apply(Zxid(1), &opened).result.expect("applied");
+    let owned = set(&mut map, 2, 7, "/e/7", "v");
+    map.apply(Zxid(2), &owned).result.expect("applied");
+    let _ = map.apply(Zxid(3), &txn(3, 7, op::CREATE, b"body of a create"));
+
+    for refused in
+        [set(&mut map, 4, 7, "/a", "x"), map.prepare(Zxid(4), 0, &request(7, op::DELETE, &Bytes::new()))]
+    {
+        let refused = Txn::decode(&refused).expect("a transaction");
+        assert_eq!(refused.body, TxnBody::Error(wire::txn::ErrorTxn { err: code::UNIMPLEMENTED }));
+    }
+    assert_eq!(get(&map, "/e/7"), None, "what may be false is not told");
+    let opened = Txn::decode(&open(&mut map, 5, 8)).expect("a transaction");
+    assert!(matches!(opened.body, TxnBody::CreateSession { .. }));
+    // What else the session owns is not known: every server takes away what it has.
+    let closed = map.prepare(Zxid(6), 0, &request(7, op::CLOSE_SESSION, &Bytes::new()));
+    assert_eq!(Txn::decode(&closed).expect("a transaction").body, TxnBody::CloseSession(None));
+    map.apply(Zxid(6), &closed).result.expect("applied");
+    assert_eq!(map.sessions(), []);
+}
+
+/// A closeSession of before 3.6 lists no paths; a session that owns nothing closes nothing.
+#[test]
+fn closing_without_a_list_takes_away_what_the_session_owns() {
+    let mut map = RegisterMap::new();
+    for (zxid, session, path) in [(1, 7, "/e/7"), (2, 8, "/e/8"), (3, 0, "/a")] {
+        let txn = set(&mut map, zxid, session, path, "v");
+        map.apply(Zxid(zxid), &txn).result.expect("applied");
+    }
+    for session in [7, 0] {
+        map.apply(Zxid(4), &txn(4, session, op::CLOSE_SESSION, b"")).result.expect("applied");
+    }
+    assert_eq!(["/e/7", "/e/8", "/a"].map(|path| get(&map, path).is_some()), [false, true, true]);
+}
+
+/// One member has the history as a log, another as a Java server's snapshot amid it.
+#[test]
+fn the_digest_of_a_data_tree_does_not_depend_on_how_it_came() {
+    let mut by_log = RegisterMap::new();
+    let timeout = 9000i32.to_be_bytes();
+    for before in [
+        txn(1, 7, op::CREATE_SESSION, &timeout),
+        txn(2, 7, op::CREATE, b"/a"),
+        txn(3, 8, op::CREATE_SESSION, &timeout),
+        txn(4, 8, op::MULTI, b"some"),
+        // Of which no length can be right: still the session ends.
+        txn(5, 8, op::CLOSE_SESSION, &[0x7f; 9]),
+    ] {
+        let _ = by_log.apply(TxnHeader::peek(&before).expect("a header").zxid, &before);
+    }
+    let mut by_snapshot = RegisterMap::new();
+    let a = StatPersisted { czxid: Zxid(2), mzxid: Zxid(2), pzxid: Zxid(2), ..StatPersisted::default() };
+    let root = StatPersisted { cversion: 1, pzxid: Zxid(2), ..StatPersisted::default() };
+    let node =
+        |path: &'static str, stat| SnapshotRecord::Node { path: path.into(), data: None, acl_key: -1, stat };
+    for record in [
+        SnapshotRecord::Session { id: SessionId(7), timeout_ms: 9000 },
+        node("", root),
+        node("/zookeeper", StatPersisted::default()),
+        node("/a", a),
+    ] {
+        by_snapshot.restore(record).expect("restored");
+    }
+    assert_eq!(by_log.digest(), by_snapshot.digest());
+    for behind in [
+        txn(6, 7, op::SET_DATA, &set_data_request(b"/a", b"x", 1)),
+        txn(7, 9, op::CREATE_SESSION, &timeout),
+        txn(8, 7, op::CLOSE_SESSION, b""),
+        txn(9, 9, op::DELETE, b"/a"),
+    ] {
+        let zxid = TxnHeader::peek(&behind).expect("a header").zxid;
+        assert_eq!(by_log.apply(zxid, &behind), by_snapshot.apply(zxid, &behind));
+        assert_eq!(by_log.digest(), by_snapshot.digest(), "behind {zxid}");
+        assert_eq!(by_log.sessions(), by_snapshot.sessions());
+    }
+    assert_eq!(by_log.sessions(), [(SessionId(9), 9000)]);
 }
 
 #[test]

@@ -209,7 +209,7 @@ mod tests {
         run.accept_epoch(1, 2);
         run.restore(1, z(2, 1));
         let (zxid, epoch) = (z(2, 1), wire::Epoch(2));
-        run.observe(1, &Observation::Installed { zxid, epoch, effective: false });
+        run.observe(1, &Observation::Installed { zxid, epoch, log: &[], effective: false });
         run.enter_epoch(1, 2);
         run.kill(1);
         run.recover_snapshot(1, z(2, 1), &[]);

@@ -116,6 +116,22 @@ fn nobody_answers_and_the_interval_grows() {
 }
 
 #[test]
+fn a_lost_connection_brings_the_next_notification_forward() {
+    elect(
+        "lost-connection-while-looking",
+        member(3, 3, 0),
+        &[],
+        "boot
+         time +200
+         time +400
+         # The next would come 800 ms after the last; what 1 was sent may be lost with its connection.
+         1 closes
+         time +199
+         time +1",
+    );
+}
+
+#[test]
 fn looking_joins_followers_and_leader_of_its_round() {
     elect(
         "joins-in-its-round",

@@ -611,3 +611,85 @@ fn a_snapshot_goes_out_in_slices_behind_it_the_queue() {
         ),
     );
 }
+
+/// A wall clock that is set back across a restart to the very moment at which ids were given before.
+#[test]
+fn session_ids_do_not_come_twice() {
+    lead(
+        "session-ids-after-a-clock-set-back",
+        member(1, 1, 0),
+        &[],
+        "boot
+         time +200
+         --- server 1 leads alone
+         client 1 connects
+         client 2 connects
+         client 2 closes
+         time +500
+         crash
+         clock -700
+         boot
+         time +200
+         client 3 connects",
+    );
+}
+
+/// Java does not ask who speaks: the session ends, wherever it is.
+#[test]
+fn closing_asks_for_no_owner() {
+    established(
+        "closing-asks-for-no-owner",
+        "L2 connects
+         L2 says FOLLOWERINFO accepted=0x0 sid=2 protocol=0x10000 config=0
+         L2 says ACKEPOCH last=0x0 current=0
+         L2 says ACK 0x100000000
+         L1 asks session=0x55 cxid=0 opens
+         L1 says ACK 0x100000001
+         # The session moves to server 2.
+         L2 says REVALIDATE session=0x55 timeout=10000
+         L1 asks session=0x55 cxid=1 sets /a=1
+         L1 asks session=0x55 cxid=2 closes
+         L1 says ACK 0x100000002
+         L1 says ACK 0x100000003",
+    );
+}
+
+#[test]
+fn a_read_that_is_forwarded_is_ignored() {
+    established(
+        "forwarded-read-ignored",
+        "L1 asks session=0x55 cxid=0 opens
+         L1 says ACK 0x100000001
+         L1 asks session=0x55 cxid=1 gets /a",
+    );
+}
+
+/// A hello cannot lead the ensemble to its last epoch: it costs a step of 2^20, and others are led.
+#[test]
+fn epochs_are_not_burnt() {
+    elected(
+        "epochs-are-not-burnt",
+        "L2 connects
+         L2 says FOLLOWERINFO accepted=0x7ffffffe00000000 sid=2 protocol=0x10000 config=0
+         L1 connects
+         L1 says FOLLOWERINFO accepted=0x0 sid=1 protocol=0x10000 config=0
+         L1 says ACKEPOCH last=0x0 current=0
+         L1 says ACK 0x10000000000000
+         # Established: it does not yield to what the next election could not reach.
+         L2 closes
+         L2 connects
+         L2 says FOLLOWERINFO accepted=0x7ffffffe00000000 sid=2 protocol=0x10000 config=0
+         # But to what it could.
+         L4 connects
+         L4 says FOLLOWERINFO accepted=0x10000100000000 sid=2 protocol=0x10000 config=0",
+    );
+}
+
+#[test]
+fn a_session_is_opened_once() {
+    established(
+        "session-opened-once",
+        "L1 asks session=0x55 cxid=0 opens
+         L1 asks session=0x55 cxid=0 opens",
+    );
+}

@@ -2,6 +2,7 @@
 //! reviewer can read. `script` plays them.
 
 mod election;
+mod java_tree;
 mod leader;
 mod learner;
 mod recovery;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use peer::{
     Config, DiskOp, EpochFile, LearnerType, Member, QuorumVerifier, Settings, Switches, TxnEntry, View,
 };
+use wire::txn::SetDataTxn;
 use wire::{Epoch, ServerId, SessionId, Txn, TxnBody, TxnHeader, Zxid, op};
 
 /// Members `1..=voters`, observers behind them; we are `sid`.
@@ -23,6 +25,7 @@ pub fn member(sid: i64, voters: i64, observers: i64) -> Config {
             let member = Member {
                 learner_type,
                 quorum_address: format!("h{id}:2888:3888"),
+                client_address: None,
                 election_address: format!("h{id}:3888"),
             };
             (ServerId(id), member)
@@ -57,8 +60,12 @@ pub fn disk(accepted: i64, current: i64, log: &[i64]) -> Vec<DiskOp> {
 pub fn entry(zxid: i64) -> TxnEntry {
     let header =
         TxnHeader { client_id: SessionId(0), cxid: 0, zxid: Zxid(zxid), time_ms: 0, kind: op::SET_DATA };
-    let body = TxnBody::SetData { path: "/z".into(), data: Some(format!("{zxid:x}").into()), version: 0 };
-    TxnEntry { zxid: Zxid(zxid), txn: Txn { header, body, rest: bytes::Bytes::new() }.to_bytes() }
+    let body = TxnBody::SetData(SetDataTxn {
+        path: "/z".into(),
+        data: Some(format!("{zxid:x}").into()),
+        version: 0,
+    });
+    TxnEntry { zxid: Zxid(zxid), txn: Txn::new(header, body, None).to_bytes() }
 }
 
 /// Keep a transcript under `snapshots/<folder>/<name>.snap`.

@@ -34,8 +34,8 @@ fn log(fs: &mut MemFs) -> &mut Vec<u8> {
 fn installing() -> MemFs {
     let mut ops = disk(1, 1, &[E1 | 1, E1 | 2, E1 | 3]);
     ops.push(DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, Epoch(2)));
-    let body = storage::recover::empty_body();
-    ops.push(DiskOp::Install { zxid: Zxid(E2 | 8), epoch: Epoch(2), body });
+    ops.push(DiskOp::SnapshotSlice { zxid: Zxid(E2 | 8), bytes: storage::recover::empty_body() });
+    ops.push(DiskOp::Install { zxid: Zxid(E2 | 8), epoch: Epoch(2), log: vec![entry(E2 | 9)] });
     files(&ops)
 }
 

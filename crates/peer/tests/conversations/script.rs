@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! boot                                   the process starts
+//! clock -1000                            the wall clock is set, forward or back
 //! time +200                              time passes; deadlines are met one by one on the way
 //! 2 votes LOOKING leader=2 ...           a notification from server 2, whose connection is made if missing
 //! L2 connects | closes | drains          a learner on our quorum port
@@ -11,12 +12,16 @@
 //! leader accepts | refuses | closes      what becomes of our dial to the leader
 //! leader says LEADERINFO epoch=1         a packet from it; `; ` between several in one segment
 //! leader sends snapshot /a=1 /b=2        the body of a SNAP
+//! leader sends what Java sent            that which a Java leader sent as the body of a SNAP
 //! leader bytes ...
 //! disk holds its answers | goes on       completions wait; one at a time is let through
 //! disk fails                             the next sync fails
 //! tasks wait | go on                     scheduled tasks wait; all are run
+//! client 1 connects as ip:10.0.0.1 | is digest:me
 //! client 1 connects | sets /a=1 | gets /a | syncs | closes | pings | leaves | resumes SESSION
 //! disk shows its files                   their names
+//! disk rots in NAME                      a bit of this file flips
+//! disk keeps in NAME what Java sent      else the script fails
 //! crash                                  the process dies; `boot` starts it again
 //! --- established                        the transcript begins here, with this word for what was before
 //! ```
@@ -35,7 +40,7 @@ use storage::{MemFs, Storage, StorageSettings};
 use wire::election::{ElectionInbound, ElectionStream, Hello, HelloLayout, Notification};
 use wire::txn::{get_data_request, set_data_request, sync_request};
 use wire::{
-    Direction, Inbound, Packet, QuorumStream, SNAPSHOT_SIGNATURE, ServerId, SessionId, SnapshotWriter,
+    Direction, Id, Inbound, Packet, QuorumStream, SNAPSHOT_SIGNATURE, ServerId, SessionId, SnapshotWriter,
     StatPersisted, Zxid, op,
 };
 use zab::register_map::RegisterMap;
@@ -58,6 +63,8 @@ pub struct Script {
     peer: Peer<RegisterMap>,
     storage: Storage<MemFs>,
     now: Nanos,
+    /// The wall clock beside `now`, in ms.
+    clock: i64,
     conns: BTreeMap<ConnId, Conn>,
     next_accepted: u64,
     disk_queue: VecDeque<(OpId, DiskOp)>,
@@ -100,6 +107,7 @@ pub fn converse_on(config: Config, fs: MemFs, script: &str) -> String {
         config,
         storage: Storage::new(fs, settings),
         now: Nanos::ZERO,
+        clock: 1_000_000,
         conns: BTreeMap::new(),
         next_accepted: 0,
         disk_queue: VecDeque::new(),
@@ -145,6 +153,10 @@ impl Script {
                 Ok(())
             }
             "time" => self.time(rest),
+            "clock" => {
+                self.clock += rest.parse::<i64>().map_err(|_| "clock +MILLISECONDS or -MILLISECONDS")?;
+                Ok(())
+            }
             "disk" => self.disk(rest),
             "tasks" => self.tasks(rest),
             "leader" => self.leader(rest),
@@ -190,7 +202,7 @@ impl Script {
     }
 
     fn handle(&mut self, input: Input) {
-        let now = Now { mono: self.now, wall_ms: 1_000_000 + (self.now.0 / 1_000_000) as i64 };
+        let now = Now { mono: self.now, wall_ms: self.clock + (self.now.0 / 1_000_000) as i64 };
         let mut outbox = Vec::new();
         self.peer.handle(now, input, &mut outbox);
         for output in outbox {
@@ -284,13 +296,25 @@ impl Script {
             }
             Reader::Quorum(stream) => {
                 stream.feed(bytes);
+                let mut records = Vec::new();
                 while let Ok(Some(inbound)) = stream.next() {
                     lines.push(match inbound {
                         Inbound::Packet(packet) => packet.to_string(),
-                        Inbound::Snapshot(record) => format!("(snapshot) {}", record_line(&record)),
+                        Inbound::Snapshot(record) => {
+                            records.push(format!("(snapshot) {}", record_line(&record)));
+                            continue;
+                        }
+                        Inbound::SnapshotBytes(_) if records.len() > 10 => {
+                            format!("(snapshot) {} records", std::mem::take(&mut records).len())
+                        }
+                        Inbound::SnapshotBytes(_) => {
+                            lines.append(&mut records);
+                            continue;
+                        }
                         Inbound::SnapshotEnd => "(snapshot ends)".into(),
                     });
                 }
+                lines.append(&mut records);
             }
         }
         for line in lines {
@@ -383,6 +407,14 @@ impl Script {
                 self.conns.remove(&conn);
                 self.input(Input::Closed { conn, reason: CloseReason::Refused });
             }
+            ("sends", "what Java sent") => {
+                let mut bytes = BytesMut::from(&java_snapshot()[..]);
+                wire::jute::put_buffer(&mut bytes, Some(SNAPSHOT_SIGNATURE));
+                // In two pieces, cut amid a record.
+                let front = bytes.split_to(4001).freeze();
+                self.input(Input::Received { conn, bytes: front });
+                self.input(Input::Received { conn, bytes: bytes.freeze() });
+            }
             ("sends", snapshot) => {
                 let bytes = snapshot_body(snapshot.strip_prefix("snapshot").ok_or("sends snapshot ...")?)?;
                 self.input(Input::Received { conn, bytes });
@@ -447,6 +479,19 @@ impl Script {
                 let names: Vec<String> = self.storage.fs.files.keys().cloned().collect();
                 self.say(if names.is_empty() { "(none)".into() } else { names.join(" ") });
             }
+            rots if rots.starts_with("rots in ") => {
+                let name = rots.trim_start_matches("rots in ");
+                let file = self.storage.fs.files.get_mut(name).ok_or("no such file")?;
+                let middle = file.len() / 2;
+                file[middle] ^= 1;
+            }
+            keeps if keeps.starts_with("keeps in ") => {
+                let name = keeps.trim_start_matches("keeps in ").trim_end_matches(" what Java sent");
+                let expected = storage::snapshot::encode(&java_snapshot(), &Default::default());
+                if self.storage.fs.files.get(name) != Some(&expected) {
+                    return Err("it keeps something else".into());
+                }
+            }
             other => return Err(format!("no such thing with a disk: {other}")),
         }
         Ok(())
@@ -485,13 +530,10 @@ impl Script {
             _ => None,
         };
         let input = match rest[..] {
-            ["connects"] | ["resumes", _] => {
-                ClientInput::Connect { client, resume, timeout_ms: 10_000, last_zxid: Zxid::ZERO }
-            }
-            ["saw", zxid] => {
-                let last_zxid = Zxid(wire_long(zxid)?);
-                ClientInput::Connect { client, resume: None, timeout_ms: 10_000, last_zxid }
-            }
+            ["connects"] | ["resumes", _] => connect(client, resume, Zxid::ZERO, Vec::new()),
+            ["connects", "as", who] => connect(client, None, Zxid::ZERO, vec![auth_id(who)?]),
+            ["is", who] => ClientInput::AddAuth { client, id: auth_id(who)? },
+            ["saw", zxid] => connect(client, None, Zxid(wire_long(zxid)?), Vec::new()),
             ["pings"] => ClientInput::Ping { client },
             ["leaves"] => ClientInput::Disconnect { client },
             _ => {
@@ -504,6 +546,17 @@ impl Script {
         self.input(Input::Client(input));
         Ok(())
     }
+}
+
+fn connect(client: ClientId, resume: Option<SessionId>, last_zxid: Zxid, auth: Vec<Id>) -> ClientInput {
+    ClientInput::Connect { client, resume, timeout_ms: 10_000, last_zxid, auth }
+}
+
+/// `scheme:id`
+fn auth_id(text: &str) -> Result<Id, String> {
+    let (scheme, id) = text.split_once(':').ok_or("scheme:id")?;
+    let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    Ok(Id { scheme: bytes(scheme), id: bytes(id) })
 }
 
 /// `session=1 cxid=2 sets /a=1`
@@ -524,6 +577,11 @@ fn operation(text: &str) -> Result<(i32, Bytes), String> {
             let (path, value) = rest.split_once('=').ok_or("sets /path=value")?;
             (op::SET_DATA, set_data_request(path.as_bytes(), value.as_bytes(), -1))
         }
+        // So many bytes of a request.
+        "sends" => (op::SET_DATA, Bytes::from(vec![0; wire_long(rest)? as usize])),
+        "exists" => (op::EXISTS, get_data_request(rest.as_bytes())),
+        "lists" => (op::GET_CHILDREN2, get_data_request(rest.as_bytes())),
+        "type" => (wire_long(rest)? as i32, Bytes::new()),
         "gets" => (op::GET_DATA, get_data_request(rest.as_bytes())),
         "syncs" => (op::SYNC, sync_request(b"/")),
         "closes" => (op::CLOSE_SESSION, Bytes::new()),
@@ -561,6 +619,17 @@ fn snapshot_body(text: &str) -> Result<Bytes, String> {
     Ok(out.freeze())
 }
 
+/// The body behind SNAP 0x10000006e that a follower of 3.8.0 was sent.
+pub fn java_snapshot() -> Bytes {
+    let text = include_str!("../../../wire/tests/vectors/quorum/3.8.0/snap.jsonl");
+    let frame = text.lines().find(|line| line.contains(r#""SNAPSHOT""#)).expect("the body");
+    let frame: serde_json::Value = serde_json::from_str(frame).expect("JSON");
+    let digits = frame["hex"].as_str().expect("hex").as_bytes();
+    let digit = |at: usize| (digits[at] as char).to_digit(16).expect("a digit") as u8;
+    let bytes: Vec<u8> = (0..digits.len() / 2).map(|at| digit(2 * at) << 4 | digit(2 * at + 1)).collect();
+    Bytes::from(bytes).slice(..digits.len() / 2 - 4 - SNAPSHOT_SIGNATURE.len())
+}
+
 fn record_line(record: &wire::SnapshotRecord) -> String {
     match record {
         wire::SnapshotRecord::Session { id, timeout_ms } => format!("session {id} timeout={timeout_ms}"),
@@ -581,7 +650,18 @@ fn disk_line(op: &DiskOp) -> String {
         DiskOp::Truncate(zxid) => format!("Truncate {zxid}"),
         DiskOp::WriteEpoch(file, epoch) => format!("WriteEpoch {file:?} {epoch}"),
         DiskOp::SnapshotFinish { zxid } => format!("SnapshotFinish {zxid}"),
-        DiskOp::Install { zxid, epoch, .. } => format!("Install {zxid} of epoch {epoch}"),
+        DiskOp::Install { zxid, epoch, log } => {
+            let behind: Vec<String> = log.iter().map(|e| e.zxid.to_string()).collect();
+            let behind = if behind.is_empty() { "nothing".into() } else { behind.join(" ") };
+            format!("Install {zxid} of epoch {epoch}, behind it {behind}")
+        }
+        DiskOp::SnapshotSlice { zxid, bytes } => format!("SnapshotSlice {zxid}, {} bytes", bytes.len()),
+        DiskOp::ReadSnapshot { zxid, offset, length } => {
+            format!("ReadSnapshot {zxid}, {length} bytes at {offset}")
+        }
+        DiskOp::ReadLogBehind { snapshot, through } => {
+            format!("ReadLogBehind {snapshot} through {through}")
+        }
         DiskOp::ReadLog { after, through, size_limit } => {
             format!("ReadLog after {after} through {through}, at most {size_limit} bytes")
         }

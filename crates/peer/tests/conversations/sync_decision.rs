@@ -1,11 +1,13 @@
 //! Each row of the two tables by which a leader decides how a learner is brought up to date (reference
 //! of the rows: `leader::sync_decision`).
 
-use peer::{Config, DiskOp, EpochFile, Nanos, SyncTable};
+use peer::{Config, DiskOp, EpochFile, Nanos, Settings, SyncMode, SyncTable};
 use wire::{Epoch, Zxid};
+use zab::CommittedLog;
+use zab::leader::{SyncInputs, SyncOp, SyncPlan, decide};
 
 use crate::script::converse;
-use crate::{disk, keep, member};
+use crate::{disk, entry, keep, member};
 
 /// Server 3 leads epoch 2 with this log, established with server 1; then server 2 comes with `P`.
 fn joins(name: &str, change: impl Fn(&mut Config), log: &[i64], p: &str) {
@@ -76,7 +78,8 @@ fn row_3_not_to_the_beginning_of_an_epoch() {
         DiskOp::Load,
         DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, Epoch(2)),
         DiskOp::WriteEpoch(EpochFile::CurrentEpoch, Epoch(2)),
-        DiskOp::Install { zxid: Zxid(E1), epoch: Epoch(1), body: storage::recover::empty_body() },
+        DiskOp::SnapshotSlice { zxid: Zxid(E1), bytes: storage::recover::empty_body() },
+        DiskOp::Install { zxid: Zxid(E1), epoch: Epoch(1), log: Vec::new() },
     ];
     let script = "boot
         1 votes LOOKING leader=3 zxid=0x100000000 round=1 epoch=2
@@ -98,9 +101,31 @@ fn row_4_last_committed() {
     joins("row-4-diff-of-nothing", |_| {}, &FIVE, "0x100000005");
 }
 
+/// A history with a hole, which recovery refuses: the table still answers for it as Java's does.
+fn trunc_then_diff(settings: &Settings) {
+    let mut log = CommittedLog::new(500);
+    for zxid in [E1 | 1, E1 | 2, E1 | 5, E1 | 6] {
+        log.add(entry(zxid));
+    }
+    let inputs = SyncInputs {
+        peer_last_zxid: Zxid(E1 | 3),
+        last_processed: Zxid(E2),
+        log: &log,
+        snapshot_bytes: 0,
+        settings,
+    };
+    let plan = SyncPlan::Stream {
+        mode: SyncMode::TruncDiff,
+        op: SyncOp::Trunc(Zxid(E1 | 2)),
+        txns: vec![entry(E1 | 5), entry(E1 | 6)],
+        forward_from: Zxid(E1 | 6),
+    };
+    assert_eq!(decide(&inputs), plan);
+}
+
 #[test]
 fn row_4_between_two_transactions() {
-    joins("row-4-trunc-then-diff", |_| {}, &[E1 | 1, E1 | 2, E1 | 5, E1 | 6], "0x100000003");
+    trunc_then_diff(&Settings::default());
 }
 
 #[test]
@@ -116,6 +141,86 @@ fn row_4_the_beginning_of_an_epoch() {
 #[test]
 fn row_5_from_the_log_on_disk() {
     joins("row-5-diff-from-disk", window_of_two, &FIVE, "0x100000002");
+}
+
+/// Server 3 of five leads; 1, 4 and 5 are a quorum without its disk.
+fn with_a_slow_disk(name: &str, change: impl Fn(&mut Config), script: &str) {
+    let mut config = member(3, 5, 0);
+    config.settings.tick_time = Nanos::from_millis(100_000);
+    change(&mut config);
+    let each = |line: &str| [1, 4, 5].map(|sid| line.replace('#', &sid.to_string())).join("\n");
+    let script = format!(
+        "boot
+         {}
+         time +200
+         {}
+         {}
+         {}
+         --- server 3 of five leads epoch 2, 1, 4 and 5 follow; it keeps two of 0x100000001 to 0x100000005
+         {script}",
+        each("# votes LOOKING leader=3 zxid=0x100000005 round=1 epoch=1"),
+        each("L# connects\nL# says FOLLOWERINFO accepted=0x100000000 sid=# protocol=0x10000 config=0"),
+        each("L# says ACKEPOCH last=0x100000005 current=1"),
+        each("L# says ACK 0x200000000"),
+    );
+    keep("sync", name, &converse(config, &disk(1, 1, &FIVE), &script));
+}
+
+/// The window in memory moves on while the log is read; what the log ends with stays in it.
+#[test]
+fn row_5_commits_while_the_log_is_read() {
+    let commit = |zxid: &str| format!("L1 says ACK {zxid}\n L4 says ACK {zxid}\n L5 says ACK {zxid}\n");
+    let script = format!(
+        "L1 asks session=0x55 cxid=0 opens
+         {first}
+         disk holds its answers
+         L2 connects
+         L2 says FOLLOWERINFO accepted=0x100000000 sid=2 protocol=0x10000 config=0
+         L2 says ACKEPOCH last=0x100000002 current=1
+         L1 asks session=0x55 cxid=1 sets /a=1
+         {second}
+         L1 asks session=0x55 cxid=2 sets /a=2
+         {third}
+         L1 asks session=0x55 cxid=3 sets /a=3
+         {fourth}
+         disk goes on",
+        first = commit("0x200000001"),
+        second = commit("0x200000002"),
+        third = commit("0x200000003"),
+        fourth = commit("0x200000004"),
+    );
+    let no_limit = |c: &mut Config| {
+        window_of_two(c);
+        c.settings.snapshot_size_factor_milli = 0;
+    };
+    with_a_slow_disk("row-5-commits-while-the-log-is-read", no_limit, &script);
+}
+
+/// The limit of a DIFF from disk is a part of the newest snapshot, of one taken in this role too.
+#[test]
+fn row_5_the_limit_follows_the_snapshots() {
+    let small = |c: &mut Config| {
+        window_of_two(c);
+        c.settings.snap_count = 4;
+    };
+    let commit = |zxid: &str| format!("L1 says ACK {zxid}\n L4 says ACK {zxid}\n L5 says ACK {zxid}\n");
+    let value = "x".repeat(2000);
+    let script = format!(
+        "L1 asks session=0x55 cxid=0 opens
+         {}
+         L1 asks session=0x55 cxid=1 sets /a={value}
+         {}
+         L1 asks session=0x55 cxid=2 sets /b=1
+         {}
+         L2 connects
+         L2 says FOLLOWERINFO accepted=0x100000000 sid=2 protocol=0x10000 config=0
+         # A third of the 2 KB, not of the empty snapshot.
+         L2 says ACKEPOCH last=0x100000002 current=1",
+        commit("0x200000001"),
+        commit("0x200000002"),
+        commit("0x200000003"),
+    );
+    with_a_slow_disk("row-5-limit-follows-the-snapshots", small, &script);
 }
 
 #[test]
@@ -159,7 +264,7 @@ fn v34_row_b_diff() {
 
 #[test]
 fn v34_row_b_trunc() {
-    joins("v34-row-b-trunc-then-diff", v34, &[E1 | 1, E1 | 2, E1 | 5, E1 | 6], "0x100000003");
+    trunc_then_diff(&Settings { sync_table: SyncTable::V34, ..Settings::default() });
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use checker::{FinalState, FreshWrite, Violation};
 use peer::{ClientId, ClientInput, ClientOutput, Event, Nanos, Role, SyncMode};
 use wire::txn::set_data_request;
-use wire::{ServerId, Zxid, op};
+use wire::{ServerId, Zxid, code, op};
 
 use crate::plan::{Action, Named, Pending, Step, Who, event_json, millis};
 use crate::workload::{Workload, WorkloadSpec};
@@ -85,6 +85,8 @@ pub struct Runner {
     until: Nanos,
     end_at: Nanos,
     effects: u64,
+    /// Disks were given at the beginning: what becomes of them is told at the end.
+    disks_matter: bool,
 }
 
 pub fn run(spec: &RunSpec, trace: bool, watch: bool) -> Outcome {
@@ -128,6 +130,7 @@ impl Runner {
             until: spec.heal_at,
             end_at: spec.end_at,
             effects: 0,
+            disks_matter: !spec.world.disks.is_empty(),
         };
         runner.begin(spec, &members);
         runner
@@ -270,7 +273,8 @@ impl Runner {
                     .client(member, ClientInput::Request { client: FRESH, cxid: 1, op: op::SET_DATA, body });
             }
             ClientOutput::Reply { client: FRESH, zxid, result, .. } => {
-                if result.is_ok() {
+                // A member over a history that is no register map's refuses it, by a transaction.
+                if result.is_ok() || *result == Err(code::UNIMPLEMENTED) {
                     self.fresh = FreshWrite::Acknowledged(*zxid);
                 }
             }
@@ -417,7 +421,13 @@ impl Runner {
         let member = self.fresh_member();
         self.world.client(
             member,
-            ClientInput::Connect { client: FRESH, resume: None, timeout_ms: 10_000, last_zxid: Zxid::ZERO },
+            ClientInput::Connect {
+                client: FRESH,
+                resume: None,
+                timeout_ms: 10_000,
+                last_zxid: Zxid::ZERO,
+                auth: Vec::new(),
+            },
         );
         self.world.timer(self.world.now + millis(1500), FRESH_TIMER);
     }
@@ -470,8 +480,10 @@ impl Runner {
         } else {
             Verdict::Clean
         };
+        let disks = members.iter().filter(|_| self.disks_matter);
         Outcome {
             verdict,
+            disks: disks.filter_map(|sid| Some((sid.0, self.world.recover(*sid)?))).collect(),
             violations,
             stats: self.stats,
             faults: self.world.faults.clone(),

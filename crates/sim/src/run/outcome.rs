@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use checker::Violation;
-use peer::{Nanos, Role, SyncMode};
+use peer::{Nanos, Recovered, Role, SyncMode};
 use serde::Serialize;
 use wire::ServerId;
 
@@ -53,6 +53,8 @@ pub struct Outcome {
     /// Event names seen, with the member, for expectations.
     pub seen: BTreeMap<String, u64>,
     pub syncs_of: BTreeMap<i64, Vec<SyncMode>>,
+    /// What each disk would be recovered to at the end, where disks were given at the beginning.
+    pub disks: BTreeMap<i64, Recovered>,
     pub trace: Vec<TraceLine>,
 }
 
@@ -70,6 +72,7 @@ impl Outcome {
             story: Vec::new(),
             roles: BTreeMap::new(),
             seen: BTreeMap::new(),
+            disks: BTreeMap::new(),
             syncs_of: BTreeMap::new(),
             trace: Vec::new(),
         }

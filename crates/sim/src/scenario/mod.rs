@@ -295,6 +295,7 @@ impl Scenario {
                 let member = Member {
                     learner_type,
                     quorum_address: format!("10.0.0.{}:2888:3888", m.id),
+                    client_address: None,
                     election_address: format!("10.0.0.{}:3888", m.id),
                 };
                 (ServerId(m.id), member)
@@ -346,6 +347,7 @@ impl Scenario {
                 drift_ppm: self.clock.drift_ppm,
                 allow_zxid_jumps: self.settings.initial_zxid.is_some(),
                 waived: self.waive.keys().cloned().collect(),
+                disks: BTreeMap::new(),
             },
             workload: self.workload.clone(),
             timeline: self.timeline.clone(),

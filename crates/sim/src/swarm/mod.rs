@@ -27,6 +27,7 @@ pub fn view(voters: u64, observers: u64, verifier: Option<QuorumVerifier>) -> Vi
             let member = Member {
                 learner_type,
                 quorum_address: format!("10.0.0.{id}:2888:3888"),
+                client_address: None,
                 election_address: format!("10.0.0.{id}:3888"),
             };
             (ServerId(id as i64), member)
@@ -139,6 +140,7 @@ fn world(draws: &mut Draws, seed: u64, members: Vec<Config>) -> WorldSpec {
         drift_ppm: one_of(draws, &[0, 200, 20_000]),
         allow_zxid_jumps,
         waived: Vec::new(),
+        disks: BTreeMap::new(),
     }
 }
 

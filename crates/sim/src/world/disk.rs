@@ -20,7 +20,7 @@ impl World {
                 m.lane_busy[lane] = true;
                 let incarnation = m.incarnation;
                 let at = self.now + Nanos(latency.max(1));
-                if m.crash_amid_write.is_some() && !matches!(op, DiskOp::Load | DiskOp::ReadLog { .. }) {
+                if m.crash_amid_write.is_some() && !op.only_reads() && !matches!(op, DiskOp::Load) {
                     let amid = self.now + Nanos(m.crash_draws.below(latency.max(1)));
                     self.queue.push(amid, What::Crash { member, incarnation });
                 }
@@ -75,17 +75,18 @@ impl World {
                     && *epoch >= of
                 {
                     self.members[member].installing = None;
-                    self.observe(member, &Observation::Installed { zxid, epoch: of, effective: true });
+                    let installed = Observation::Installed { zxid, epoch: of, log: &[], effective: true };
+                    self.observe(member, &installed);
                 }
             }
             DiskOp::SnapshotFinish { zxid } => self.observe(member, &Observation::SnapshotDurable(*zxid)),
-            DiskOp::Install { zxid, epoch, .. } => {
+            DiskOp::Install { zxid, epoch, log } => {
                 let effective = !self.members[member].storage.install_pending();
                 if !effective {
                     self.members[member].installing = Some((*zxid, *epoch));
                 }
                 let (zxid, epoch) = (*zxid, *epoch);
-                self.observe(member, &Observation::Installed { zxid, epoch, effective });
+                self.observe(member, &Observation::Installed { zxid, epoch, log, effective });
             }
             DiskOp::Load => {
                 // An install that was waiting for currentEpoch is dropped by recovery.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use checker::{Checkers, EnsembleSpec, Observation};
 use peer::{
     ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskAnswer, DiskDone, DiskError, DiskOp,
-    EpochFile, Event, Input, Lane, Nanos, Now, OpId, Outbox, Output, Peer, Port, Role, Task,
+    EpochFile, Event, Input, Lane, Nanos, Now, OpId, Outbox, Output, Peer, Port, Recovered, Role, Task,
 };
 use storage::{Storage, StorageSettings};
 use wire::{Epoch, ServerId, Zxid};
@@ -54,6 +54,8 @@ pub struct WorldSpec {
     pub drift_ppm: u64,
     pub allow_zxid_jumps: bool,
     pub waived: Vec<String>,
+    /// Files that a member's disk holds at the beginning, by name; of the others it is empty.
+    pub disks: BTreeMap<ServerId, BTreeMap<String, Vec<u8>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -223,7 +225,7 @@ impl World {
                     config: config.clone(),
                     sid: config.sid,
                     peer: None,
-                    storage: Storage::new(SimFs::default(), settings),
+                    storage: Storage::new(SimFs::new(spec.disks.get(&config.sid)), settings),
                     incarnation: 0,
                     listening: [false; 2],
                     lanes: Default::default(),
@@ -547,6 +549,7 @@ impl World {
             let client = match input {
                 ClientInput::Connect { client, .. }
                 | ClientInput::Request { client, .. }
+                | ClientInput::AddAuth { client, .. }
                 | ClientInput::Ping { client }
                 | ClientInput::Disconnect { client } => client,
             };

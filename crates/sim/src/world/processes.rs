@@ -126,9 +126,10 @@ impl World {
             m.lane_busy[lane] = false;
             let Some((_, op)) = m.lanes[lane].pop_front() else { continue };
             m.lanes[lane].clear();
-            if crash && op.answers() && !matches!(op, DiskOp::Load | DiskOp::ReadLog { .. }) {
+            if crash && op.answers() && !op.only_reads() && !matches!(op, DiskOp::Load) {
                 interrupted = true;
-                let calls = m.crash_draws.below(8) as u32;
+                let calls =
+                    m.crash_draws.below(if matches!(op, DiskOp::Install { .. }) { 16 } else { 8 }) as u32;
                 m.storage.fs.calls_left = Some(calls);
                 let _ = m.storage.execute(&op);
                 m.storage.fs.calls_left = None;
@@ -205,6 +206,11 @@ impl World {
             m.paused_until = self.now;
             self.queue.push(self.now, What::Resume { member });
         }
+    }
+
+    /// With what a member would come back that starts now, if it would.
+    pub fn recover(&self, sid: ServerId) -> Option<Recovered> {
+        self.members[self.index(sid)].storage.recover_readonly().ok()
     }
 
     /// Why a member that is down would not start.

@@ -163,6 +163,9 @@ impl FileSystem for CrashFs {
     fn read(&self, name: &str) -> Result<Vec<u8>, FsError> {
         self.names.get(name).map(|index| self.inodes[*index].now.clone()).ok_or(FsError::NotFound)
     }
+    fn read_at(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
+        Ok(storage::fs::part(&self.read(name)?, offset, length).to_vec())
+    }
     fn len(&self, name: &str) -> Result<u64, FsError> {
         self.read(name).map(|bytes| bytes.len() as u64)
     }

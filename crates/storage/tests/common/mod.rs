@@ -6,6 +6,7 @@ pub mod crash_fs;
 use bytes::{Bytes, BytesMut};
 use storage::txn_log::{put_entry, put_header};
 use storage::{MemFs, Storage, StorageSettings, snapshot};
+use wire::txn::SetDataTxn;
 use wire::{Epoch, SnapshotWriter, StatPersisted, Txn, TxnBody, TxnHeader, Zxid, op};
 use zab::{DiskOp, EpochFile, Recovered, TxnEntry};
 
@@ -24,11 +25,12 @@ pub fn entry(zxid: Zxid) -> TxnEntry {
             time_ms: 1_700_000_000_000,
             kind: op::SET_DATA,
         },
-        body: TxnBody::SetData {
+        body: TxnBody::SetData(SetDataTxn {
             path: Bytes::from_static(b"/r1"),
             data: Some(Bytes::from(format!("{zxid} is the value at {zxid} and is written here"))),
             version: zxid.counter() as i32,
-        },
+        }),
+        digest: None,
         rest: Bytes::new(),
     };
     TxnEntry { zxid, txn: txn.to_bytes() }
@@ -80,15 +82,24 @@ pub fn storage<F: storage::FileSystem>(fs: F) -> Storage<F> {
     Storage::new(fs, settings())
 }
 
+/// A snapshot body as members write it: in slices.
+pub fn slices(zxid: Zxid) -> [DiskOp; 2] {
+    let body = body(zxid);
+    [body.slice(..10), body.slice(10..)].map(|bytes| DiskOp::SnapshotSlice { zxid, bytes })
+}
+
 /// Write a snapshot as a member does: in slices, then sealed.
 pub fn snapshot_ops(zxid: Zxid) -> Vec<DiskOp> {
-    let body = body(zxid);
-    let (front, back) = (body.slice(..10), body.slice(10..));
-    vec![
-        DiskOp::SnapshotSlice { zxid, bytes: front },
-        DiskOp::SnapshotSlice { zxid, bytes: back },
-        DiskOp::SnapshotFinish { zxid },
-    ]
+    let mut ops = slices(zxid).to_vec();
+    ops.push(DiskOp::SnapshotFinish { zxid });
+    ops
+}
+
+/// A snapshot from the leader of `epoch`, and what it committed behind it.
+pub fn install_ops(zxid: Zxid, epoch: i64, log: &[TxnEntry]) -> Vec<DiskOp> {
+    let mut ops = slices(zxid).to_vec();
+    ops.push(DiskOp::Install { zxid, epoch: Epoch(epoch), log: log.to_vec() });
+    ops
 }
 
 pub fn zxids(entries: &[TxnEntry]) -> Vec<Zxid> {

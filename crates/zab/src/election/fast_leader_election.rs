@@ -150,7 +150,12 @@ impl Election {
         match input {
             Input::Accepted { conn, .. } => self.cnx.on_accepted(io, conn),
             Input::Connected { conn } => self.cnx.on_connected(io, conn),
-            Input::Closed { conn, .. } => self.cnx.on_closed(conn),
+            Input::Closed { conn, .. } => {
+                let lost = self.cnx.on_closed(conn);
+                if lost {
+                    self.notify_soon(io);
+                }
+            }
             Input::Drained { conn } => self.cnx.on_drained(io, conn),
             Input::Received { conn, bytes } => {
                 let mut heard = Vec::new();
@@ -162,6 +167,15 @@ impl Election {
             _ => {}
         }
         None
+    }
+
+    /// A connection was lost, and with it perhaps the last notification: the next one follows soon. Java waits
+    /// for its interval, which has grown to a minute where a member has looked for long, and each half-open
+    /// connection that it meets costs it another.
+    fn notify_soon(&mut self, io: &Io<'_>) {
+        if let Phase::Looking { notify_at, .. } = &mut self.phase {
+            *notify_at = (*notify_at).min(io.now.mono + io.config.settings.min_notification_interval);
+        }
     }
 
     /// Count what was heard, in order; behind a decision the rest is answered in the new state.

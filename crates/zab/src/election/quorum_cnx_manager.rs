@@ -16,6 +16,9 @@ use crate::context::Io;
 use crate::io::{ConnId, Port};
 use crate::time::Nanos;
 
+/// So many accepted connections may owe their hello; one more, and the one that waits longest is closed.
+const MAX_INCOMING: usize = 128;
+
 #[derive(Clone, Debug)]
 enum Cnx {
     None,
@@ -138,26 +141,37 @@ impl QuorumCnxManager {
     }
 
     pub fn on_accepted(&mut self, io: &mut Io<'_>, conn: ConnId) {
+        if self.incoming.len() >= MAX_INCOMING
+            && let Some((&oldest, _)) = self.incoming.iter().min_by_key(|(conn, i)| (i.give_up, **conn))
+        {
+            self.incoming.remove(&oldest);
+            io.drop_connection(oldest, None, "election: too many connections without a hello");
+        }
         let give_up = io.now.mono + io.config.settings.sync_time();
         self.incoming.insert(conn, Incoming { stream: ElectionStream::accepted(), give_up });
         self.find_deadline();
     }
 
-    pub fn on_closed(&mut self, conn: ConnId) {
+    /// True where an established connection was lost, and with it perhaps what was sent last.
+    pub fn on_closed(&mut self, conn: ConnId) -> bool {
         self.incoming.remove(&conn);
-        self.forget(conn);
+        self.forget(conn)
     }
 
-    /// No connection `conn` any more; what is in the slot waits for the next dial.
-    fn forget(&mut self, conn: ConnId) {
+    /// No connection `conn` any more; what is in the slot waits for the next dial. True where it had been
+    /// established.
+    fn forget(&mut self, conn: ConnId) -> bool {
+        let mut established = false;
         if let Some(sid) = self.by_conn.remove(&conn)
             && let Some(link) = self.links.get_mut(&sid)
             && let Cnx::Dialling { conn: c, .. } | Cnx::Up { conn: c, .. } = link.cnx
             && c == conn
         {
+            established = matches!(link.cnx, Cnx::Up { .. });
             link.cnx = Cnx::None;
         }
         self.find_deadline();
+        established
     }
 
     pub fn on_drained(&mut self, io: &mut Io<'_>, conn: ConnId) {

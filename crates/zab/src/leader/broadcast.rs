@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use wire::txn::touched_sessions;
-use wire::{Packet, SessionId, TxnHeader, Zxid, code, op};
+use wire::{Id, Packet, SessionId, TxnHeader, Zxid, code, op};
 
 use super::session_tracker::Owner;
 use super::{Leader, Phase};
@@ -22,6 +22,7 @@ pub(super) struct Request {
     pub cxid: i32,
     pub op: i32,
     pub body: Bytes,
+    pub auth: Vec<Id>,
     pub from: Owner,
 }
 
@@ -49,9 +50,15 @@ impl<S: StateMachine> Leader<S> {
                     self.process_sync(ctx, PendingSync::Learner(conn));
                     return Ok(());
                 }
+                if !op::is_write(request.op) {
+                    // Its own to answer: no learner forwards it, and nothing would come of it.
+                    ctx.io.warn(format!("request of type {} from a learner ignored", request.op));
+                    return Ok(());
+                }
                 let from = Owner::Learner(conn);
-                let wire::ForwardedRequest { session, cxid, op, body, .. } = request;
-                return self.submit(ctx, &Request { session, cxid, op, body, from });
+                let wire::ForwardedRequest { session, cxid, op, body, authinfo } = request;
+                let auth = authinfo.unwrap_or_default();
+                return self.submit(ctx, &Request { session, cxid, op, body, auth, from });
             }
             Packet::Unknown(raw) => ctx.io.warn(format!("unknown packet type {} ignored", raw.kind)),
             packet => self.drop_learner(ctx, conn, format!("not for a leader: {packet}")),
@@ -74,6 +81,7 @@ impl<S: StateMachine> Leader<S> {
             cxid: request.cxid,
             op: request.op,
             body: &request.body,
+            auth: &request.auth,
             session_error,
         };
         let txn = ctx.db.state.prepare(zxid, ctx.io.now.wall_ms, &write);
@@ -85,14 +93,19 @@ impl<S: StateMachine> Leader<S> {
         if request.op == op::CREATE_SESSION {
             let timeout = request.body.first_chunk::<4>().ok_or(code::UNIMPLEMENTED)?;
             let timeout_ms = i32::from_be_bytes(*timeout);
+            if self.tracker.tracks(request.session) {
+                ctx.io.mark("leader: a session id came twice");
+                return Err(code::SESSION_EXPIRED);
+            }
             self.tracker.track(request.session, timeout_ms, Some(request.from), ctx.io.now.mono);
             return Ok(());
         }
-        self.tracker.check(request.session, request.from)?;
         if request.op == op::CLOSE_SESSION {
+            // The last word of a session, whoever speaks it: it may have moved since, be closing or gone.
             self.tracker.closing(request.session);
+            return Ok(());
         }
-        Ok(())
+        self.tracker.check(request.session, request.from)
     }
 
     fn propose(&mut self, ctx: &mut Ctx<'_, S>, entry: TxnEntry) {
@@ -236,8 +249,8 @@ impl<S: StateMachine> Leader<S> {
             self.process_sync(ctx, PendingSync::Local(request));
             Ok(())
         } else if request.needs_leader() {
-            let LocalRequest { session, cxid, op, body, .. } = request;
-            self.submit(ctx, &Request { session, cxid, op, body, from: Owner::Local })
+            let LocalRequest { session, cxid, op, body, auth, .. } = request;
+            self.submit(ctx, &Request { session, cxid, op, body, auth, from: Owner::Local })
         } else {
             Ok(())
         }

@@ -1,6 +1,21 @@
 //! Discovery, the leader's side: three gates, each a quorum of voters that this leader counts
 //! (`getEpochToPropose`, `waitForEpochAck`, `waitForNewLeaderAck`). Observers never count
 //! (ZOOKEEPER-2959).
+//!
+//! **Epochs are not to be burnt.** Java proposes one above the largest accepted epoch that any hello states;
+//! a single one that states 0x7ffffffe leads the ensemble to its last epoch, behind which zxids are
+//! negative. A member that did accept such an epoch must indeed refuse a lower one, so its hello cannot
+//! simply be dropped: with its like it may be the quorum. Ours climbs by at most `MAX_EPOCH_STEP` an attempt:
+//!
+//! * It is safe. Whatever is proposed is above what this leader accepted itself, and the gate that counts
+//!   is the next one: each of a quorum accepts an epoch above all that it accepted before, or refuses.
+//! * It goes on. Members whose epochs lie further above refuse this attempt; where they are needed for a
+//!   quorum it fails, and the next begins a step higher, until they are reached.
+//! * A hello costs at most one step of 2^20, of 2^31 epochs there are. An established leader does not yield
+//!   to an epoch that its successor could not reach with one step either, so a member with a damaged
+//!   epoch file stays outside (as a ZooKeeper leader would leave it) and disturbs nobody.
+//!
+//! Honest epochs are as far apart as attempts to lead have failed in a row without this member.
 
 use wire::{Epoch, LearnerInfo, Packet, ServerId, Zxid};
 
@@ -14,6 +29,9 @@ use crate::io::ConnId;
 use crate::learner::PROTOCOL_VERSION;
 use crate::state_machine::StateMachine;
 use crate::switches::Switch;
+
+/// How far above its own accepted epoch a leader proposes at most.
+const MAX_EPOCH_STEP: i64 = 1 << 20;
 
 /// More proposals than this are not under way to a learner that synchronises.
 const MAX_EARLY_ACKS: usize = 100_000;
@@ -58,6 +76,8 @@ impl<S: StateMachine> Leader<S> {
         handler.pre_1_0 = pre_1_0;
         handler.phase = H::AwaitingEpoch;
         let settings = &ctx.io.config.settings;
+        handler.stream.set_limit(settings.max_record());
+        handler.read_deadline = ctx.io.now.mono + settings.init_time();
         handler.tick_of_next_ack_deadline =
             self.tick + u64::from(settings.init_limit) + u64::from(settings.sync_limit);
         if pre_1_0 {
@@ -95,6 +115,11 @@ impl<S: StateMachine> Leader<S> {
         {
             return Ok(());
         }
+        if accepted.0 >= epoch.0 + MAX_EPOCH_STEP {
+            ctx.io
+                .warn(format!("{sid} states the accepted epoch {accepted}: out of reach, it stays outside"));
+            return Ok(());
+        }
         ctx.io.mark("leader: a member has accepted a later epoch");
         Err(Leave::Because(format!("{sid} has accepted epoch {accepted}, epoch {epoch} cannot take it in")))
     }
@@ -102,7 +127,11 @@ impl<S: StateMachine> Leader<S> {
     /// `getEpochToPropose`. The largest accepted epoch counts from anybody, the quorum from voters.
     pub(super) fn count_accepted_epoch(&mut self, ctx: &mut Ctx<'_, S>, sid: ServerId, accepted: Epoch) {
         let Phase::Discovery { .. } = self.phase else { return };
-        self.next_epoch = self.next_epoch.max(accepted.next());
+        let highest = Epoch(ctx.epochs.accepted.0 + MAX_EPOCH_STEP);
+        if accepted >= highest {
+            ctx.io.mark("leader: an accepted epoch out of reach");
+        }
+        self.next_epoch = self.next_epoch.max(accepted.next().min(highest));
         if ctx.io.config.view.is_voter(sid) {
             self.connecting.insert(sid);
         }
@@ -274,6 +303,7 @@ impl<S: StateMachine> Leader<S> {
             Some(counter) => Zxid::new(epoch, counter),
             None => first,
         });
+        self.clients.serve(&ctx.io, self.proposals.last_proposed());
         self.tracker = SessionTracker::default();
         for (session, timeout_ms) in ctx.db.state.sessions() {
             self.tracker.track(session, timeout_ms, None, ctx.io.now.mono);

@@ -5,12 +5,15 @@ use bytes::BytesMut;
 use wire::{Direction, Packet, QuorumStream, ServerId, Zxid};
 
 use crate::context::Io;
-use crate::disk::OpId;
 use crate::io::{ConnId, Task};
 use crate::time::Nanos;
 
 /// Bytes in flight to the transport above which a handler waits for it.
 const WINDOW: usize = 1 << 20;
+/// Bytes queued for a learner that takes none, above which it is given up.
+const QUEUE_LIMIT: usize = 128 << 20;
+/// Longest hello: FOLLOWERINFO with the learner's LearnerInfo.
+const HELLO_LIMIT: usize = 4096;
 
 #[derive(Clone, Debug)]
 pub(super) enum Phase<C> {
@@ -27,11 +30,22 @@ pub(super) enum Phase<C> {
     /// The log on disk is being read for a DIFF.
     ReadingLog {
         peer_last_zxid: Zxid,
-        op: OpId,
+        /// Where the committed log in memory begins; it is pinned there.
+        through: Zxid,
     },
-    /// The snapshot is streamed; what is queued waits behind it.
+    /// The snapshot is streamed from memory; what is queued waits behind it.
     SendingSnapshot {
         cursor: C,
+    },
+    /// The snapshot that was loaded is streamed from the disk, `length` bytes; nothing is queued yet.
+    SendingStoredSnapshot {
+        snapshot: Zxid,
+        offset: u64,
+        length: u64,
+    },
+    /// It was sent: the log behind it is being read.
+    ReadingLogBehind {
+        snapshot: Zxid,
     },
     /// NEWLEADER is queued.
     AwaitingNewLeaderAck,
@@ -72,7 +86,7 @@ impl<C> LearnerHandler<C> {
             participant: false,
             pre_1_0: false,
             phase: Phase::Hello,
-            stream: QuorumStream::with_limit(Direction::ToLeader, io.config.settings.jute_maxbuffer),
+            stream: QuorumStream::with_limit(Direction::ToLeader, HELLO_LIMIT),
             forwarding: false,
             read_deadline: io.now.mono + io.config.settings.init_time(),
             tick_of_next_ack_deadline: 0,
@@ -92,8 +106,7 @@ impl<C> LearnerHandler<C> {
     }
 
     pub fn schedule(&mut self, io: &mut Io<'_>) {
-        let may_send = !matches!(self.phase, Phase::SendingSnapshot { .. });
-        if may_send && !self.scheduled && !self.blocked && !self.queue.is_empty() {
+        if !self.is_sending_snapshot() && !self.scheduled && !self.blocked && !self.queue.is_empty() {
             self.scheduled = true;
             io.schedule(Task::LearnerSender(self.conn));
         }
@@ -102,7 +115,7 @@ impl<C> LearnerHandler<C> {
     /// `Task::LearnerSender`: everything queued in one flush.
     pub fn run_sender(&mut self, io: &mut Io<'_>) {
         self.scheduled = false;
-        if self.blocked || self.queue.is_empty() || matches!(self.phase, Phase::SendingSnapshot { .. }) {
+        if self.blocked || self.queue.is_empty() || self.is_sending_snapshot() {
             return;
         }
         let bytes = self.queue.split().freeze();
@@ -127,15 +140,28 @@ impl<C> LearnerHandler<C> {
     pub fn on_drained(&mut self, io: &mut Io<'_>) {
         self.in_flight = 0;
         self.blocked = false;
-        if matches!(self.phase, Phase::SendingSnapshot { .. }) {
+        if self.is_sending_snapshot() {
             io.schedule(Task::SnapshotSender(self.conn));
         }
         self.schedule(io);
     }
 
+    fn is_sending_snapshot(&self) -> bool {
+        matches!(self.phase, Phase::SendingSnapshot { .. } | Phase::SendingStoredSnapshot { .. })
+    }
+
     /// The sync decision was made for it: the sender runs, PINGs go out.
     pub fn is_sending(&self) -> bool {
         matches!(self.phase, Phase::AwaitingNewLeaderAck | Phase::AwaitingUpToDate | Phase::Synced)
+    }
+
+    pub fn owes_hello(&self) -> bool {
+        matches!(self.phase, Phase::Hello)
+    }
+
+    /// It reads too slowly for what is proposed.
+    pub fn queue_is_too_long(&self) -> bool {
+        self.queue.len() > QUEUE_LIMIT
     }
 
     pub fn is_synced(&self) -> bool {

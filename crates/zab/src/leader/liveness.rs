@@ -61,6 +61,8 @@ impl<S: StateMachine> Leader<S> {
                     h.is_synced() && h.oldest_unacked.is_some_and(|(_, since)| since + sync_time <= now);
                 if h.read_deadline <= now {
                     Some((h.conn, "read time-out"))
+                } else if h.queue_is_too_long() {
+                    Some((h.conn, "it reads too slowly, its queue is too long"))
                 } else {
                     unacked.then_some((h.conn, "no ACK within syncLimit"))
                 }
@@ -96,10 +98,14 @@ impl<S: StateMachine> Leader<S> {
         }
         for session in self.tracker.expired(now) {
             ctx.io.event(Event::SessionExpired { session });
-            // The leader itself speaks for a session that it closes.
-            self.tracker.set_owner(session, Owner::Local);
-            let request =
-                Request { session, cxid: 0, op: op::CLOSE_SESSION, body: Bytes::new(), from: Owner::Local };
+            let request = Request {
+                session,
+                cxid: 0,
+                op: op::CLOSE_SESSION,
+                body: Bytes::new(),
+                auth: Vec::new(),
+                from: Owner::Local,
+            };
             self.submit(ctx, &request)?;
         }
         Ok(())

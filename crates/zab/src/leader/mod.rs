@@ -13,6 +13,7 @@ mod discovery;
 mod learner_handler;
 mod liveness;
 mod session_tracker;
+mod stored_snapshot;
 mod sync_decision;
 mod synchronise;
 
@@ -45,6 +46,21 @@ enum Phase {
     Established { epoch: Epoch },
 }
 
+/// So many learners, beside the members, may be on their way to being synchronised.
+const MAX_REGISTERING: usize = 128;
+
+/// How a leader stands, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeaderStatus {
+    /// Connections that said who they are.
+    pub learners: usize,
+    pub synced_followers: usize,
+    pub synced_observers: usize,
+    /// Proposals that are not committed.
+    pub outstanding: usize,
+    pub pending_syncs: usize,
+}
+
 /// `StateSummary`: what the leader stood for when it loaded its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct StateSummary {
@@ -63,6 +79,8 @@ pub struct Leader<S: StateMachine> {
     electing: BTreeSet<ServerId>,
     new_leader_acks: BTreeSet<ServerId>,
     handlers: BTreeMap<ConnId, LearnerHandler<S::SnapshotCursor>>,
+    /// What is being read from the disk, and for which learner.
+    reading: BTreeMap<OpId, ConnId>,
     /// Ids for learners that send none: -1, -2, ...
     followers_without_id: i64,
     config_text: Bytes,
@@ -96,6 +114,7 @@ impl<S: StateMachine> Leader<S> {
             electing: BTreeSet::new(),
             new_leader_acks: BTreeSet::new(),
             handlers: BTreeMap::new(),
+            reading: BTreeMap::new(),
             followers_without_id: 0,
             config_text: ctx.io.config.view.text(),
             tick: 0,
@@ -108,7 +127,7 @@ impl<S: StateMachine> Leader<S> {
             commit: CommitProcessor::new(),
             to_be_applied: ToBeAppliedRequestProcessor::default(),
             snapshot: SnapshotTaker::new(),
-            clients: ClientSessions::new(&ctx.io),
+            clients: ClientSessions::default(),
             tracker: SessionTracker::default(),
         };
         leader.count_accepted_epoch(ctx, ctx.io.config.sid, ctx.epochs.accepted);
@@ -139,11 +158,12 @@ impl<S: StateMachine> Leader<S> {
             Input::Disk(done) => self.on_disk(ctx, &done),
             Input::Client(client) => self.on_client(ctx, client),
             Input::Accepted { conn, .. } => {
-                self.handlers.insert(conn, LearnerHandler::new(&ctx.io, conn));
+                self.accept(ctx, conn);
                 Ok(())
             }
             Input::Closed { conn, .. } => {
                 self.handlers.remove(&conn);
+                self.pin_committed_log(ctx);
                 Ok(())
             }
             Input::Drained { conn } => {
@@ -158,6 +178,30 @@ impl<S: StateMachine> Leader<S> {
                 Ok(())
             }
             Input::Boot | Input::Connected { .. } => Ok(()),
+        }
+    }
+
+    /// Of too many learners that are not synchronised the one goes that owes its hello longest; where none
+    /// does, the new one.
+    fn accept(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId) {
+        let limit = MAX_REGISTERING + ctx.io.config.view.members.len();
+        self.handlers.insert(conn, LearnerHandler::new(&ctx.io, conn));
+        if self.handlers.values().filter(|h| !h.is_sending()).count() > limit {
+            let waiting = self.handlers.values().filter(|h| h.owes_hello());
+            let oldest = waiting.min_by_key(|h| (h.read_deadline, h.conn)).map_or(conn, |h| h.conn);
+            self.drop_learner(ctx, oldest, "too many connections without a hello".into());
+        }
+    }
+
+    /// What an operator asks for.
+    pub fn status(&self) -> LeaderStatus {
+        let synced = self.handlers.values().filter(|h| h.is_synced());
+        LeaderStatus {
+            learners: self.handlers.values().filter(|h| !h.owes_hello()).count(),
+            synced_followers: synced.clone().filter(|h| h.participant).count(),
+            synced_observers: synced.filter(|h| !h.participant).count(),
+            outstanding: self.proposals.outstanding_len(),
+            pending_syncs: self.proposals.pending_syncs_len(),
         }
     }
 
@@ -179,13 +223,16 @@ impl<S: StateMachine> Leader<S> {
         let Some(handler) = self.handlers.get_mut(&conn) else { return Ok(()) };
         let settings = &ctx.io.config.settings;
         let timeout = if handler.is_synced() { settings.sync_time() } else { settings.init_time() };
-        handler.read_deadline = ctx.io.now.mono + timeout;
+        if !handler.owes_hello() {
+            // A hello has one time-out, however its bytes trickle in.
+            handler.read_deadline = ctx.io.now.mono + timeout;
+        }
         handler.stream.feed(bytes);
         while let Some(handler) = self.handlers.get_mut(&conn) {
             match handler.stream.next() {
                 Ok(None) => break,
                 Ok(Some(Inbound::Packet(packet))) => self.on_packet(ctx, conn, packet)?,
-                Ok(Some(Inbound::Snapshot(_) | Inbound::SnapshotEnd)) => {
+                Ok(Some(Inbound::Snapshot(_) | Inbound::SnapshotBytes(_) | Inbound::SnapshotEnd)) => {
                     unreachable!("a stream to the leader carries packets only")
                 }
                 Err(e) => self.drop_learner(ctx, conn, e.to_string()),
@@ -220,14 +267,16 @@ impl<S: StateMachine> Leader<S> {
         if let Some(handler) = self.handlers.remove(&conn) {
             let with = (handler.sid != ServerId::NONE).then_some(handler.sid);
             ctx.io.drop_connection(conn, with, reason);
+            self.pin_committed_log(ctx);
         }
     }
 
     fn on_disk(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> RoleResult {
-        if self.on_synced(ctx, done)? || self.snapshot.on_disk(&mut ctx.io, done)? {
+        if self.on_synced(ctx, done)? || self.snapshot.on_disk(ctx, done)? {
             return Ok(());
         }
-        if self.on_log_read(ctx, done) {
+        if let Some(conn) = self.reading.remove(&done.id) {
+            self.on_read(ctx, conn, done);
             return Ok(());
         }
         self.on_epoch_written(ctx, done)

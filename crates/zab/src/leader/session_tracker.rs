@@ -34,6 +34,10 @@ impl SessionTracker {
         self.sessions.insert(session, Tracked { timeout_ms, expires, owner, closing: false });
     }
 
+    pub fn tracks(&self, session: SessionId) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
     /// False for a session that is unknown or closing.
     pub fn touch(&mut self, session: SessionId, now: Nanos) -> bool {
         match self.sessions.get_mut(&session) {

@@ -12,7 +12,7 @@ use super::learner_handler::Phase as H;
 use super::sync_decision::{SyncInputs, SyncOp, SyncPlan, decide, with_disk_log};
 use super::{Leader, Phase};
 use crate::context::Ctx;
-use crate::disk::{DiskAnswer, DiskDone, DiskOp};
+use crate::disk::{DiskAnswer, DiskDone, DiskError, DiskOp, TxnEntry};
 use crate::event::{Event, SyncMode};
 use crate::io::{ConnId, Task};
 use crate::state_machine::StateMachine;
@@ -21,32 +21,56 @@ impl<S: StateMachine> Leader<S> {
     pub(super) fn synchronise(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, peer_last_zxid: Zxid) {
         let plan = decide(&inputs(ctx, peer_last_zxid));
         if let SyncPlan::ReadLog { after, through, size_limit } = plan {
-            let op = ctx.io.disk(DiskOp::ReadLog { after, through, size_limit });
+            self.ask_disk(ctx, conn, DiskOp::ReadLog { after, through, size_limit });
             if let Some(handler) = self.handlers.get_mut(&conn) {
-                handler.phase = H::ReadingLog { peer_last_zxid, op };
+                handler.phase = H::ReadingLog { peer_last_zxid, through };
             }
+            self.pin_committed_log(ctx);
             return;
         }
         self.carry_out(ctx, conn, peer_last_zxid, plan);
     }
 
-    /// True where `done` answered a `ReadLog`. A log that cannot be read is no reason to step down:
-    /// the learner gets a snapshot.
-    pub(super) fn on_log_read(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> bool {
-        let asked = self.handlers.values().find_map(|h| match h.phase {
-            H::ReadingLog { peer_last_zxid, op } if op == done.id => Some((h.conn, peer_last_zxid)),
+    /// Read for a learner; the answer comes to `on_read`.
+    pub(super) fn ask_disk(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, op: DiskOp) {
+        let id = ctx.io.disk(op);
+        self.reading.insert(id, conn);
+    }
+
+    /// `done` answers what was read for a learner, which may be gone. What cannot be read is no reason
+    /// to step down: the learner gets a snapshot instead of a log, and goes where there is none either.
+    pub(super) fn on_read(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, done: &DiskDone) {
+        let Some(handler) = self.handlers.get(&conn) else { return };
+        match (&handler.phase, &done.result) {
+            (H::ReadingLog { peer_last_zxid, .. }, result) => {
+                let peer_last_zxid = *peer_last_zxid;
+                let plan = with_disk_log(&inputs(ctx, peer_last_zxid), log_of(result));
+                self.carry_out(ctx, conn, peer_last_zxid, plan);
+                self.pin_committed_log(ctx);
+            }
+            (H::SendingStoredSnapshot { .. }, Ok(DiskAnswer::SnapshotBytes(bytes))) => {
+                self.send_stored_piece(ctx, conn, bytes.clone());
+            }
+            (H::SendingStoredSnapshot { .. }, Err(error)) => {
+                let why = format!("the stored snapshot cannot be read: {error}");
+                self.drop_learner(ctx, conn, why);
+            }
+            (H::ReadingLogBehind { snapshot }, result) => {
+                let snapshot = *snapshot;
+                self.send_log_behind(ctx, conn, snapshot, log_of(result));
+            }
+            _ => {}
+        }
+    }
+
+    /// The committed log reaches back to where a log that is being read will end, for each learner that
+    /// waits for one.
+    pub(super) fn pin_committed_log(&self, ctx: &mut Ctx<'_, S>) {
+        let reading = self.handlers.values().filter_map(|h| match h.phase {
+            H::ReadingLog { through, .. } => Some(through),
             _ => None,
         });
-        let from_disk = match &done.result {
-            Ok(DiskAnswer::Log(entries)) => entries.clone(),
-            _ if asked.is_none() => return false,
-            _ => None,
-        };
-        if let Some((conn, peer_last_zxid)) = asked {
-            let plan = with_disk_log(&inputs(ctx, peer_last_zxid), from_disk);
-            self.carry_out(ctx, conn, peer_last_zxid, plan);
-        }
-        true
+        ctx.db.committed_log.pin(reading.min());
     }
 
     fn carry_out(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, peer_last_zxid: Zxid, plan: SyncPlan) {
@@ -66,37 +90,59 @@ impl<S: StateMachine> Leader<S> {
                 ctx.io.event(Event::SyncChosen { learner, mode, peer_last_zxid, zxid });
                 let Some(handler) = self.handlers.get_mut(&conn) else { return };
                 handler.queue(&mut ctx.io, &packet);
-                for entry in txns {
-                    handler.queue(&mut ctx.io, &Packet::Proposal { zxid: entry.zxid, txn: entry.txn });
-                    handler.queue(&mut ctx.io, &Packet::Commit { zxid: entry.zxid });
-                }
+                self.send_committed(ctx, conn, &txns);
                 self.start_forwarding(ctx, conn, forward_from);
                 self.finish_sync(ctx, conn);
             }
             SyncPlan::Snap { .. } if !ctx.db.state.is_whole() => {
-                let why = "it needs a snapshot, and the history holds records of another state machine";
-                self.drop_learner(ctx, conn, why.into());
+                let zxid = ctx.db.snapshot_zxid;
+                ctx.io.event(Event::SyncChosen { learner, mode: SyncMode::Snap, peer_last_zxid, zxid });
+                self.send_stored_snapshot(ctx, conn);
             }
             SyncPlan::Snap { forward_from } => {
                 let zxid = ctx.db.last_processed;
                 ctx.io.event(Event::SyncChosen { learner, mode: SyncMode::Snap, peer_last_zxid, zxid });
-                let Some(handler) = self.handlers.get_mut(&conn) else { return };
-                handler.run_sender(&mut ctx.io);
-                handler.phase = H::SendingSnapshot { cursor: ctx.db.state.snapshot_begin() };
-                let mut snap = BytesMut::with_capacity(20);
-                Packet::Snap { zxid }.encode(&mut snap);
-                handler.write(&mut ctx.io, snap.freeze());
-                if !handler.is_blocked() {
-                    ctx.io.schedule(Task::SnapshotSender(conn));
-                }
+                self.begin_snapshot(
+                    ctx,
+                    conn,
+                    zxid,
+                    H::SendingSnapshot { cursor: ctx.db.state.snapshot_begin() },
+                );
                 self.start_forwarding(ctx, conn, forward_from);
             }
             SyncPlan::ReadLog { .. } => unreachable!("the log was read before"),
         }
     }
 
+    pub(super) fn begin_snapshot(
+        &mut self,
+        ctx: &mut Ctx<'_, S>,
+        conn: ConnId,
+        zxid: Zxid,
+        phase: H<S::SnapshotCursor>,
+    ) {
+        let Some(handler) = self.handlers.get_mut(&conn) else { return };
+        handler.run_sender(&mut ctx.io);
+        handler.phase = phase;
+        let mut snap = BytesMut::with_capacity(20);
+        Packet::Snap { zxid }.encode(&mut snap);
+        handler.write(&mut ctx.io, snap.freeze());
+        if !handler.is_blocked() {
+            ctx.io.schedule(Task::SnapshotSender(conn));
+        }
+    }
+
+    /// What is committed, as PROPOSAL and COMMIT.
+    pub(super) fn send_committed(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, txns: &[TxnEntry]) {
+        let Some(handler) = self.handlers.get_mut(&conn) else { return };
+        for entry in txns {
+            handler.queue(&mut ctx.io, &Packet::Proposal { zxid: entry.zxid, txn: entry.txn.clone() });
+            handler.queue(&mut ctx.io, &Packet::Commit { zxid: entry.zxid });
+        }
+    }
+
     /// From here on the learner gets every PROPOSAL and COMMIT (or INFORM).
-    fn start_forwarding(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, last_seen: Zxid) {
+    pub(super) fn start_forwarding(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, last_seen: Zxid) {
         let Some(handler) = self.handlers.get_mut(&conn) else { return };
         for entry in self.to_be_applied.behind(last_seen) {
             handler.queue(&mut ctx.io, &Packet::Proposal { zxid: entry.zxid, txn: entry.txn.clone() });
@@ -118,7 +164,9 @@ impl<S: StateMachine> Leader<S> {
         if handler.is_blocked() {
             return;
         }
-        let H::SendingSnapshot { cursor } = &mut handler.phase else { return };
+        let H::SendingSnapshot { cursor } = &mut handler.phase else {
+            return self.read_stored_piece(ctx, conn);
+        };
         let mut slice = BytesMut::new();
         let complete = ctx.db.state.snapshot_slice(cursor, ctx.io.config.settings.snapshot_slice, &mut slice);
         if complete {
@@ -134,7 +182,7 @@ impl<S: StateMachine> Leader<S> {
         }
     }
 
-    fn finish_sync(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId) {
+    pub(super) fn finish_sync(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId) {
         let Some(handler) = self.handlers.get_mut(&conn) else { return };
         handler.phase = H::AwaitingNewLeaderAck;
         handler.read_deadline = ctx.io.now.mono + ctx.io.config.settings.init_time();
@@ -152,6 +200,13 @@ impl<S: StateMachine> Leader<S> {
         let config: Option<Bytes> = (!handler.pre_1_0).then(|| self.config_text.clone());
         handler.queue(&mut ctx.io, &Packet::NewLeader { zxid: epoch.first_zxid(), config });
         ctx.io.event(Event::NewLeaderSent { epoch, to: handler.sid });
+    }
+}
+
+fn log_of(result: &Result<DiskAnswer, DiskError>) -> Option<Vec<TxnEntry>> {
+    match result {
+        Ok(DiskAnswer::Log(entries)) => entries.clone(),
+        _ => None,
     }
 }
 

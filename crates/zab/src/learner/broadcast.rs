@@ -25,7 +25,7 @@ impl<S: StateMachine> Learner<S> {
             }
             Packet::Proposal { zxid, txn } => {
                 let entry = TxnEntry::received(zxid, txn).map_err(Leave::LostLeader)?;
-                self.on_proposal(ctx, entry);
+                return self.on_proposal(ctx, entry);
             }
             Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => {
                 return self.on_commit(ctx, zxid);
@@ -36,6 +36,7 @@ impl<S: StateMachine> Learner<S> {
                     return Ok(());
                 }
                 let entry = TxnEntry::received(zxid, txn).map_err(Leave::LostLeader)?;
+                self.expect_next(ctx, entry.zxid)?;
                 self.on_inform(ctx, entry);
             }
             Packet::Sync { .. } => match self.requests.synced() {
@@ -55,13 +56,21 @@ impl<S: StateMachine> Learner<S> {
         Ok(())
     }
 
-    fn on_proposal(&mut self, ctx: &mut Ctx<'_, S>, entry: TxnEntry) {
-        let last = self.last_queued;
-        if last != Zxid::ZERO && !entry.zxid.follows(last) {
-            ctx.io.event(Event::ZxidGap { expected: Zxid(last.0.wrapping_add(1)), got: entry.zxid });
-        }
-        self.last_queued = entry.zxid;
+    fn on_proposal(&mut self, ctx: &mut Ctx<'_, S>, entry: TxnEntry) -> RoleResult {
+        self.expect_next(ctx, entry.zxid)?;
         self.log_and_ack(ctx, entry);
+        Ok(())
+    }
+
+    /// A hole in the history must not reach the log, where it would stand for something that was lost:
+    /// synchronising anew fills it. Java warns and goes on.
+    fn expect_next(&mut self, ctx: &mut Ctx<'_, S>, zxid: Zxid) -> RoleResult {
+        let last = std::mem::replace(&mut self.last_queued, zxid);
+        if last == Zxid::ZERO || zxid.follows(last) {
+            return Ok(());
+        }
+        ctx.io.event(Event::ZxidGap { expected: Zxid(last.0.wrapping_add(1)), got: zxid });
+        Err(Leave::LostLeader(format!("gap in the broadcast: {zxid} after {last}")))
     }
 
     /// To the log; the ACK follows its fsync.
@@ -152,6 +161,6 @@ pub(crate) fn refuse<S: StateMachine>(ctx: &mut Ctx<'_, S>, input: &ClientInput)
         ClientInput::Connect { client, .. }
         | ClientInput::Request { client, .. }
         | ClientInput::Ping { client } => ctx.io.client(ClientOutput::Disconnected { client }),
-        ClientInput::Disconnect { .. } => {}
+        ClientInput::AddAuth { .. } | ClientInput::Disconnect { .. } => {}
     }
 }

@@ -89,6 +89,9 @@ pub struct Learner<S: StateMachine> {
     established: Option<Epoch>,
     /// The leader speaks the protocol of before 1.0.
     pre_1_0: bool,
+    /// The disk could not carry out a TRUNC (see `register`); this registration asks for a snapshot.
+    cannot_truncate: bool,
+    asks_for_snapshot: bool,
     // --- broadcast
     /// `lastQueued`: zxid of the last PROPOSAL.
     last_queued: Zxid,
@@ -117,13 +120,15 @@ impl<S: StateMachine> Learner<S> {
                 give_up: ctx.io.now.mono + settings.init_time(),
             },
             conn: None,
-            stream: QuorumStream::with_limit(Direction::ToLearner, settings.jute_maxbuffer),
+            stream: QuorumStream::with_limit(Direction::ToLearner, settings.max_record()),
             out: BytesMut::new(),
             last_zxid: ctx.db.last_processed,
             read_deadline: Nanos::NEVER,
             read_timeout: settings.init_time(),
             established: None,
             pre_1_0: false,
+            cannot_truncate: false,
+            asks_for_snapshot: false,
             last_queued: Zxid::ZERO,
             pending_txns: VecDeque::new(),
             early_commits: VecDeque::new(),
@@ -132,7 +137,7 @@ impl<S: StateMachine> Learner<S> {
             send_ack: SendAckRequestProcessor,
             commit: CommitProcessor::new(),
             snapshot: SnapshotTaker::new(),
-            clients: ClientSessions::new(&ctx.io),
+            clients: ClientSessions::default(),
         };
         learner.connect(ctx);
         learner
@@ -214,6 +219,7 @@ impl<S: StateMachine> Learner<S> {
                 Some(Inbound::Snapshot(record)) => {
                     ctx.db.state.restore(record).map_err(|e| Leave::LostLeader(format!("snapshot: {e}")))?;
                 }
+                Some(Inbound::SnapshotBytes(bytes)) => self.keep_snapshot(ctx, bytes),
                 Some(Inbound::SnapshotEnd) => {}
             }
         }
@@ -235,7 +241,7 @@ impl<S: StateMachine> Learner<S> {
     }
 
     fn on_disk(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> RoleResult {
-        if self.on_synced(ctx, done)? || self.snapshot.on_disk(&mut ctx.io, done)? {
+        if self.on_synced(ctx, done)? || self.snapshot.on_disk(ctx, done)? {
             return Ok(());
         }
         self.on_handshake_disk(ctx, done)?;
@@ -270,6 +276,9 @@ impl<S: StateMachine> Learner<S> {
         };
         if let Some(conn) = self.conn.or(dialled) {
             ctx.io.close(conn);
+        }
+        if let Phase::Syncing(sync) = &self.phase {
+            sync.abandon_snapshot(&mut ctx.io);
         }
         self.snapshot.abandon(&mut ctx.io);
         self.clients.disconnect_all(&mut ctx.io);

@@ -5,8 +5,20 @@
 //! | above acceptedEpoch | write it durably, then ACKEPOCH with currentEpoch |
 //! | equal | ACKEPOCH with -1: this promise was given before, it must not count twice |
 //! | below | the leader is refused |
+//!
+//! **After a TRUNC that the disk cannot carry out** (no record has its zxid, or no snapshot is old enough)
+//! Java ends its process, and comes to the same TRUNC again and again until the leader has written in its
+//! epoch. Ours registers once more with the same leader and, where the epoch is equal, states -1 as its
+//! last zxid: no history holds it, so every leader answers SNAP.
+//!
+//! Nothing is lost by that. What a learner states is what a leader judges its own history by, but an
+//! ACKEPOCH with epoch -1 is neither compared nor counted (`waitForEpochAck`). The leader that sent TRUNC
+//! has its quorum: of promises that stated true zxids, ours perhaps among them, given before. None of them
+//! had a better history, so what is committed is in the leader's. Votes state the true zxid always, and so does ACKEPOCH for an epoch
+//! that was not accepted before. The history on disk stays until the snapshot is durable and currentEpoch
+//! says so, as with any SNAP, and NEWLEADER is acknowledged afterwards.
 
-use wire::{Epoch, LearnerInfo, Packet};
+use wire::{Direction, Epoch, LearnerInfo, Packet, QuorumStream, Zxid};
 
 use super::{Learner, Phase};
 use crate::config::Settings;
@@ -32,6 +44,22 @@ impl<S: StateMachine> Learner<S> {
             *tries += 1;
             *retry_at = Nanos::NEVER;
         }
+    }
+
+    /// TRUNC cannot be carried out and has changed nothing: the same leader again, over a new connection.
+    pub(super) fn register_again(&mut self, ctx: &mut Ctx<'_, S>, why: String) {
+        ctx.io.mark("learner: cannot truncate");
+        self.cannot_truncate = true;
+        if let Some(conn) = self.conn.take() {
+            ctx.io.drop_connection(conn, Some(self.leader), why);
+        }
+        let settings = &ctx.io.config.settings;
+        self.stream = QuorumStream::with_limit(Direction::ToLearner, settings.max_record());
+        self.out.clear();
+        let now = ctx.io.now.mono;
+        self.phase =
+            Phase::Connecting { conn: None, tries: 0, retry_at: now, give_up: now + settings.init_time() };
+        self.connect(ctx);
     }
 
     pub(super) fn on_connected(&mut self, ctx: &mut Ctx<'_, S>, dialled: ConnId) -> RoleResult {
@@ -149,7 +177,9 @@ impl<S: StateMachine> Learner<S> {
     }
 
     fn ack_epoch(&mut self, ctx: &mut Ctx<'_, S>, epoch: Epoch, current_epoch: Epoch) {
-        let last_zxid = self.last_zxid;
+        // Epoch -1: not counted, so the zxid decides nothing but how we are synchronised.
+        self.asks_for_snapshot = self.cannot_truncate && current_epoch == Epoch::NONE;
+        let last_zxid = if self.asks_for_snapshot { Zxid::NONE } else { self.last_zxid };
         self.say(&Packet::AckEpoch { last_zxid, current_epoch });
         ctx.io.event(Event::AckEpochSent { epoch, last_zxid });
         self.phase = Phase::AwaitingSync { epoch };

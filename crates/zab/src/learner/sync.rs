@@ -11,17 +11,22 @@
 //! | PING and others | ignored, without an answer | the same |
 //!
 //! What is durable before the ACK of NEWLEADER (ZOOKEEPER-3911, 4643, 4646, 4785): after DIFF and
-//! TRUNC the committed transactions, in the log; after SNAP a snapshot of the state with the committed
-//! transactions applied, installed. Then currentEpoch. Transactions of the sync count as delivered at
-//! UPTODATE, not before: until then nobody knows that the leader is established.
+//! TRUNC the committed transactions, in the log; after SNAP the snapshot as it came, byte for byte, with
+//! the committed transactions in a log behind it, installed as one. Then currentEpoch. Transactions of
+//! the sync count as delivered at UPTODATE, not before: until then nobody knows that the leader is
+//! established.
+//!
+//! The snapshot goes to the disk while it comes, and is never in memory whole. That the bytes are the
+//! leader's and not the state written anew lets a member keep a history that its state machine does not
+//! understand.
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use wire::{Epoch, Packet, Zxid};
 
 use super::{Learner, Phase};
-use crate::context::{Ctx, Leave, RoleResult};
+use crate::context::{Ctx, Io, Leave, RoleResult};
 use crate::disk::{DiskAnswer, DiskDone, DiskError, DiskOp, EpochFile, OpId, TxnEntry};
 use crate::event::{Event, SyncMode, txn_digest};
 use crate::state_machine::StateMachine;
@@ -31,6 +36,10 @@ use crate::state_machine::StateMachine;
 pub(super) struct Syncing {
     epoch: Epoch,
     mode: SyncMode,
+    /// Where the history ends that it begins with.
+    base: Zxid,
+    /// The zxid of SNAP.
+    snapshot: Zxid,
     last_queued: Option<Zxid>,
     /// Proposed and not committed.
     not_logged: VecDeque<TxnEntry>,
@@ -46,15 +55,32 @@ pub(super) enum Durable {
 }
 
 impl Syncing {
-    fn new(epoch: Epoch, mode: SyncMode) -> Syncing {
-        Syncing { epoch, mode, last_queued: None, not_logged: VecDeque::new(), committed: Vec::new() }
+    fn new(epoch: Epoch, mode: SyncMode, base: Zxid) -> Syncing {
+        Syncing {
+            epoch,
+            mode,
+            base,
+            snapshot: Zxid::NONE,
+            last_queued: None,
+            not_logged: VecDeque::new(),
+            committed: Vec::new(),
+        }
+    }
+
+    /// The role ends before NEWLEADER: what came of a snapshot is of no use.
+    pub fn abandon_snapshot(&self, io: &mut Io<'_>) {
+        if self.mode == SyncMode::Snap {
+            io.disk(DiskOp::SnapshotAbandon { zxid: self.snapshot });
+        }
     }
 
     fn queue(&mut self, zxid: Zxid, txn: Bytes) -> RoleResult {
         let entry = TxnEntry::received(zxid, txn).map_err(Leave::LostLeader)?;
-        if let Some(last) = self.last_queued
-            && !entry.zxid.follows(last)
-        {
+        let last = self.last_queued.unwrap_or(self.base);
+        // Behind a fuzzy snapshot the first may be one that it holds already; behind the beginning of an
+        // epoch, which no transaction carries, the first may be any.
+        let free = self.last_queued.is_none() && (entry.zxid <= last || last.counter() == 0);
+        if !free && !entry.zxid.follows(last) {
             return Err(Leave::LostLeader(format!(
                 "gap in the synchronisation: {} after {last}",
                 entry.zxid
@@ -85,6 +111,9 @@ impl<S: StateMachine> Learner<S> {
             Packet::Ping { .. } => return Ok(()),
             _ => return Err(Self::out_of_phase(packet, "DIFF, TRUNC or SNAP")),
         };
+        if self.asks_for_snapshot && mode != SyncMode::Snap {
+            return Err(Self::out_of_phase(packet, "SNAP, for the zxid -1"));
+        }
         ctx.io.event(Event::SyncStarted { mode, zxid });
         self.phase = match mode {
             SyncMode::Trunc => {
@@ -95,12 +124,18 @@ impl<S: StateMachine> Learner<S> {
                 ctx.db.state.clear();
                 ctx.db.committed_log.clear();
                 ctx.db.last_processed = zxid;
-                Phase::Syncing(Syncing::new(epoch, mode))
+                Phase::Syncing(Syncing { snapshot: zxid, ..Syncing::new(epoch, mode, zxid) })
             }
             // The zxid inside DIFF moves nothing (ZOOKEEPER-2355).
-            mode => Phase::Syncing(Syncing::new(epoch, mode)),
+            mode => Phase::Syncing(Syncing::new(epoch, mode, ctx.db.last_processed)),
         };
         Ok(())
+    }
+
+    /// A piece of the snapshot's body.
+    pub(super) fn keep_snapshot(&mut self, ctx: &mut Ctx<'_, S>, bytes: Bytes) {
+        let Phase::Syncing(sync) = &self.phase else { unreachable!("a snapshot comes behind SNAP") };
+        ctx.io.disk(DiskOp::SnapshotSlice { zxid: sync.snapshot, bytes });
     }
 
     pub(super) fn on_sync_packet(&mut self, ctx: &mut Ctx<'_, S>, packet: Packet) -> RoleResult {
@@ -127,16 +162,12 @@ impl<S: StateMachine> Learner<S> {
     }
 
     fn on_new_leader(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
-        let Phase::Syncing(sync) = std::mem::replace(&mut self.phase, Phase::Registering) else {
+        let Phase::Syncing(mut sync) = std::mem::replace(&mut self.phase, Phase::Registering) else {
             unreachable!("called while synchronising")
         };
         ctx.io.event(Event::NewLeaderReceived { epoch: sync.epoch });
-        if sync.mode == SyncMode::Snap && !ctx.db.state.is_whole() {
-            let why = "the leader's snapshot holds records of another state machine: it cannot be kept";
-            return Err(Leave::CannotKeep(why));
-        }
         let op = if sync.mode == SyncMode::Snap {
-            Some(install(ctx, &sync))
+            Some(install(ctx, &mut sync))
         } else if sync.committed.is_empty() {
             None
         } else {
@@ -183,7 +214,13 @@ impl<S: StateMachine> Learner<S> {
     pub(super) fn on_handshake_disk(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> RoleResult {
         let answer = match &done.result {
             Ok(answer) => answer,
-            Err(e @ DiskError::CannotTruncate(_)) => return Err(Leave::Because(e.to_string())),
+            Err(e @ DiskError::CannotTruncate(_)) if self.pre_1_0 => {
+                return Err(Leave::Because(e.to_string()));
+            }
+            Err(e @ DiskError::CannotTruncate(_)) => {
+                self.register_again(ctx, e.to_string());
+                return Ok(());
+            }
             Err(e) => return Err(Leave::Disk(e.clone())),
         };
         match &self.phase {
@@ -206,7 +243,7 @@ impl<S: StateMachine> Learner<S> {
                     accepted_epoch: recovered.accepted_epoch,
                     current_epoch: recovered.current_epoch,
                 });
-                self.phase = Phase::Syncing(Syncing::new(epoch, SyncMode::Trunc));
+                self.phase = Phase::Syncing(Syncing::new(epoch, SyncMode::Trunc, last));
                 Ok(())
             }
             Phase::MakingDurable { .. } => self.on_durable_step(ctx, done.id),
@@ -277,6 +314,8 @@ impl<S: StateMachine> Learner<S> {
         ctx.io.event(Event::UpToDate { epoch });
         self.phase = Phase::Serving;
         self.last_queued = sync.last_queued.unwrap_or(Zxid::ZERO);
+        let last = self.last_queued.max(ctx.db.last_processed);
+        self.clients.serve(&ctx.io, last.max(epoch.first_zxid()));
         if self.observer {
             return self.serve_observer(ctx, sync.not_logged);
         }
@@ -292,6 +331,10 @@ impl<S: StateMachine> Learner<S> {
     /// What an observer got between NEWLEADER and UPTODATE: committed proposals are logged and applied
     /// (ZOOKEEPER-1551), others (of an old leader) are skipped.
     fn serve_observer(&mut self, ctx: &mut Ctx<'_, S>, not_logged: VecDeque<TxnEntry>) -> RoleResult {
+        // Where proposals were skipped, the next INFORM follows what came before them.
+        if !not_logged.is_empty() {
+            self.last_queued = Zxid::ZERO;
+        }
         for entry in not_logged {
             if self.early_commits.front() == Some(&entry.zxid) {
                 self.early_commits.pop_front();
@@ -305,22 +348,17 @@ impl<S: StateMachine> Learner<S> {
     }
 }
 
-/// Apply what was committed behind the snapshot and install the state (Java takes its snapshot here
-/// too). The name is the last zxid in it.
-fn install<S: StateMachine>(ctx: &mut Ctx<'_, S>, sync: &Syncing) -> OpId {
+/// Apply what was committed behind the snapshot, and install both.
+fn install<S: StateMachine>(ctx: &mut Ctx<'_, S>, sync: &mut Syncing) -> OpId {
     ctx.io.event(Event::Restored { zxid: ctx.db.last_processed, tree: ctx.db.state.digest() });
     for entry in &sync.committed {
         // The snapshot is fuzzy: it may hold this effect already, and replaying it is harmless.
         ctx.db.apply(entry);
         ctx.db.committed_log.add(entry.clone());
         let (digest, tree) = (txn_digest(&entry.txn), ctx.db.state.digest());
-        // It goes to the disk inside the snapshot.
         ctx.io.event(Event::Logged { zxid: entry.zxid, digest });
         ctx.io.event(Event::Delivered { zxid: entry.zxid, digest, tree });
     }
-    let zxid = ctx.db.last_processed;
-    let mut cursor = ctx.db.state.snapshot_begin();
-    let mut body = BytesMut::new();
-    while !ctx.db.state.snapshot_slice(&mut cursor, usize::MAX, &mut body) {}
-    ctx.io.disk(DiskOp::Install { zxid, epoch: sync.epoch, body: body.freeze() })
+    let log = std::mem::take(&mut sync.committed);
+    ctx.io.disk(DiskOp::Install { zxid: sync.snapshot, epoch: sync.epoch, log })
 }

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use wire::{SessionId, op};
+use wire::{Id, SessionId, Zxid, op};
 
-use super::LocalRequest;
+use super::{LocalRequest, SessionIds};
 use crate::context::Io;
 use crate::io::{ClientId, ClientInput, ClientOutput};
 
@@ -28,39 +28,35 @@ enum State {
     Open,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Client {
     session: SessionId,
     timeout_ms: i32,
     state: State,
+    auth: Vec<Id>,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct ClientSessions {
     clients: BTreeMap<ClientId, Client>,
     by_session: BTreeMap<SessionId, ClientId>,
-    next_session: i64,
+    ids: SessionIds,
     touched: BTreeMap<SessionId, i32>,
 }
 
 impl ClientSessions {
-    /// Ids count up from `((ms << 24) >>> 8) | (sid << 56)` (`SessionTrackerImpl`).
-    pub fn new(io: &Io<'_>) -> ClientSessions {
-        let ms = io.now.wall_ms as u64;
-        // The generation keeps ids apart when the wall clock stood still or went back.
-        let first = (((ms << 24) >> 8) & 0x00ff_ffff_ffff_0000)
-            | ((io.sid().0 as u64 & 0xff) << 56)
-            | u64::from(io.ids.generation & 0xff) << 8;
-        ClientSessions { next_session: first as i64, ..ClientSessions::default() }
+    /// Clients are served from now on, with the history up to `from`.
+    pub fn serve(&mut self, io: &Io<'_>, from: Zxid) {
+        self.ids = SessionIds::serving_from(io.sid(), from, io.now.wall_ms, io.ids.generation);
     }
 
     pub fn on_input(&mut self, io: &mut Io<'_>, input: ClientInput) -> Option<ClientAction> {
         match input {
-            ClientInput::Connect { client, resume: None, timeout_ms, .. } => {
+            ClientInput::Connect { client, resume: None, timeout_ms, auth, .. } => {
                 let timeout_ms = negotiated(io, timeout_ms);
-                self.next_session += 1;
-                let session = SessionId(self.next_session);
-                self.add(client, Client { session, timeout_ms, state: State::Creating });
+                let session = self.ids.give();
+                let state = State::Creating;
+                self.add(client, Client { session, timeout_ms, state, auth: auth.clone() });
                 let mut body = BytesMut::with_capacity(4);
                 body.put_i32(timeout_ms);
                 Some(ClientAction::Submit(LocalRequest {
@@ -69,21 +65,35 @@ impl ClientSessions {
                     cxid: 0,
                     op: op::CREATE_SESSION,
                     body: body.freeze(),
+                    auth,
                 }))
             }
-            ClientInput::Connect { client, resume: Some(session), timeout_ms, .. } => {
+            ClientInput::Connect { client, resume: Some(session), timeout_ms, auth, .. } => {
                 if let Some(old) = self.by_session.remove(&session) {
                     self.clients.remove(&old);
                     io.client(ClientOutput::Disconnected { client: old });
                 }
                 let timeout_ms = negotiated(io, timeout_ms);
-                self.add(client, Client { session, timeout_ms, state: State::Revalidating });
+                self.add(client, Client { session, timeout_ms, state: State::Revalidating, auth });
                 Some(ClientAction::Revalidate { session, timeout_ms })
             }
+            ClientInput::AddAuth { client, id } => {
+                let auth = &mut self.clients.get_mut(&client)?.auth;
+                if !auth.contains(&id) {
+                    auth.push(id);
+                }
+                None
+            }
+            ClientInput::Request { client, body, .. } if too_long(io, &body) => {
+                io.mark("client: a request above jute.maxbuffer");
+                io.client(ClientOutput::Disconnected { client });
+                self.gone(client)
+            }
             ClientInput::Request { client, cxid, op, body } => match self.clients.get(&client) {
-                Some(Client { session, timeout_ms, state: State::Open }) => {
+                Some(Client { session, timeout_ms, state: State::Open, auth }) => {
                     self.touched.insert(*session, *timeout_ms);
-                    Some(ClientAction::Submit(LocalRequest { client, session: *session, cxid, op, body }))
+                    let (session, auth) = (*session, auth.clone());
+                    Some(ClientAction::Submit(LocalRequest { client, session, cxid, op, body, auth }))
                 }
                 _ => {
                     io.client(ClientOutput::Disconnected { client });
@@ -92,19 +102,21 @@ impl ClientSessions {
             },
             ClientInput::Ping { client } => {
                 match self.clients.get(&client) {
-                    Some(Client { session, timeout_ms, state: State::Open }) => {
+                    Some(Client { session, timeout_ms, state: State::Open, .. }) => {
                         self.touched.insert(*session, *timeout_ms);
                     }
                     _ => io.client(ClientOutput::Disconnected { client }),
                 }
                 None
             }
-            ClientInput::Disconnect { client } => {
-                let gone = self.clients.remove(&client)?;
-                self.by_session.remove(&gone.session);
-                Some(ClientAction::Gone { session: gone.session })
-            }
+            ClientInput::Disconnect { client } => self.gone(client),
         }
+    }
+
+    fn gone(&mut self, client: ClientId) -> Option<ClientAction> {
+        let session = self.clients.remove(&client)?.session;
+        self.by_session.remove(&session);
+        Some(ClientAction::Gone { session })
     }
 
     fn add(&mut self, id: ClientId, client: Client) {
@@ -118,7 +130,7 @@ impl ClientSessions {
         if ok {
             client.state = State::Open;
             self.touched.insert(client.session, client.timeout_ms);
-            let Client { session, timeout_ms, .. } = *client;
+            let (session, timeout_ms) = (client.session, client.timeout_ms);
             io.client(ClientOutput::Connected { client: request.client, session, timeout_ms });
         } else {
             self.expire(io, request.session);
@@ -181,4 +193,10 @@ impl ClientSessions {
 fn negotiated(io: &Io<'_>, timeout_ms: i32) -> i32 {
     let settings = &io.config.settings;
     timeout_ms.clamp(settings.min_session_timeout_ms, settings.max_session_timeout_ms)
+}
+
+/// A request longer than `jute.maxbuffer`, its header of xid and type counted, ends the connection at the
+/// client's door (`NIOServerCnxn.readLength`): forwarded, it would end the learner's at the leader's.
+fn too_long(io: &Io<'_>, body: &Bytes) -> bool {
+    body.len() + 8 > io.config.settings.jute_maxbuffer
 }

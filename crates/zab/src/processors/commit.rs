@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use wire::{SessionId, TxnHeader, Zxid, op};
+use wire::{Id, SessionId, TxnHeader, Zxid, op};
 
 use super::ClientSessions;
 use crate::context::{Ctx, Io};
@@ -23,12 +23,14 @@ pub struct LocalRequest {
     pub cxid: i32,
     pub op: i32,
     pub body: Bytes,
+    pub auth: Vec<Id>,
 }
 
 impl LocalRequest {
-    /// Goes through the leader: a write, a sync, the opening or closing of a session.
+    /// Goes through the leader: a write, a sync, the opening or closing of a session. Everything else is
+    /// answered by this member, known or not (`CommitProcessor.needCommit`).
     pub fn needs_leader(&self) -> bool {
-        self.op != op::GET_DATA
+        op::is_write(self.op) || self.op == op::SYNC
     }
 }
 

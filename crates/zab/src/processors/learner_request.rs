@@ -25,7 +25,9 @@ impl LearnerRequestProcessor {
             self.pending_syncs.push_back((session, cxid));
         }
         let body = request.body.clone();
-        Some(Packet::Request(ForwardedRequest { session, cxid, op, body, authinfo: None }))
+        // Never null: a Java leader that looks at ACLs would fail.
+        let authinfo = Some(request.auth.clone());
+        Some(Packet::Request(ForwardedRequest { session, cxid, op, body, authinfo }))
     }
 
     /// SYNC came: session and cxid of the oldest sync under way.

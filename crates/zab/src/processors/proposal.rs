@@ -47,6 +47,14 @@ impl ProposalRequestProcessor {
         }
     }
 
+    pub fn outstanding_len(&self) -> usize {
+        self.outstanding.len()
+    }
+
+    pub fn pending_syncs_len(&self) -> usize {
+        self.pending_syncs.len()
+    }
+
     pub fn last_proposed(&self) -> Zxid {
         self.last_proposed
     }

@@ -7,6 +7,10 @@
 //! * Registers below `/e/` belong to the session that made them and go with it (closeSession).
 //! * getData answers `buffer data | i32 version | i64 mzxid`.
 //! * Anything else is an error transaction of -6 (unimplemented).
+//!
+//! A history that holds more than registers (a data tree of Java servers) is not refused: of it the map
+//! keeps the sessions, which it understands whole, and answers -6 to everything but the opening and
+//! closing of sessions. The disk keeps the rest.
 
 mod snapshot;
 
@@ -15,6 +19,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use indexmap::IndexMap;
+use wire::txn::{CloseSessionTxn, CreateSessionTxn, ErrorTxn, SetDataTxn};
 use wire::{Reader, SessionId, SnapshotRecord, StatPersisted, Txn, TxnBody, TxnHeader, Zxid, code, op};
 
 use crate::event::txn_digest;
@@ -62,12 +67,23 @@ pub struct RegisterMap {
     /// Versions that prepared, not yet applied writes will leave, and the zxid of the last of them.
     prepared: ByPath<(i32, Zxid)>,
     digest: u64,
+    /// The part of the digest that sessions make up.
+    sessions_digest: u64,
     /// Something was applied or restored that is no register and no session.
     foreign: bool,
 }
 
 fn is_owned(path: &[u8]) -> bool {
     path.starts_with(b"/e/")
+}
+
+/// A node that stands above registers, exactly as the map itself writes it. A Java server's root and
+/// `/zookeeper` differ as soon as there is anything below them, and would be lost.
+fn is_scaffolding(path: &[u8], data: Option<&[u8]>, acl_key: i64, stat: &StatPersisted) -> bool {
+    snapshot::SCAFFOLDING.contains(&path)
+        && data.is_none_or(<[u8]>::is_empty)
+        && acl_key == -1
+        && *stat == StatPersisted::default()
 }
 
 /// A node that a register can stand for, with nothing lost.
@@ -120,12 +136,12 @@ impl RegisterMap {
     fn open_session(&mut self, session: SessionId, timeout_ms: i32) {
         self.close_session(session);
         self.sessions.insert(session, timeout_ms);
-        self.digest = self.digest.wrapping_add(session_digest(session, timeout_ms));
+        self.sessions_digest = self.sessions_digest.wrapping_add(session_digest(session, timeout_ms));
     }
 
     fn close_session(&mut self, session: SessionId) {
         if let Some(timeout_ms) = self.sessions.remove(&session) {
-            self.digest = self.digest.wrapping_sub(session_digest(session, timeout_ms));
+            self.sessions_digest = self.sessions_digest.wrapping_sub(session_digest(session, timeout_ms));
         }
     }
 
@@ -157,6 +173,15 @@ impl RegisterMap {
         Applied { result: Ok(Bytes::new()) }
     }
 
+    /// Sorted.
+    fn owned_by(&self, session: SessionId) -> Vec<Bytes> {
+        let owned =
+            self.registers.iter().filter(|(_, register)| register.owner == session && session != NOBODY);
+        let mut paths: Vec<Bytes> = owned.map(|(path, _)| path.clone()).collect();
+        paths.sort_unstable();
+        paths
+    }
+
     /// Version that `path` has once everything prepared is applied; -1 where it will be missing.
     fn prepared_version(&self, path: &Bytes) -> i32 {
         match self.prepared.get(path) {
@@ -172,17 +197,19 @@ impl RegisterMap {
         let mut r = Reader::new(request.body.clone());
         match request.op {
             op::CREATE_SESSION => {
-                let timeout_ms = r.i32("timeout").map_err(|_| code::UNIMPLEMENTED)?;
-                Ok((op::CREATE_SESSION, TxnBody::CreateSession { timeout_ms }))
+                let time_out = r.i32("timeout").map_err(|_| code::UNIMPLEMENTED)?;
+                Ok((op::CREATE_SESSION, TxnBody::CreateSession(CreateSessionTxn { time_out })))
             }
+            // What it owns in another machine's tree is not known here: without a list every server
+            // removes what it has (the body of releases before 3.6).
+            op::CLOSE_SESSION if self.foreign => Ok((op::CLOSE_SESSION, TxnBody::CloseSession(None))),
+            _ if self.foreign => Err(code::UNIMPLEMENTED),
             op::CLOSE_SESSION => {
-                let owned = self.registers.iter().filter(|(_, reg)| reg.owner == request.session);
-                let mut paths: Vec<Bytes> = owned.map(|(path, _)| path.clone()).collect();
-                paths.sort_unstable();
+                let paths = self.owned_by(request.session);
                 for path in &paths {
                     self.prepared.insert(path.clone(), (-1, zxid));
                 }
-                Ok((op::CLOSE_SESSION, TxnBody::CloseSession { paths: Some(paths) }))
+                Ok((op::CLOSE_SESSION, TxnBody::CloseSession(Some(CloseSessionTxn { paths2_delete: paths }))))
             }
             op::SET_DATA => {
                 let path = r.string("path").map_err(|_| code::UNIMPLEMENTED)?;
@@ -197,7 +224,7 @@ impl RegisterMap {
                 }
                 let version = before.wrapping_add(1);
                 self.prepared.insert(path.clone(), (version, zxid));
-                Ok((op::SET_DATA, TxnBody::SetData { path, data, version }))
+                Ok((op::SET_DATA, TxnBody::SetData(SetDataTxn { path, data, version })))
             }
             _ => Err(code::UNIMPLEMENTED),
         }
@@ -208,11 +235,12 @@ impl StateMachine for RegisterMap {
     type SnapshotCursor = Cursor;
 
     fn prepare(&mut self, zxid: Zxid, wall_ms: i64, request: &WriteRequest<'_>) -> Bytes {
-        let (kind, body) =
-            self.prepare_body(zxid, request).unwrap_or_else(|code| (op::ERROR, TxnBody::Error { code }));
+        let (kind, body) = self
+            .prepare_body(zxid, request)
+            .unwrap_or_else(|err| (op::ERROR, TxnBody::Error(ErrorTxn { err })));
         let header =
             TxnHeader { client_id: request.session, cxid: request.cxid, zxid, time_ms: wall_ms, kind };
-        Txn { header, body, rest: Bytes::new() }.to_bytes()
+        Txn::new(header, body, None).to_bytes()
     }
 
     fn forget_prepared(&mut self) {
@@ -223,15 +251,21 @@ impl StateMachine for RegisterMap {
         let Ok(txn) = Txn::decode(txn) else {
             // A record of another state machine: kept in the log, without effect here.
             self.foreign = true;
+            if let Some(header) = TxnHeader::peek(txn)
+                && header.kind == op::CLOSE_SESSION
+            {
+                self.close_session(header.client_id);
+            }
             return Applied { result: Err(code::UNIMPLEMENTED) };
         };
         match txn.body {
-            TxnBody::CreateSession { timeout_ms } => {
-                self.open_session(txn.header.client_id, timeout_ms);
+            TxnBody::CreateSession(CreateSessionTxn { time_out }) => {
+                self.open_session(txn.header.client_id, time_out);
                 Applied { result: Ok(Bytes::new()) }
             }
-            TxnBody::CloseSession { paths } => {
-                for path in paths.unwrap_or_default() {
+            TxnBody::CloseSession(close) => {
+                let owned = || self.owned_by(txn.header.client_id);
+                for path in close.map_or_else(owned, |close| close.paths2_delete) {
                     // Replay over a fuzzy snapshot: a register made again later stays.
                     if self.registers.get(&path).is_some_and(|register| register.czxid < zxid) {
                         self.remove(&path);
@@ -243,14 +277,15 @@ impl StateMachine for RegisterMap {
                 self.close_session(txn.header.client_id);
                 Applied { result: Ok(Bytes::new()) }
             }
-            TxnBody::SetData { path, data, version } => {
+            // A reconfig has the same record.
+            TxnBody::SetData(SetDataTxn { path, data, version }) if txn.header.kind == op::SET_DATA => {
                 if self.prepared.get(&path).is_some_and(|(_, last)| *last == zxid) {
                     self.prepared.swap_remove(&path);
                 }
                 self.set_data(&txn.header, path, data, version)
             }
-            TxnBody::Error { code } => Applied { result: Err(code) },
-            TxnBody::Other(_) => {
+            TxnBody::Error(ErrorTxn { err }) => Applied { result: Err(err) },
+            _ => {
                 self.foreign = true;
                 Applied { result: Err(code::UNIMPLEMENTED) }
             }
@@ -258,7 +293,7 @@ impl StateMachine for RegisterMap {
     }
 
     fn read(&self, kind: i32, body: &Bytes) -> Result<Bytes, i32> {
-        if kind != op::GET_DATA {
+        if kind != op::GET_DATA || self.foreign {
             return Err(code::UNIMPLEMENTED);
         }
         let path = Reader::new(body.clone()).string("path").map_err(|_| code::UNIMPLEMENTED)?;
@@ -270,8 +305,10 @@ impl StateMachine for RegisterMap {
         Ok(out.freeze())
     }
 
+    /// Of a history that is not whole, the sessions: what else is in memory depends on how it came, as
+    /// a snapshot or as a log.
     fn digest(&self) -> u64 {
-        self.digest
+        if self.foreign { self.sessions_digest } else { self.digest.wrapping_add(self.sessions_digest) }
     }
 
     fn is_whole(&self) -> bool {
@@ -301,12 +338,9 @@ impl StateMachine for RegisterMap {
     fn restore(&mut self, record: SnapshotRecord) -> Result<(), String> {
         match record {
             SnapshotRecord::Session { id, timeout_ms } => self.open_session(id, timeout_ms),
-            SnapshotRecord::AclEntry { .. } => {}
+            SnapshotRecord::AclEntry { .. } => self.foreign = true,
             SnapshotRecord::Node { path, data, acl_key, stat } => {
-                // The root, the nodes above registers, and /zookeeper are scaffolding.
-                let scaffolding =
-                    path.is_empty() || path.as_ref() == b"/e" || path.starts_with(b"/zookeeper");
-                if !scaffolding {
+                if !is_scaffolding(&path, data.as_deref(), acl_key, &stat) {
                     self.foreign |= !is_register(&path, acl_key, &stat);
                     let register = Register {
                         data: data.unwrap_or_default(),

@@ -5,6 +5,9 @@ use wire::{SessionId, SnapshotRecord, SnapshotWriter, StatPersisted};
 
 use super::RegisterMap;
 
+/// The nodes that stand above registers.
+pub(super) const SCAFFOLDING: [&[u8]; 4] = [b"", b"/zookeeper", b"/zookeeper/quota", b"/e"];
+
 /// Where a snapshot is. Registers made after it began are left out: the log has them behind the
 /// snapshot's zxid.
 #[derive(Clone, Debug)]
@@ -60,7 +63,7 @@ fn write_head(map: &RegisterMap, out: &mut BytesMut) {
     }
     SnapshotWriter::count(out, 0);
     let nothing = StatPersisted::default();
-    for path in ["", "/zookeeper", "/e"] {
-        SnapshotWriter::node(out, path.as_bytes(), Some(b""), -1, &nothing);
+    for path in SCAFFOLDING {
+        SnapshotWriter::node(out, path, Some(b""), -1, &nothing);
     }
 }

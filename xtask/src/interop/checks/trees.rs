@@ -1,0 +1,75 @@
+//! What a node wrote while it followed: the leader's transactions, in a directory that Java reads.
+
+use std::path::Path;
+
+use super::{Found, seconds};
+use crate::interop::driver::Driver;
+use crate::interop::ensemble::{Ensemble, Kind};
+use crate::interop::{Given, disk};
+
+/// A history that came by DIFF and then as it happened, some ephemerals live on; then the same with a new
+/// disk, by SNAP.
+pub fn log_and_tree(given: &Given, kind: Kind) -> Found {
+    let mut ensemble = Ensemble::start(given, &[kind, Kind::Java, Kind::Java], &[3, 2, 1])?;
+    let leader = ensemble.settle()?;
+    let mut client = given.client()?;
+    client.ask(&format!("connect c {} 60000", ensemble.host(leader)))?;
+    client.ask("variety c /before")?;
+    let mut found = Vec::new();
+    for mode in ["DIFF", "SNAP"] {
+        ensemble.wait_for_zxid(1, leader, seconds(10))?;
+        ensemble.stop(1)?;
+        if mode == "SNAP" {
+            ensemble.empty_data(1)?;
+        }
+        client.ask(&format!("variety c /missed-{mode}"))?;
+        ensemble.start_member(1)?;
+        ensemble.wait_for_followers(leader, seconds(30))?;
+        client.ask(&format!("variety c /live-{mode}"))?;
+        ensemble.wait_for_zxid(1, leader, seconds(10))?;
+        if ensemble.syncs(1).last() != Some(&mode) {
+            return Err(format!("synchronised by {:?}, expected {mode} at last", ensemble.syncs(1)));
+        }
+        let leaders = ensemble.member(leader).dir.join("tree");
+        let counted = walk(&mut client, "c", &leaders)?;
+        let same = disk::same_transactions(&ensemble.data(1), &ensemble.data(leader))?;
+        let ours = standalone_tree(given, &mut client, &ensemble.data(1))?;
+        let leaders = std::fs::read_to_string(&leaders).map_err(|e| e.to_string())?;
+        same_lines(&ours, &leaders).map_err(|why| format!("after {mode}: {why}"))?;
+        found.push(format!("{mode}: {same} transactions, {counted}"));
+    }
+    Ok(format!("byte for byte, and a Java server on a copy serves the same tree; {}", found.join("; ")))
+}
+
+/// `N nodes, N of them ephemeral`, and the tree in the file.
+pub fn walk(client: &mut Driver, name: &str, file: &Path) -> Found {
+    match client.numbers(&format!("walk {name} {}", file.display()))?[..] {
+        [nodes, ephemerals] => Ok(format!("{nodes} nodes, {ephemerals} of them ephemeral")),
+        _ => Err("walk: expected two numbers".into()),
+    }
+}
+
+/// What a single Java server serves on a copy of this data directory.
+pub fn standalone_tree(given: &Given, client: &mut Driver, data: &Path) -> Result<String, String> {
+    let mut single = Ensemble::prepare(given, &[Kind::Java])?;
+    disk::copy_dir(data, &single.data(1))?;
+    single.start_member(1)?;
+    single.wait_for_mode(1, "standalone")?;
+    let file = single.member(1).dir.join("tree");
+    client.ask(&format!("connect single {} 10000", single.host(1)))?;
+    walk(client, "single", &file)?;
+    client.ask("close single")?;
+    std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))
+}
+
+pub fn same_lines(ours: &str, other: &str) -> Result<(), String> {
+    let (a, b): (Vec<&str>, Vec<&str>) = (ours.lines().collect(), other.lines().collect());
+    if let Some((x, y)) = a.iter().zip(&b).find(|(x, y)| x != y) {
+        return Err(format!("trees differ:\n  {x}\n  {y}"));
+    }
+    if a.len() == b.len() && !a.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("trees of {} and {} nodes", a.len(), b.len()))
+    }
+}
