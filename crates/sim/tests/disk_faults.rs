@@ -11,6 +11,7 @@ fn hit(seed: u64, steps: serde_json::Value) -> Outcome {
     let scenario = json!({
         "name": "a disk fault", "seed": seed,
         "members": [{ "id": 1 }, { "id": 2 }, { "id": 3 }],
+        "settings": { "snapCount": 20 },
         "timeline": steps, "healAt": 5000, "endAt": 60000, "expect": {}
     });
     let scenario = Scenario::parse(&scenario.to_string()).unwrap_or_else(|e| panic!("{e}"));

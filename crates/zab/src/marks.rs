@@ -12,14 +12,19 @@ pub enum Reach {
 
 /// Every mark.
 pub const MARKS: &[(&str, Reach)] = &[
+    ("client: a request above jute.maxbuffer", Reach::Script),
     ("election: better vote in finalizeWait", Reach::Swarm),
     ("election: joined an established ensemble", Reach::Swarm),
     ("leader: a member has accepted a later epoch", Reach::Swarm),
+    ("leader: a session id came twice", Reach::Script),
+    ("leader: an accepted epoch out of reach", Reach::Script),
+    ("leader: log behind the stored snapshot read", Reach::Script),
     ("leader: ACK of a proposal before the ACK of NEWLEADER", Reach::Script),
     ("leader: learner of before 1.0", Reach::Script),
     ("leader: no quorum of live learners", Reach::Swarm),
     ("leader: zxid counter at its end", Reach::Swarm),
     ("learner: COMMIT between NEWLEADER and UPTODATE", Reach::Swarm),
+    ("learner: cannot truncate", Reach::Script),
     ("learner: epoch accepted before", Reach::Swarm),
     ("learner: leader of before 1.0", Reach::Script),
 ];
