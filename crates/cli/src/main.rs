@@ -13,7 +13,9 @@ macro_rules! say {
     };
 }
 
+mod bugs;
 mod decode;
+mod diff;
 mod enumerate;
 mod guarded;
 mod interrupt;
@@ -65,6 +67,13 @@ enum Command {
     /// The table tells the outcomes by moment: the member's last event, and the packet that is handed to
     /// it or the operation that its disk carries out. `inside`: in each file-system call from there on.
     Enumerate(EnumerateArgs),
+    /// The museum: bugs that ZooKeeper had, each behind a switch, and whether the sweep finds it.
+    Bugs(bugs::BugsArgs),
+    /// Run one scenario or seed in two behaviours, and name the first difference.
+    ///
+    /// With one --switch or --profile: against the correct core; with two: against each other. Exit code 1:
+    /// they differ.
+    Diff(DiffArgs),
     /// Print the JSON Schema of scenario files.
     Schema,
     /// Run a member on real sockets and real files.
@@ -120,7 +129,7 @@ pub struct SweepArgs {
     /// Behave as this switch says. May be given several times.
     #[arg(long = "switch", value_name = "NAME")]
     switches: Vec<String>,
-    /// Behave as this release did.
+    /// Behave as this release did, as zookeeper-3.8.4: with all the switches of the museum that it had.
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// Write failures as scenarios (at most five of a signature) to this folder.
@@ -196,6 +205,22 @@ pub struct EnumerateArgs {
 }
 
 #[derive(clap::Args)]
+pub struct DiffArgs {
+    /// A scenario file, or a seed of the default swarm.
+    #[arg(value_name = "FILE|SEED")]
+    what: String,
+    /// Behave as this switch says.
+    #[arg(long = "switch", value_name = "NAME")]
+    switches: Vec<String>,
+    /// Behave as this release did, as zookeeper-3.9.1.
+    #[arg(long = "profile", value_name = "NAME")]
+    profiles: Vec<String>,
+    /// One JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
 pub struct NodeArgs {
     /// The configuration, as ZooKeeper's; `myid` lies in its dataDir.
     #[arg(long, value_name = "ZOO.CFG")]
@@ -239,6 +264,8 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Sweep(args) => sweep::sweep(&args),
+        Command::Bugs(args) => bugs::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Enumerate(args) => enumerate::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Shrink(args) => shrink::run(&args),

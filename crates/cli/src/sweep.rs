@@ -13,6 +13,8 @@ use peer::{Switch, Switches};
 use sim::run::{Options, Outcome, RunSpec};
 use sim::scenario::Scenario;
 use sim::swarm;
+use zab::switches::catalogue::profile;
+use zab::switches::releases::Release;
 
 use crate::SweepArgs;
 use crate::guarded::run_guarded;
@@ -71,28 +73,30 @@ pub fn end(tally: &Tally, json: Option<&Path>) -> ExitCode {
 }
 
 fn source(args: &SweepArgs) -> Result<Source, String> {
+    let mut switches = parse_switches(&args.switches)?;
     if let Some(name) = &args.profile {
-        return Err(format!("no profile is called {name}; there are none yet"));
+        switches = parse_profile(name)?.iter().fold(switches, Switches::with);
     }
-    let switches = parse_switches(&args.switches)?;
     let Some(file) = &args.scenario else { return Ok(Source::Swarm(switches)) };
     let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
     let mut scenario = Scenario::parse(&text).map_err(|e| format!("{}: {e}", file.display()))?;
-    scenario.switches.extend(args.switches.iter().cloned());
+    scenario.switches.extend(switches.iter().map(|switch| switch.name().to_owned()));
     Ok(Source::Scenario(Box::new(scenario)))
 }
 
 pub fn parse_switches(names: &[String]) -> Result<Switches, String> {
-    names
-        .iter()
-        .map(|name| {
-            let known: Vec<&str> = Switch::ALL.iter().map(|s| s.name()).collect();
-            Switch::ALL
-                .into_iter()
-                .find(|switch| switch.name() == name)
-                .ok_or(format!("no switch is called {name}; there are: {}", known.join(", ")))
-        })
-        .collect()
+    let known = || Switch::ALL.map(Switch::name).join(", ");
+    let parse = |name: &String| {
+        Switch::named(name).ok_or_else(|| format!("no switch is called {name}; there are: {}", known()))
+    };
+    names.iter().map(parse).collect()
+}
+
+/// What a release had: `zookeeper-3.8.4`, or the bare number.
+pub fn parse_profile(name: &str) -> Result<Switches, String> {
+    let number = name.strip_prefix("zookeeper-").unwrap_or(name);
+    let release: Release = number.parse().map_err(|e| format!("profile {name}: {e}"))?;
+    Ok(profile(release))
 }
 
 /// What the threads share.
@@ -121,6 +125,9 @@ impl<'a> Sweep<'a> {
         }
         if let Some(file) = &args.scenario {
             arguments.push_str(&format!(" --scenario {}", file.display()));
+        }
+        if let Some(name) = &args.profile {
+            arguments.push_str(&format!(" --profile {name}"));
         }
         let whole_swarm = arguments.is_empty();
         Sweep {
@@ -281,6 +288,9 @@ mod tests {
         assert_eq!(parse_duration("7"), Ok(Duration::from_secs(7)));
         assert!(parse_duration("soon").is_err() && parse_duration("3 weeks").is_err());
         assert_eq!(parse_shard("2/8"), Ok((2, 8)));
+        assert_eq!(parse_profile("zookeeper-3.9.1"), parse_profile("3.9.1"));
+        assert!(parse_profile("3.9.1").is_ok_and(|had| had.has(Switch::EpochBeforeHistory)));
+        assert!(parse_profile("zookeeper-2").is_err() && parse_switches(&["none".into()]).is_err());
         assert!(parse_shard("0/8").is_err() && parse_shard("9/8").is_err() && parse_shard("2").is_err());
     }
 }
