@@ -126,7 +126,6 @@ impl ZkDatabase {
     }
 }
 
-
 fn session_digest(session: SessionId, timeout_ms: i32) -> u64 {
     (session.0 as u64 ^ (timeout_ms as u64) << 40).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }

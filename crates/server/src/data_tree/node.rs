@@ -120,8 +120,9 @@ impl Node {
 
     pub fn rare_mut(&mut self) -> &mut Rare {
         let pzxid = self.czxid;
-        self.rare
-            .get_or_insert_with(|| Box::new(Rare { owner: 0, pzxid, cversion: 0, children: Children::default() }))
+        self.rare.get_or_insert_with(|| {
+            Box::new(Rare { owner: 0, pzxid, cversion: 0, children: Children::default() })
+        })
     }
 
     pub fn stat(&self) -> StatPersisted {

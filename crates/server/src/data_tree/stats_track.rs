@@ -85,7 +85,8 @@ mod tests {
         let mut track = StatsTrack::of(1, 10);
         track.add(2, -4);
         assert_eq!(track.text(), "count=3,bytes=6");
-        for nonsense in [None, Some(&b""[..]), Some(b"count"), Some(b"count=x,=,;;=5"), Some(b"\xff\xfe=3,")] {
+        for nonsense in [None, Some(&b""[..]), Some(b"count"), Some(b"count=x,=,;;=5"), Some(b"\xff\xfe=3,")]
+        {
             assert_eq!((StatsTrack::parse(nonsense).count(), StatsTrack::parse(nonsense).bytes()), (-1, -1));
         }
     }

@@ -11,12 +11,19 @@ use zab::{DiskError, Recovered};
 
 pub struct DataDir {
     pub name: String,
+    /// Of its files.
     pub expected: Value,
+    /// Of its tree: null where no server loads it.
+    pub tree: Value,
     pub fs: MemFs,
 }
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../storage/tests/vectors/datadirs")
+}
+
+fn trees() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
 }
 
 pub fn datadirs() -> Vec<DataDir> {
@@ -34,7 +41,10 @@ pub fn datadirs() -> Vec<DataDir> {
             let bytes = std::fs::read(file.path()).expect("a readable file");
             fs.files.insert(file.file_name().to_str().expect("UTF-8").into(), bytes);
         }
-        dirs.push(DataDir { name, expected: serde_json::from_slice(&expected).expect("JSON"), fs });
+        let expected = serde_json::from_slice(&expected).expect("JSON");
+        let tree = std::fs::read(trees().join(format!("{name}.json")));
+        let tree = tree.map_or(Value::Null, |tree| serde_json::from_slice(&tree).expect("JSON"));
+        dirs.push(DataDir { name, expected, tree, fs });
     }
     dirs.sort_by(|a, b| a.name.cmp(&b.name));
     dirs
@@ -72,7 +82,11 @@ pub fn base64(bytes: &[u8]) -> String {
     for group in bytes.chunks(3) {
         let bits = group.iter().fold(0u32, |bits, b| bits << 8 | u32::from(*b)) << (8 * (3 - group.len()));
         for n in 0..4 {
-            out.push(if n <= group.len() { DIGITS[(bits >> (18 - 6 * n)) as usize & 63] as char } else { '=' });
+            out.push(if n <= group.len() {
+                DIGITS[(bits >> (18 - 6 * n)) as usize & 63] as char
+            } else {
+                '='
+            });
         }
     }
     out
@@ -99,7 +113,8 @@ pub fn nodes(db: &ZkDatabase) -> Value {
             other => panic!("{other:?}"),
         };
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
-        let acl = db.tree.acl(id).iter().map(|acl| json!([acl.perms, text(&acl.id.scheme), text(&acl.id.id)]));
+        let acl =
+            db.tree.acl(id).iter().map(|acl| json!([acl.perms, text(&acl.id.scheme), text(&acl.id.id)]));
         let data = db.tree.node(id).data().map(base64);
         nodes.insert(
             path.into(),
