@@ -74,6 +74,8 @@ pub fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&path[..slash], &path[slash + 1..]))
 }
 
+const CONFIG_NODE: &[u8] = b"/zookeeper/config";
+
 fn is_root(path: &[u8]) -> bool {
     matches!(path, b"" | b"/")
 }
@@ -94,15 +96,21 @@ impl DataTree {
     /// A fresh tree: the root and what stands under `/zookeeper`.
     pub fn new() -> DataTree {
         let mut tree = DataTree::bare();
-        for path in ["/zookeeper", "/zookeeper/quota", "/zookeeper/config"] {
+        for path in ["/zookeeper", "/zookeeper/quota"] {
             tree.put(path.as_bytes(), Some(b""), acl_cache::OPEN, &StatPersisted::default());
         }
-        let everybody_reads = vec![Acl { perms: perms::READ, id: Id::anyone() }];
-        let config = tree.find(b"/zookeeper/config").expect("made above");
-        let slot = tree.acls.add(Some(&everybody_reads));
-        let node = tree.nodes.get_mut(config);
-        (node.acl, node.aversion) = (slot, -1);
+        tree.add_config_node();
         tree
+    }
+
+    /// `addConfigNode`; nothing where it is there, or its parent is not.
+    fn add_config_node(&mut self) {
+        if self.find(CONFIG_NODE).is_none() {
+            let everybody_reads = vec![Acl { perms: perms::READ, id: Id::anyone() }];
+            let slot = self.acls.add(Some(&everybody_reads));
+            let stat = StatPersisted { aversion: -1, ..StatPersisted::default() };
+            self.put(CONFIG_NODE, Some(b""), slot, &stat);
+        }
     }
 
     /// A root and nothing else, for a snapshot to fill.
@@ -322,9 +330,11 @@ impl DataTree {
         self.quota_deleted(path, bytes as i64);
     }
 
-    /// The leader's configuration, which is a server's own and not in the log (`initConfigInZKDatabase`).
+    /// The configuration, which is a server's own and not in the log (`initConfigInZKDatabase`). A snapshot of
+    /// before 3.5 has no node for it. NoNode where not even `/zookeeper` is there.
     pub fn set_config(&mut self, text: &[u8], version: Zxid, wall_ms: i64) -> Result<(), i32> {
-        let id = self.find(b"/zookeeper/config").ok_or(code::NO_NODE)?;
+        self.add_config_node();
+        let id = self.find(CONFIG_NODE).ok_or(code::NO_NODE)?;
         let node = self.nodes.get_mut(id);
         let before = node.data().map_or(0, <[u8]>::len);
         self.data_bytes = self.data_bytes + text.len() as u64 - before as u64;

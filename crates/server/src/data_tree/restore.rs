@@ -55,19 +55,4 @@ impl DataTree {
         self.redigest(ROOT, b"");
         Ok(())
     }
-
-    /// What Java adds to a snapshot that lacks it (3.4's have no `/zookeeper/config`; one of nothing but a
-    /// root may lack the others).
-    pub fn complete_system_nodes(&mut self) {
-        let fresh = DataTree::new();
-        for path in ["/zookeeper", "/zookeeper/quota", "/zookeeper/config"] {
-            let path = path.as_bytes();
-            if self.find(path).is_some() {
-                continue;
-            }
-            let of = fresh.find(path).expect("of a fresh tree");
-            let slot = self.acls.add((path == b"/zookeeper/config").then(|| fresh.acl(of).to_vec()).as_ref());
-            self.put(path, Some(b""), slot, &fresh.node(of).stat());
-        }
-    }
 }
