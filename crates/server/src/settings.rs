@@ -1,7 +1,7 @@
 //! What `zoo.cfg` says about the database and the processors. Everything that changes what a transaction
 //! *does* is not here: members with different settings must come to the same tree.
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// `extendedTypesEnabled`: nodes with a TTL can be made.
     pub extended_types: bool,
@@ -9,10 +9,4 @@ pub struct Settings {
     pub enforce_quota: bool,
     /// `skipACL`.
     pub skip_acl: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings { extended_types: false, enforce_quota: false, skip_acl: false }
-    }
 }

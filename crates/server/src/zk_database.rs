@@ -14,11 +14,10 @@ pub struct ZkDatabase {
     pub tree: DataTree,
     sessions: BTreeMap<SessionId, i32>,
     sessions_digest: u64,
-    /// Digests are compared once the snapshot that was loaded, which may hold effects of transactions that
-    /// come again, is surely behind us.
-    compare_behind: wire::Zxid,
-    /// Transactions after which the tree had another digest than their leader's. It goes on, as Java does.
-    pub digest_mismatches: u64,
+    /// The tree had the digest that a transaction said, or was new. A snapshot may hold effects of transactions
+    /// that come again, and until then it need not have.
+    digest_confirmed: bool,
+    digest_mismatches: u64,
 }
 
 impl Default for ZkDatabase {
@@ -43,7 +42,7 @@ impl ZkDatabase {
             tree,
             sessions: BTreeMap::new(),
             sessions_digest: 0,
-            compare_behind: wire::Zxid::ZERO,
+            digest_confirmed: true,
             digest_mismatches: 0,
         }
     }
@@ -91,9 +90,19 @@ impl ZkDatabase {
 
     fn compare_digest(&mut self, txn: &Txn) {
         let Some(digest) = txn.digest.filter(|digest| digest.version == DIGEST_VERSION) else { return };
-        if txn.header.zxid > self.compare_behind && digest.tree_digest as u64 != self.tree.tree_digest() {
-            self.digest_mismatches += 1;
-        }
+        let equal = digest.tree_digest as u64 == self.tree.tree_digest();
+        self.digest_mismatches += u64::from(self.digest_confirmed && !equal);
+        self.digest_confirmed |= equal;
+    }
+
+    /// Transactions after which the tree had another digest than their leader's. It goes on, as Java does.
+    pub fn digest_mismatches(&self) -> u64 {
+        self.digest_mismatches
+    }
+
+    /// False from the loading of a snapshot until a transaction's digest was the tree's.
+    pub fn digest_confirmed(&self) -> bool {
+        self.digest_confirmed
     }
 
     /// A session that owns nodes and is in no session table ends (`ZooKeeperServer.loadData`). What they are.
@@ -114,9 +123,8 @@ impl ZkDatabase {
             }
             SnapshotRecord::AclEntry { key, acl } => self.tree.restore_acl(key, &acl),
             SnapshotRecord::Node { path, data, acl_key, stat } => {
-                self.tree.restore_node(&path, data.as_deref(), acl_key, &stat)?;
-                self.compare_behind = self.tree.last_zxid();
-                Ok(())
+                self.digest_confirmed = false;
+                self.tree.restore_node(&path, data.as_deref(), acl_key, &stat)
             }
         }
     }

@@ -10,7 +10,7 @@ use server::ZkDatabase;
 use server::data_tree::{Cursor, DIGEST_VERSION};
 use storage::snapshot::{self, Appendix, TreeDigest};
 use storage::{FileSystem, compression};
-use wire::{SnapshotParser, SnapshotRecord, Zxid};
+use wire::{SnapshotParser, SnapshotRecord, Txn, Zxid};
 use zab::DiskError;
 
 /// With every session's paths sorted.
@@ -24,7 +24,7 @@ fn by_name(ephemerals: &Value) -> Value {
 
 #[test]
 fn every_directory() {
-    let (mut exact, mut refused, mut owners) = (0, 0, 0);
+    let (mut exact, mut refused, mut owners, mut confirmed) = (0, 0, 0, 0);
     for DataDir { name, expected, tree, fs } in datadirs() {
         let recovered = match recover(&fs) {
             Ok(recovered) => recovered,
@@ -54,9 +54,14 @@ fn every_directory() {
             assert_eq!(json!(format!("{:#x}", db.tree.node(id).owner())), *owner, "{name}: {path}");
             owners += 1;
         }
-        assert_eq!(db.digest_mismatches, 0, "{name}");
+        assert_eq!(db.digest_mismatches(), 0, "{name}");
+        // Error transactions have none, and 3.4 has none at all.
+        let mut digests = recovered.log.iter().filter_map(|entry| Txn::decode(&entry.txn).ok()?.digest);
+        assert_eq!(db.digest_confirmed(), digests.next().is_some(), "{name}");
+        confirmed += usize::from(db.digest_confirmed());
         exact += 1;
     }
+    assert!(confirmed > 10, "{confirmed}");
     assert!(exact >= 28 && refused >= 12 && owners > 50, "{exact} exact, {refused} refused, {owners}");
 }
 
@@ -81,7 +86,7 @@ fn digests_of_snapshots() {
         let mut db = restore(body);
         for entry in recovered.log.iter().filter(|entry| entry.zxid <= at) {
             later += 1;
-            db.process_txn(&wire::Txn::decode(&entry.txn).expect("a transaction"), &mut ());
+            db.process_txn(&Txn::decode(&entry.txn).expect("a transaction"), &mut ());
         }
         assert_eq!(db.tree.tree_digest(), value, "{name}");
         at_once += 1;

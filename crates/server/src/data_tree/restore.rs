@@ -47,6 +47,7 @@ impl DataTree {
     fn restore_root(&mut self, data: Option<&[u8]>, slot: u32, stat: &StatPersisted) -> Result<(), String> {
         let root = self.nodes.get_mut(ROOT);
         root.set_data(data);
+        self.data_bytes = data.map_or(0, <[u8]>::len) as u64;
         (root.czxid, root.mzxid, root.ctime, root.mtime) = (stat.czxid, stat.mzxid, stat.ctime, stat.mtime);
         (root.version, root.aversion) = (stat.version, stat.aversion);
         let rare = root.rare_mut();

@@ -39,7 +39,7 @@ impl Cursor {
             }
             Some(last) => Walk::behind(tree, last),
         };
-        while let Some((id, path)) = walk.next() {
+        while let Some((id, path)) = walk.next_node() {
             let node = tree.node(id);
             if node.czxid > self.began_at {
                 walk.skip_children();

@@ -42,7 +42,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The next node and its path.
-    pub fn next(&mut self) -> Option<(NodeId, &[u8])> {
+    pub fn next_node(&mut self) -> Option<(NodeId, &[u8])> {
         if std::mem::take(&mut self.at_root) {
             self.stack.push((ROOT, (0, 0), 0));
             return Some((ROOT, &self.path));

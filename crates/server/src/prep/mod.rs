@@ -102,6 +102,7 @@ impl PrepRequestProcessor {
                 if let Some(err) = ctx.request.session_error {
                     return Err(err);
                 }
+                self.closing.remove(&ctx.request.session);
                 self.opening.insert(ctx.request.session, ctx.zxid);
                 let body = TxnBody::CreateSession(CreateSessionTxn { time_out: create.time_out });
                 Ok((op::CREATE_SESSION, body))
@@ -220,6 +221,7 @@ impl PrepRequestProcessor {
                 self.add_delete(ctx, path, parent_path, parent);
             }
         }
+        self.opening.remove(&session);
         self.closing.insert(session, ctx.zxid);
         let body = CloseSessionTxn { paths2_delete: paths.into_iter().collect() };
         (op::CLOSE_SESSION, TxnBody::CloseSession(Some(body)))

@@ -96,7 +96,7 @@ pub fn base64(bytes: &[u8]) -> String {
 pub fn nodes(db: &ZkDatabase) -> Value {
     let mut nodes = serde_json::Map::new();
     let mut walk = server::data_tree::Walk::new(&db.tree);
-    while let Some((id, path)) = walk.next() {
+    while let Some((id, path)) = walk.next_node() {
         if path == b"/zookeeper" || path.starts_with(b"/zookeeper/") {
             continue;
         }

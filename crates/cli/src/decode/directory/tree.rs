@@ -113,7 +113,7 @@ fn load(fs: &MemFs, recovered: &Recovered) -> Result<ZkDatabase, Refused> {
 fn nodes(db: &ZkDatabase) -> Value {
     let mut nodes = Map::new();
     let mut walk = Walk::new(&db.tree);
-    while let Some((id, path)) = walk.next() {
+    while let Some((id, path)) = walk.next_node() {
         match path {
             b"" => _ = nodes.insert("/".into(), node(db, id)),
             b"/zookeeper" => walk.skip_children(),
