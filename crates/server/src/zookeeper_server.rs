@@ -42,6 +42,11 @@ impl ZooKeeperServer {
         &self.watches
     }
 
+    /// Changes that are prepared and not applied.
+    pub fn outstanding_changes(&self) -> usize {
+        self.prep.outstanding_changes()
+    }
+
     /// Answers a read of a client that is connected here, and leaves its watch.
     pub fn read_request(&mut self, request: &ReadRequest<'_>) -> Result<Bytes, i32> {
         if let Some(client) = request.client {

@@ -53,7 +53,7 @@ mod tests {
     fn rows() {
         assert_eq!(EphemeralType::of(0), EphemeralType::Persistent);
         assert_eq!(EphemeralType::of(i64::MIN), EphemeralType::Container);
-        assert_eq!(EphemeralType::of(0x1_0000_27ea_7790_000), EphemeralType::Session(0x1_0000_27ea_7790_000));
+        assert_eq!(EphemeralType::of(0x1000_0278_6880_0000), EphemeralType::Session(0x1000_0278_6880_0000));
         let owner = EphemeralType::ttl_owner(5000).expect("in range");
         assert_eq!(owner as u64, 0xff00_0000_0000_1388);
         assert_eq!(EphemeralType::of(owner), EphemeralType::Ttl(5000));

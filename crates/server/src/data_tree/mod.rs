@@ -184,6 +184,16 @@ impl DataTree {
         self.acls.get(self.nodes.get(id).acl)
     }
 
+    /// The key under which snapshots have the node's list.
+    pub fn acl_key(&self, id: NodeId) -> i64 {
+        self.acls.key(self.nodes.get(id).acl)
+    }
+
+    /// Every list in use, by key.
+    pub fn acls(&self) -> impl Iterator<Item = (i64, &Vec<Acl>)> {
+        self.acls.in_use()
+    }
+
     /// Names, sorted.
     pub fn children(&self, id: NodeId) -> impl Iterator<Item = &[u8]> {
         let children = self.nodes.get(id).children();

@@ -45,7 +45,7 @@ impl Cursor {
                 walk.skip_children();
                 continue;
             }
-            SnapshotWriter::node(out, path, node.data(), tree.acls.key(node.acl), &node.stat());
+            SnapshotWriter::node(out, path, node.data(), tree.acl_key(id), &node.stat());
             if out.len() - begin >= max {
                 self.last = Some(Bytes::copy_from_slice(path));
                 return false;
@@ -65,8 +65,8 @@ fn write_head(
     for (id, timeout_ms) in sessions {
         SnapshotWriter::record(out, &SnapshotRecord::Session { id, timeout_ms });
     }
-    SnapshotWriter::count(out, tree.acls.in_use().count());
-    for (key, acl) in tree.acls.in_use() {
+    SnapshotWriter::count(out, tree.acls().count());
+    for (key, acl) in tree.acls() {
         SnapshotWriter::record(out, &SnapshotRecord::AclEntry { key, acl: acl.clone() });
     }
 }

@@ -74,6 +74,11 @@ impl PrepRequestProcessor {
         self.closing.retain(|_, at| *at > zxid);
     }
 
+    /// Changes that are prepared and not applied, one for each node and transaction.
+    pub fn outstanding_changes(&self) -> usize {
+        self.changes.len()
+    }
+
     /// What was prepared will never be applied.
     pub fn forget(&mut self) {
         *self = PrepRequestProcessor::default();

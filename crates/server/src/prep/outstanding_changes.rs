@@ -125,6 +125,10 @@ impl OutstandingChanges {
         self.order.back().map_or_else(|| tree.tree_digest(), |last| last.tree_digest)
     }
 
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
     /// A multi failed: nothing of it will come.
     pub fn roll_back(&mut self, zxid: Zxid) {
         while let Some(pending) = self.order.pop_back_if(|pending| pending.zxid == zxid) {

@@ -9,10 +9,10 @@ mod requests;
 use bytes::{Bytes, BytesMut};
 use model::{Model, Who};
 use requests::{Draw, SESSIONS, auth_of};
-use server::data_tree::Cursor;
+use server::data_tree::{Cursor, NodeId, ROOT, Walk};
 use server::{ReadRequest, Settings, ZooKeeperServer};
 use wire::client::{Request, Response};
-use wire::{SessionId, SnapshotParser, Zxid, code, op};
+use wire::{SessionId, SnapshotParser, SnapshotRecord, SnapshotWriter, Zxid, code, op};
 use zab::{StateMachine, WriteRequest};
 
 struct Run {
@@ -25,9 +25,54 @@ struct Run {
     zxid: i64,
     time: i64,
     /// A snapshot on its way: where it is, what is written, and the zxid that it is named by.
-    snapshot: Option<(Cursor, BytesMut, Zxid)>,
+    snapshot: Option<(Progress, BytesMut, Zxid)>,
     snapshots: u32,
     refused: u32,
+}
+
+/// How a snapshot is written: by the server; or as Java does it, with the nodes that were made after it began.
+enum Progress {
+    Ours(Cursor),
+    Java(Bytes),
+}
+
+/// Sessions, lists and the root.
+fn java_begins(server: &ZooKeeperServer, out: &mut BytesMut) {
+    let db = server.database();
+    SnapshotWriter::count(out, db.sessions().len());
+    for (id, timeout_ms) in db.sessions() {
+        SnapshotWriter::record(out, &SnapshotRecord::Session { id, timeout_ms });
+    }
+    SnapshotWriter::count(out, db.tree.acls().count());
+    for (key, acl) in db.tree.acls() {
+        SnapshotWriter::record(out, &SnapshotRecord::AclEntry { key, acl: acl.clone() });
+    }
+    java_node(server, ROOT, b"", out);
+}
+
+fn java_node(server: &ZooKeeperServer, id: NodeId, path: &[u8], out: &mut BytesMut) {
+    let tree = &server.database().tree;
+    let node = tree.node(id);
+    SnapshotWriter::node(out, path, node.data(), tree.acl_key(id), &node.stat());
+}
+
+impl Progress {
+    fn write(&mut self, server: &ZooKeeperServer, max: usize, out: &mut BytesMut) -> bool {
+        let last = match self {
+            Progress::Ours(cursor) => return server.snapshot_slice(cursor, max, out),
+            Progress::Java(last) => last,
+        };
+        let mut walk = Walk::behind(&server.database().tree, last);
+        for _ in 0..=max / 100 {
+            let Some((id, path)) = walk.next_node() else {
+                SnapshotWriter::end(out);
+                return true;
+            };
+            *last = Bytes::copy_from_slice(path);
+            java_node(server, id, last, out);
+        }
+        false
+    }
 }
 
 fn encoded(result: &Result<Response, i32>) -> Result<Bytes, i32> {
@@ -103,12 +148,19 @@ impl Run {
 
     /// A piece of a snapshot; where it ends, it and the log behind it make an equal server.
     fn slice(&mut self) {
-        let Some((cursor, body, _)) = &mut self.snapshot else {
+        let Some((progress, body, _)) = &mut self.snapshot else {
             let zxid = self.log.last().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
-            self.snapshot = Some((self.server.snapshot_begin(), BytesMut::new(), zxid));
+            let mut body = BytesMut::new();
+            let progress = if self.draw.below(2) == 0 {
+                Progress::Ours(self.server.snapshot_begin())
+            } else {
+                java_begins(&self.server, &mut body);
+                Progress::Java(Bytes::new())
+            };
+            self.snapshot = Some((progress, body, zxid));
             return;
         };
-        if !self.server.snapshot_slice(cursor, 1 + self.draw.below(600) as usize, body) {
+        if !progress.write(&self.server, 1 + self.draw.below(600) as usize, body) {
             return;
         }
         let (_, body, named) = self.snapshot.take().expect("it is there");
@@ -150,8 +202,9 @@ impl Run {
 
     /// Every node and every stat.
     fn same_tree(&self) {
+        assert_eq!(self.server.outstanding_changes(), 0);
         let tree = &self.server.database().tree;
-        let mut walk = server::data_tree::Walk::new(tree);
+        let mut walk = Walk::new(tree);
         let mut count = 0;
         while let Some((id, path)) = walk.next_node() {
             let path = std::str::from_utf8(path).expect("UTF-8");
