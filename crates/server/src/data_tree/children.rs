@@ -1,88 +1,189 @@
-//! `Children`: the children of one node, sorted by name. Kept in runs of bounded length, so that a node with
-//! a million children costs four bytes and some for each, and no insertion moves much.
+//! `Children`: the children of one node, sorted by name.
+//!
+//! Few of them are a sorted list. Many are runs of bounded length, so that no insertion moves much, each with
+//! a lower bound of its names and, beside the children, a short hash of each name: a child is found by the
+//! bounds, which lie together, and the hashes of one run, without a look at any other child. Who chooses names
+//! with equal hashes makes a run's search slow, not the directory's.
 
 use super::node::{NodeId, Nodes};
 
+const FEW: usize = 16;
 const RUN: usize = 256;
 
 /// A place among the children: a run, and a child in it.
 pub type Place = (usize, usize);
 
-#[derive(Clone, Debug, Default)]
-pub struct Children {
+#[derive(Clone, Debug)]
+pub enum Children {
+    Few(Vec<NodeId>),
     /// None empty.
-    runs: Vec<Vec<NodeId>>,
-    len: u32,
+    Runs {
+        runs: Vec<Run>,
+        len: u32,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Not above the first name, above all of the run before. The first run's says nothing.
+    bound: Box<[u8]>,
+    hashes: Vec<u16>,
+    ids: Vec<NodeId>,
+}
+
+impl Default for Children {
+    fn default() -> Self {
+        Children::Few(Vec::new())
+    }
+}
+
+/// Fixed, so that all runs of a simulation do the same.
+fn hash(name: &[u8]) -> u16 {
+    let mut sum = name.len() as u64;
+    for chunk in name.chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        sum = (sum ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+    (sum >> 17) as u16
+}
+
+fn search(nodes: &Nodes, ids: &[NodeId], name: &[u8]) -> Result<usize, usize> {
+    ids.binary_search_by(|id| nodes.get(*id).name().cmp(name))
+}
+
+impl Run {
+    fn new(nodes: &Nodes, ids: Vec<NodeId>) -> Run {
+        let bound = nodes.get(ids[0]).name().into();
+        let hashes = ids.iter().map(|id| hash(nodes.get(*id).name())).collect();
+        Run { bound, hashes, ids }
+    }
+
+    fn find(&self, nodes: &Nodes, name: &[u8]) -> Option<NodeId> {
+        let wanted = hash(name);
+        let alike = self.hashes.iter().zip(&self.ids).filter(|(hash, _)| **hash == wanted);
+        alike.map(|(_, id)| *id).find(|id| nodes.get(*id).name() == name)
+    }
+
+    fn insert(&mut self, at: usize, hash: u16, id: NodeId) {
+        self.hashes.insert(at, hash);
+        self.ids.insert(at, id);
+    }
+}
+
+/// The run in which `name` is, or would be inserted.
+fn run_of(runs: &[Run], name: &[u8]) -> usize {
+    runs.partition_point(|run| *run.bound <= *name).saturating_sub(1)
 }
 
 impl Children {
     pub fn len(&self) -> usize {
-        self.len as usize
+        match self {
+            Children::Few(ids) => ids.len(),
+            Children::Runs { len, .. } => *len as usize,
+        }
+    }
+
+    fn ids(&self, run: usize) -> Option<&Vec<NodeId>> {
+        match self {
+            Children::Few(ids) => (run == 0).then_some(ids),
+            Children::Runs { runs, .. } => runs.get(run).map(|run| &run.ids),
+        }
     }
 
     /// Where `name` stands (`Ok`) or would be inserted.
     pub fn search(&self, nodes: &Nodes, name: &[u8]) -> Result<Place, Place> {
-        // The last run that begins at or before the name.
-        let run = self.runs.partition_point(|run| nodes.get(run[0]).name() <= name).saturating_sub(1);
-        let Some(children) = self.runs.get(run) else { return Err((0, 0)) };
-        match children.binary_search_by(|id| nodes.get(*id).name().cmp(name)) {
-            Ok(at) => Ok((run, at)),
-            Err(at) => Err((run, at)),
-        }
+        let run = match self {
+            Children::Few(_) => 0,
+            Children::Runs { runs, .. } => run_of(runs, name),
+        };
+        let ids = self.ids(run).map_or(&[][..], Vec::as_slice);
+        search(nodes, ids, name).map(|at| (run, at)).map_err(|at| (run, at))
     }
 
     pub fn find(&self, nodes: &Nodes, name: &[u8]) -> Option<NodeId> {
-        self.search(nodes, name).ok().map(|(run, at)| self.runs[run][at])
+        match self {
+            Children::Few(ids) => search(nodes, ids, name).ok().map(|at| ids[at]),
+            Children::Runs { runs, .. } => runs.get(run_of(runs, name))?.find(nodes, name),
+        }
     }
 
     /// Nothing if a child of that name is there.
     pub fn insert(&mut self, nodes: &Nodes, id: NodeId) {
-        let Err((run, at)) = self.search(nodes, nodes.get(id).name()) else { return };
-        self.len += 1;
-        let last = run + 1 >= self.runs.len();
-        let Some(children) = self.runs.get_mut(run) else {
-            return self.runs.push(vec![id]);
-        };
-        if children.len() < RUN {
-            return children.insert(at, id);
+        let name = nodes.get(id).name();
+        let Err((run, at)) = self.search(nodes, name) else { return };
+        match self {
+            Children::Few(ids) => {
+                // One more, most often: many nodes have one child or two.
+                ids.reserve_exact(usize::from(ids.len() == ids.capacity()) * (1 + ids.len() / 2));
+                ids.insert(at, id);
+                if ids.len() > FEW {
+                    let len = ids.len() as u32;
+                    *self = Children::Runs { runs: vec![Run::new(nodes, std::mem::take(ids))], len };
+                }
+            }
+            Children::Runs { runs, len } => {
+                *len += 1;
+                if runs.is_empty() {
+                    runs.push(Run::new(nodes, vec![id]));
+                } else {
+                    insert_into_runs(nodes, runs, (run, at), id);
+                }
+            }
         }
-        // Names that count up come last: their runs stay full.
-        if last && at == RUN {
-            let mut run = Vec::with_capacity(RUN);
-            run.push(id);
-            return self.runs.push(run);
-        }
-        let mut behind = children.split_off(RUN / 2);
-        match at.checked_sub(RUN / 2) {
-            Some(at) if at > 0 => behind.insert(at, id),
-            _ => children.insert(at, id),
-        }
-        children.shrink_to(RUN * 3 / 4);
-        self.runs.insert(run + 1, behind);
     }
 
     pub fn remove(&mut self, nodes: &Nodes, name: &[u8]) -> Option<NodeId> {
         let (run, at) = self.search(nodes, name).ok()?;
-        self.len -= 1;
-        let id = self.runs[run].remove(at);
-        if self.runs[run].is_empty() {
-            self.runs.remove(run);
+        match self {
+            Children::Few(ids) => Some(ids.remove(at)),
+            Children::Runs { runs, len } => {
+                *len -= 1;
+                runs[run].hashes.remove(at);
+                let id = runs[run].ids.remove(at);
+                if runs[run].ids.is_empty() {
+                    runs.remove(run);
+                }
+                Some(id)
+            }
         }
-        Some(id)
     }
 
     /// The child at `place` or, where its run ends there, at the beginning of the next; and the place behind.
     pub fn at(&self, (run, at): Place) -> Option<(NodeId, Place)> {
-        match self.runs.get(run)?.get(at) {
+        match self.ids(run)?.get(at) {
             Some(id) => Some((*id, (run, at + 1))),
-            None => self.runs.get(run + 1).map(|next| (next[0], (run + 1, 1))),
+            None => self.ids(run + 1).map(|next| (next[0], (run + 1, 1))),
         }
     }
 
     /// By name.
     pub fn iter(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.runs.iter().flatten().copied()
+        (0..).map_while(|run| self.ids(run)).flatten().copied()
     }
+}
+
+fn insert_into_runs(nodes: &Nodes, runs: &mut Vec<Run>, (run, at): Place, id: NodeId) {
+    let hash = hash(nodes.get(id).name());
+    let last = run + 1 == runs.len();
+    let full = runs[run].ids.len() >= RUN;
+    if !full {
+        return runs[run].insert(at, hash, id);
+    }
+    // Names that count up come last: their runs stay full.
+    if last && at == runs[run].ids.len() {
+        return runs.push(Run::new(nodes, vec![id]));
+    }
+    let half = runs[run].ids.len() / 2;
+    let mut behind = Run::new(nodes, runs[run].ids.split_off(half));
+    runs[run].hashes.truncate(half);
+    match at.checked_sub(half) {
+        Some(at) if at > 0 => behind.insert(at, hash, id),
+        _ => runs[run].insert(at, hash, id),
+    }
+    runs[run].ids.shrink_to(RUN * 3 / 4);
+    runs[run].hashes.shrink_to(RUN * 3 / 4);
+    runs.insert(run + 1, behind);
 }
 
 #[cfg(test)]
@@ -137,6 +238,11 @@ mod tests {
             place = next;
         }
         assert!(children.at(place).is_none() && map.len() > 3000);
-        assert!(children.runs.iter().all(|run| !run.is_empty() && run.len() <= RUN));
+        let Children::Runs { runs, .. } = &children else { panic!("few") };
+        assert!(runs.iter().all(|run| !run.ids.is_empty() && run.ids.len() <= RUN));
+        for name in map.keys() {
+            assert_eq!(children.remove(&nodes, name.as_bytes()), Some(map[name]));
+        }
+        assert_eq!((children.len(), children.iter().count(), children.at((0, 0))), (0, 0, None));
     }
 }
