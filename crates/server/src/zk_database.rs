@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::BytesMut;
 use wire::txn::CreateSessionTxn;
-use wire::{SessionId, SnapshotRecord, Txn, TxnBody, op};
+use wire::{SessionId, SnapshotRecord, Txn, TxnBody, Zxid, ZxidDigest, op};
 
 use crate::data_tree::{ChangeListener, Cursor, DIGEST_VERSION, DataTree, ProcessTxnResult};
 
@@ -71,6 +71,14 @@ impl ZkDatabase {
     /// Of tree, ACLs and sessions.
     pub fn digest(&self) -> u64 {
         self.tree.full_digest().wrapping_add(self.sessions_digest)
+    }
+
+    /// What a snapshot's file has behind its first seal (3.6+): taken when the last node is written, it is the
+    /// tree's once the log was replayed up to its zxid. Of a tree to which nothing was applied it is zeros.
+    pub fn zxid_digest(&self) -> ZxidDigest {
+        let zxid = self.tree.last_zxid();
+        let digest = if zxid == Zxid::ZERO { 0 } else { self.tree.tree_digest() as i64 };
+        ZxidDigest { zxid, digest_version: DIGEST_VERSION, digest }
     }
 
     /// A committed or a logged transaction.

@@ -311,6 +311,7 @@ fn errors_of_sessions() {
         (Request::Create(create("/a", 9)), code::BAD_ARGUMENTS),
         (delete("/none"), code::SESSION_MOVED),
         (set("/", "x"), code::SESSION_MOVED),
+        (Request::Multi(MultiRequest { ops: vec![Op::Create(create("/a", 0))] }), code::SESSION_MOVED),
     ] {
         let body = body(&request);
         let write = WriteRequest {
@@ -531,7 +532,7 @@ fn watches_and_who_may_see() {
 #[test]
 fn watches_set_again() {
     let mut server = Server::new(Settings::default());
-    for path in ["/same", "/changed", "/gone", "/kids"] {
+    for path in ["/same", "/changed", "/gone", "/kids", "/last"] {
         server.create(path);
     }
     let since = server.zxid;
@@ -543,9 +544,9 @@ fn watches_set_again() {
     let list = |paths: &[&str]| paths.iter().map(|path| text(path)).collect::<Vec<_>>();
     let again = SetWatches2 {
         relative_zxid: since,
-        data_watches: list(&["/same", "/changed", "/gone"]),
+        data_watches: list(&["/same", "/changed", "/gone", "/last"]),
         exist_watches: list(&["/made", "/none"]),
-        child_watches: list(&["/kids", "/gone", "/changed"]),
+        child_watches: list(&["/kids", "/gone", "/changed", "/last"]),
         persistent_watches: list(&["/none"]),
         persistent_recursive_watches: list(&["/deep"]),
     };
@@ -561,7 +562,7 @@ fn watches_set_again() {
     let counts = |server: &Server| {
         (server.server.watches().data_table().len(), server.server.watches().child_table().len())
     };
-    assert_eq!(counts(&server), (3, 2), "/same, /none, /deep; /changed, /none");
+    assert_eq!(counts(&server), (4, 3), "/same, /last, /none, /deep; /changed, /last, /none");
     server.write(&set("/same", "z")).expect("set");
     server.create("/none");
     assert_eq!(server.events(), ["1 NodeDataChanged /same", "1 NodeCreated /none"]);
