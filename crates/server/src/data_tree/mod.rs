@@ -97,7 +97,8 @@ impl DataTree {
     pub fn new() -> DataTree {
         let mut tree = DataTree::bare();
         for path in ["/zookeeper", "/zookeeper/quota"] {
-            tree.put(path.as_bytes(), Some(b""), acl_cache::OPEN, &StatPersisted::default());
+            let parent = tree.parent(path.as_bytes()).expect("the one before");
+            tree.put(parent, path.as_bytes(), Some(b""), acl_cache::OPEN, &StatPersisted::default());
         }
         tree.add_config_node();
         tree
@@ -105,11 +106,13 @@ impl DataTree {
 
     /// `addConfigNode`; nothing where it is there, or its parent is not.
     fn add_config_node(&mut self) {
-        if self.find(CONFIG_NODE).is_none() {
+        if self.find(CONFIG_NODE).is_none()
+            && let Some(parent) = self.parent(CONFIG_NODE)
+        {
             let everybody_reads = vec![Acl { perms: perms::READ, id: Id::anyone() }];
             let slot = self.acls.add(Some(&everybody_reads));
             let stat = StatPersisted { aversion: -1, ..StatPersisted::default() };
-            self.put(CONFIG_NODE, Some(b""), slot, &stat);
+            self.put(parent, CONFIG_NODE, Some(b""), slot, &stat);
         }
     }
 
@@ -271,11 +274,24 @@ impl DataTree {
         self.acls.remove(old);
     }
 
-    /// A node into an existing parent, and into the indexes. `None` where the parent is missing or the name
-    /// empty; the node must not be there.
-    fn put(&mut self, path: &[u8], data: Option<&[u8]>, acl: u32, stat: &StatPersisted) -> Option<NodeId> {
-        let (parent, name) = split(path)?;
-        let parent = self.find(parent).filter(|_| !name.is_empty())?;
+    fn parent(&self, path: &[u8]) -> Option<NodeId> {
+        self.find(split(path)?.0)
+    }
+
+    fn child(&self, parent: NodeId, name: &[u8]) -> Option<NodeId> {
+        self.nodes.get(parent).children()?.find(&self.nodes, name)
+    }
+
+    /// A node into its parent and into the indexes; it is not there yet, and its name is not empty.
+    fn put(
+        &mut self,
+        parent: NodeId,
+        path: &[u8],
+        data: Option<&[u8]>,
+        acl: u32,
+        stat: &StatPersisted,
+    ) -> NodeId {
+        let name = split(path).map_or(path, |(_, name)| name);
         let mut node = Node::new(parent, name, data, acl, stat);
         node.digest = node_digest(path, data, stat);
         self.digest = self.digest.wrapping_add(u64::from(node.digest));
@@ -292,7 +308,7 @@ impl DataTree {
             EphemeralType::Ttl(_) => self.ttls.insert(own()),
             EphemeralType::Session(session) => self.ephemerals.entry(session).or_default().insert(own()),
         };
-        Some(id)
+        id
     }
 
     /// A node out of its parent and the indexes, with all that is below it. The protocol deletes no node with

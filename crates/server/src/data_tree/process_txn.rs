@@ -159,7 +159,7 @@ impl DataTree {
         }
         let parent = self.find(parent_path).ok_or(code::NO_NODE)?;
         let slot = self.acls.add(acl);
-        let existing = self.find(path);
+        let existing = self.child(parent, name);
         self.raise_counters(parent, parent_path, parent_c_version, header.zxid);
         if let Some(existing) = existing {
             self.set_acl_slot(existing, path, slot);
@@ -176,7 +176,7 @@ impl DataTree {
             ephemeral_owner: owner,
             pzxid: header.zxid,
         };
-        let id = self.put(path, data, slot, &stat).expect("the parent is there, the name is not empty");
+        let id = self.put(parent, path, data, slot, &stat);
         self.quota_created(path, data.map_or(0, <[u8]>::len) as i64);
         let parent_name = if parent == ROOT { b"/" } else { parent_path };
         listener.created(path, self.acl(id), parent_name, self.acl(parent));
@@ -204,7 +204,7 @@ impl DataTree {
             self.nodes.get_mut(parent).rare_mut().pzxid = zxid;
             self.redigest(parent, parent_path);
         }
-        let id = self.find(path).ok_or(code::NO_NODE)?;
+        let id = self.child(parent, name).ok_or(code::NO_NODE)?;
         let acl = self.acl(id).to_vec();
         self.take_out(id, path);
         let parent_name = if parent == ROOT { b"/" } else { parent_path };

@@ -32,14 +32,13 @@ impl DataTree {
         let Some((parent, name)) = split(path).filter(|(_, name)| !name.is_empty()) else {
             return Err(format!("expected a path, found {:?}", text()));
         };
-        if self.find(parent).is_none() {
+        let Some(parent) = self.find(parent) else {
             return Err(format!("expected {:?} behind its parent", text()));
-        }
-        if self.find(path).is_some() {
+        };
+        if self.child(parent, name).is_some() {
             return Err(format!("expected {:?} once", text()));
         }
-        debug_assert!(!name.is_empty());
-        self.put(path, data, slot, stat).ok_or_else(|| format!("expected a path, found {:?}", text()))?;
+        self.put(parent, path, data, slot, stat);
         self.quota_restored(path, data.map_or(0, <[u8]>::len) as i64);
         Ok(())
     }

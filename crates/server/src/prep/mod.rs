@@ -143,7 +143,7 @@ impl PrepRequestProcessor {
         if node.child_count > 0 {
             return Err(code::NOT_EMPTY);
         }
-        self.add_delete(ctx, &delete.path, parent_path, parent);
+        self.add_delete(ctx, (&delete.path, &node), (parent_path, parent));
         Ok((op::DELETE, TxnBody::Delete(DeleteTxn { path: delete.path })))
     }
 
@@ -157,15 +157,20 @@ impl PrepRequestProcessor {
             return Err(code::BAD_VERSION);
         }
         let parent = self.changes.get(ctx.tree, parent_path)?;
-        self.add_delete(ctx, &path, parent_path, parent);
+        self.add_delete(ctx, (&path, &node), (parent_path, parent));
         Ok((op::DELETE_CONTAINER, TxnBody::Delete(DeleteTxn { path })))
     }
 
-    fn add_delete(&mut self, ctx: &Ctx<'_>, path: &[u8], parent_path: &[u8], mut parent: ChangeRecord) {
+    fn add_delete(
+        &mut self,
+        ctx: &Ctx<'_>,
+        (path, node): (&[u8], &ChangeRecord),
+        (parent_path, mut parent): (&[u8], ChangeRecord),
+    ) {
         parent.child_count -= 1;
         parent.stat_mut().pzxid = ctx.zxid;
         self.changes.add(ctx.tree, ctx.zxid, parent_path, parent);
-        self.changes.add(ctx.tree, ctx.zxid, path, ChangeRecord::deleted());
+        self.changes.add(ctx.tree, ctx.zxid, path, node.deleted());
     }
 
     fn set_data(&mut self, ctx: &Ctx<'_>, set: SetDataRequest) -> Prepared {
@@ -222,8 +227,9 @@ impl PrepRequestProcessor {
             let parent = split(path).map(|(parent, _)| parent);
             if let Some(parent_path) = parent
                 && let Ok(parent) = self.changes.get(ctx.tree, parent_path)
+                && let Ok(node) = self.changes.get(ctx.tree, path)
             {
-                self.add_delete(ctx, path, parent_path, parent);
+                self.add_delete(ctx, (path, &node), (parent_path, parent));
             }
         }
         self.opening.remove(&session);

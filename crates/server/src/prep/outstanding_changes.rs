@@ -22,6 +22,7 @@ pub struct ChangeRecord {
     /// it before has a record of his own, from which this one was copied.
     pub acl: Option<Arc<Vec<Acl>>>,
     pub data: Option<Option<Bytes>>,
+    /// The node's share of the tree's digest; until the record is added, that of before the change.
     digest: u32,
 }
 
@@ -31,8 +32,9 @@ impl ChangeRecord {
         ChangeRecord { stat, child_count: 0, acl, data: Some(data), digest: 0 }
     }
 
-    pub fn deleted() -> ChangeRecord {
-        ChangeRecord { stat: None, child_count: 0, acl: None, data: None, digest: 0 }
+    /// Of this node, when it is gone.
+    pub fn deleted(&self) -> ChangeRecord {
+        ChangeRecord { stat: None, child_count: 0, acl: None, data: None, digest: self.digest }
     }
 
     /// Of a node that is there, which is what `OutstandingChanges::get` gives.
@@ -106,9 +108,11 @@ impl OutstandingChanges {
         }
     }
 
-    /// `path` will be as `record` says once `zxid` is applied.
+    /// `path` will be as `record` says once `zxid` is applied. The record is what `get` gave for the path,
+    /// changed or deleted, or that of a node which is not there.
     pub fn add(&mut self, tree: &DataTree, zxid: Zxid, path: &[u8], mut record: ChangeRecord) {
-        let before = self.get(tree, path).map_or(0, |record| record.digest);
+        let before = record.digest;
+        debug_assert_eq!(before, self.get(tree, path).map_or(0, |record| record.digest));
         record.digest = match &record.stat {
             Some(stat) => node_digest(path, self.data(tree, path, &record), stat),
             None => 0,
