@@ -7,6 +7,7 @@
 //! ```
 
 pub mod acl;
+pub mod container_manager;
 pub mod data_tree;
 pub mod final_processor;
 pub mod prep;

@@ -4,7 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 use server::data_tree::ROOT;
-use server::{ReadRequest, Settings, ZooKeeperServer, is_client_request};
+use server::{ReadRequest, Settings, ZooKeeperServer, container_manager, is_client_request};
 use wire::client::{
     AddWatchRequest, CreateRequest, CreateTTLRequest, DeleteRequest, ExistsRequest, GetChildrenRequest,
     GetDataRequest, MultiRequest, Op, OpResult, RemoveWatchesRequest, Request, Response, SetACLRequest,
@@ -326,6 +326,36 @@ fn errors_of_sessions() {
         let txn = server.server.prepare(server.zxid, 1, &write);
         assert_eq!(server.server.apply(server.zxid, &txn).result, Err(expected), "{request:?}");
     }
+}
+
+#[test]
+fn containers_and_ttl_nodes_that_had_their_time() {
+    let mut server = Server::new(Settings { extended_types: true, ..Settings::default() });
+    let now = 1_700_000_000_000;
+    for path in ["/new", "/used", "/full"] {
+        server.write(&Request::CreateContainer(create(path, 4))).expect("created");
+    }
+    for path in ["/used/a", "/full/a"] {
+        server.create(path);
+    }
+    server.write(&Request::CreateTTL(create_ttl("/short", 5, 10))).expect("created");
+    server.write(&Request::CreateTTL(create_ttl("/parent", 5, 10))).expect("created");
+    server.create("/parent/a");
+    server.write(&delete("/used/a")).expect("deleted");
+    let due = |server: &Server, at: i64, never_used: i64| -> Vec<String> {
+        let due = container_manager::candidates(&server.server.database().tree, at, never_used);
+        due.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect()
+    };
+    assert_eq!(due(&server, now, 0), ["/used"]);
+    assert_eq!(due(&server, now + 10, 0), ["/used"]);
+    assert_eq!(due(&server, now + 11, 0), ["/used", "/short"]);
+    assert_eq!(due(&server, now + 11, 10), ["/new", "/used", "/short"]);
+    for path in due(&server, now + 11, 10) {
+        let deleted = server.raw(SessionId(0), op::DELETE_CONTAINER, &text(&path));
+        assert_eq!(deleted, Ok(Bytes::new()), "{path}");
+    }
+    assert!(due(&server, now + 11, 10).is_empty());
+    assert_eq!(server.mismatches(), 0);
 }
 
 /// Names count creations below the parent; at the end the number stays, as the tree's counter does.
