@@ -117,7 +117,7 @@ impl StateMachine for ZooKeeperServer {
         let watches = &mut self.watches;
         let mut triggers = Triggers { watches, zxid, skip_acl: self.settings.skip_acl };
         let result = self.db.process_txn(&txn, &mut triggers);
-        self.prep.applied(zxid);
+        self.prep.applied(&txn.header);
         Applied { result: reply(&self.db.tree, result).map(|response| encoded(&response)) }
     }
 

@@ -302,6 +302,48 @@ fn closing_a_session() {
     assert_eq!(made, Err(code::SESSION_EXPIRED));
 }
 
+/// A session that owns nodes and is in no table, as an old log may leave it, ends when a server loads that.
+#[test]
+fn orphans() {
+    let mut server = Server::new(Settings::default());
+    server.write(&Request::Create(create("/mine", 1))).expect("created");
+    server.zxid = server.zxid.next();
+    let header =
+        TxnHeader { client_id: SessionId(9), cxid: 1, zxid: server.zxid, time_ms: 1, kind: op::CREATE };
+    let path = text("/orphan");
+    let make = CreateTxn { path, data: None, acl: None, ephemeral: true, parent_c_version: -1 };
+    let txn = Txn::new(header, TxnBody::Create(make), None);
+    let mut db = server.server.database().clone();
+    db.process_txn(&txn, &mut ());
+    assert_eq!(db.kill_orphans(), [SessionId(9)]);
+    assert!(db.tree.find(b"/orphan").is_none() && db.tree.find(b"/mine").is_some());
+    assert_eq!(db.tree.last_zxid(), server.zxid);
+    assert!(db.kill_orphans().is_empty());
+}
+
+/// The configuration is a server's own: in no digest; a tree of before 3.5 gets a node for it.
+#[test]
+fn the_configuration_node() {
+    let mut db = server::ZkDatabase::new();
+    let digest = db.digest();
+    assert_eq!(db.tree.set_config(b"server.1=h:1:2", Zxid(7), 55), Ok(()));
+    let id = db.tree.find(b"/zookeeper/config").expect("it is there");
+    let stat = db.tree.stat(id);
+    assert_eq!(db.tree.node(id).data(), Some(&b"server.1=h:1:2"[..]));
+    assert_eq!((stat.version, stat.mzxid, stat.mtime, stat.aversion), (-1, Zxid(7), 55, -1));
+    assert_eq!(db.digest(), digest);
+    let mut db = server::ZkDatabase::bare();
+    assert_eq!(db.tree.set_config(b"", Zxid(7), 55), Err(code::NO_NODE));
+    let stat = StatPersisted::default();
+    for path in ["", "/zookeeper"] {
+        let node = SnapshotRecord::Node { path: text(path), data: None, acl_key: -1, stat };
+        db.restore(node).expect("restored");
+    }
+    assert_eq!(db.tree.set_config(b"x", Zxid(7), 55), Ok(()));
+    let id = db.tree.find(b"/zookeeper/config").expect("made");
+    assert_eq!(db.tree.acl(id), [Acl { perms: 1, id: Id::anyone() }]);
+}
+
 /// What the leader's tracker says comes first, but behind what is wrong with the flags.
 #[test]
 fn errors_of_sessions() {

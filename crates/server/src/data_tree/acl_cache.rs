@@ -63,12 +63,23 @@ impl AclCache {
         let slot = match self.by_list.get(&list) {
             Some(slot) => *slot,
             None => {
-                self.last_key += 1;
+                self.last_key = self.unused_key();
                 self.insert(self.last_key, owned(acl), list, false)
             }
         };
         self.entries[slot as usize].references += 1;
         slot
+    }
+
+    /// The next above all that were used; from 1 again only where a snapshot came with the very last.
+    fn unused_key(&self) -> i64 {
+        let mut key = self.last_key;
+        loop {
+            key = key.checked_add(1).unwrap_or(1).max(1);
+            if !self.by_key.contains_key(&key) {
+                return key;
+            }
+        }
     }
 
     fn insert(&mut self, key: i64, acl: Vec<Acl>, list: Bytes, unknown: bool) -> u32 {
@@ -155,5 +166,47 @@ impl AclCache {
     pub fn in_use(&self) -> impl Iterator<Item = (i64, &Vec<Acl>)> {
         let entries = self.by_key.values().map(|slot| &self.entries[*slot as usize]);
         entries.filter(|entry| entry.references > 0 && !entry.unknown).map(|entry| (entry.key, &entry.acl))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(perms: i32) -> Vec<Acl> {
+        vec![Acl { perms, id: Id::anyone() }]
+    }
+
+    #[test]
+    fn keys_are_not_used_again() {
+        let mut cache = AclCache::default();
+        assert_eq!(cache.add(None), OPEN);
+        let slots = [1, 2, 1].map(|perms| cache.add(Some(&list(perms))));
+        assert!(slots[0] == slots[2] && cache.get(slots[1]) == list(2));
+        cache.remove(slots[1]);
+        let third = cache.add(Some(&list(3)));
+        assert_eq!((cache.key(slots[0]), cache.key(third)), (1, 3));
+        assert_eq!(third, slots[1], "a slot is, a key is not");
+        cache.remove(slots[0]);
+        assert_eq!(cache.in_use().count(), 2);
+        cache.remove(slots[0]);
+        assert_eq!(cache.in_use().map(|(key, _)| key).collect::<Vec<_>>(), [3]);
+    }
+
+    #[test]
+    fn any_key_of_a_snapshot() {
+        let mut cache = AclCache::default();
+        for key in [i64::MAX, 0, i64::MIN, 1] {
+            cache.restore(key, &list(key as i32 & 31)).expect("a new key");
+        }
+        let unknown = cache.add_key(77);
+        assert_eq!(cache.get(unknown), list(0));
+        let new = cache.add(Some(&list(1000)));
+        assert_eq!(cache.key(new), 2);
+        assert_eq!(
+            cache.in_use().map(|(key, _)| key).collect::<Vec<_>>(),
+            [2],
+            "unknown ones are not written"
+        );
     }
 }

@@ -67,11 +67,18 @@ impl PrepRequestProcessor {
         Txn::new(header, body, digest)
     }
 
-    /// Transactions up to `zxid` are applied.
-    pub fn applied(&mut self, zxid: Zxid) {
-        self.changes.applied(zxid);
-        self.opening.retain(|_, at| *at > zxid);
-        self.closing.retain(|_, at| *at > zxid);
+    /// Transactions up to this one are applied.
+    pub fn applied(&mut self, header: &TxnHeader) {
+        let TxnHeader { client_id: session, zxid, kind, .. } = header;
+        self.changes.applied(*zxid);
+        let pending = match *kind {
+            op::CREATE_SESSION => &mut self.opening,
+            op::CLOSE_SESSION => &mut self.closing,
+            _ => return,
+        };
+        if pending.get(session).is_some_and(|at| at <= zxid) {
+            pending.remove(session);
+        }
     }
 
     /// Changes that are prepared and not applied, one for each node and transaction.
