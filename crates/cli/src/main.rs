@@ -247,7 +247,7 @@ pub struct DecodeArgs {
     /// A file, or a directory (`version-2` or the one above).
     #[arg(value_name = "FILE|DIR")]
     path: PathBuf,
-    /// One JSON object a line.
+    /// One JSON object a line; for a directory one object, the tree that a server makes of it.
     #[arg(long)]
     json: bool,
 }

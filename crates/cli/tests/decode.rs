@@ -115,6 +115,33 @@ fn every_file_of_a_server() {
     assert!(damaged > 20, "{damaged}");
 }
 
+/// One object for a data directory: what real servers read from it; or, where some of them refuse, the file
+/// and the offset.
+#[test]
+fn every_directory_as_a_tree() {
+    let (mut exact, mut refused) = (0, 0);
+    for (dir, expected) in datadirs() {
+        let name = dir.file_name().and_then(|name| name.to_str()).expect("a name");
+        let (code, objects) = json(&dir);
+        let [object] = objects.as_slice() else { panic!("{name}: {objects:?}") };
+        if code != 0 {
+            assert!(expected["refused_by"].as_array().is_some_and(|by| !by.is_empty()), "{name}: {object}");
+            let file = object["file"].as_str().expect("a file");
+            assert!(expected["files"][file].is_object() && object["offset"].is_u64(), "{name}: {object}");
+            assert_eq!(object["kind"], "damage");
+            refused += 1;
+            continue;
+        }
+        let tree = std::fs::read(vectors("server/tests/vectors").join(format!("{name}.json")));
+        let tree: Value = serde_json::from_slice(&tree.expect("a tree")).expect("JSON");
+        assert_eq!(object["last_zxid"], expected["last_zxid"], "{name}");
+        assert_eq!(object["nodes"], tree["nodes"], "{name}");
+        assert_eq!(object.as_object().expect("an object").len(), 2);
+        exact += 1;
+    }
+    assert!(exact >= 28 && refused >= 12, "{exact} exact, {refused} refused");
+}
+
 /// No frame of any recording is damaged, and none is left out.
 #[test]
 fn every_recording() {
@@ -226,6 +253,7 @@ fn what_is_no_file_of_a_server() {
     std::fs::write(&other, "text").expect("written");
     for path in [folder.path().join("none"), other, folder.path().to_owned()] {
         assert_eq!(decode(&[], &path), (2, String::new()), "{}", path.display());
+        assert_eq!(decode(&["--json"], &path), (2, String::new()), "{}", path.display());
     }
     // Renamed files are told by their content; the folder above version-2 is as good.
     let from = vectors("storage/tests/vectors/datadirs/3.9.5-follower");

@@ -18,7 +18,7 @@ mod text;
 pub mod txn;
 
 pub use codec::Direction;
-pub use codes::{CreateMode, ErrorCode, OpCode, code, op};
+pub use codes::{AddWatchMode, CreateMode, ErrorCode, EventType, OpCode, WatcherType, code, op};
 pub use data::{Acl, ClientInfo, Id, Stat, StatPersisted};
 pub use ids::{Epoch, ServerId, SessionId, Zxid};
 pub use jute::{Error, Reader};

@@ -1,8 +1,8 @@
 //! `vivarium decode`: what a file of a ZooKeeper server, or a recording of its connections, says.
 //!
 //! A file is told by its content, or else by its name. Text is for people; with `--json` there is one
-//! JSON object a line, `kind` saying what it is. Where a file is damaged, what is intact is printed, then
-//! the place and what was expected there.
+//! JSON object a line, `kind` saying what it is; of a directory one object, the tree that a server makes of
+//! it. Where a file is damaged, what is intact is printed, then the place and what was expected there.
 
 mod directory;
 mod log;

@@ -1,0 +1,136 @@
+//! The server in the register map's place: elections, broadcast, snapshots, SNAP and DIFF, restarts.
+#![allow(clippy::disallowed_methods)]
+
+mod ensemble;
+
+use bytes::Bytes;
+use ensemble::Ensemble;
+use peer::{Event, StateMachine};
+use wire::client::{
+    CreateRequest, DeleteRequest, GetChildrenRequest, GetDataRequest, MultiRequest, Op, Request, Response,
+    SetDataRequest,
+};
+use wire::{Acl, code};
+
+fn text(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+fn create(path: &str, flags: i32) -> CreateRequest {
+    CreateRequest { path: text(path), data: Some(text("data")), acl: Some(vec![Acl::open()]), flags }
+}
+
+fn set(path: &str, version: i32) -> SetDataRequest {
+    SetDataRequest { path: text(path), data: Some(text("more")), version }
+}
+
+fn children(path: &str) -> Request {
+    Request::GetChildren(GetChildrenRequest { path: text(path), watch: false })
+}
+
+fn names(reply: Result<Response, i32>) -> Vec<String> {
+    match reply {
+        Ok(Response::GetChildren(reply)) => {
+            reply.children.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Requests of two clients on two members, one behind the other's back, before anything is committed.
+#[test]
+fn clients_of_two_members() {
+    let mut ensemble = Ensemble::new();
+    ensemble.serve();
+    let leader = ensemble.leader();
+    let follower = 1 + leader % 3;
+    let session = ensemble.connect(leader, 1, None);
+    ensemble.connect(follower, 2, None);
+    ensemble.ask(leader, 1, &Request::Create(create("/a", 0))).expect("created");
+    let sequential = Request::Create(create("/a/n-", 2));
+    for at in 0..6 {
+        let (member, client) = if at % 2 == 0 { (leader, 1) } else { (follower, 2) };
+        ensemble.send(member, client, at, &sequential);
+    }
+    for _ in 0..6 {
+        ensemble.reply(&sequential).expect("created");
+    }
+    let six: Vec<String> = (0..6).map(|n| format!("n-{n:010}")).collect();
+    assert_eq!(names(ensemble.ask(follower, 2, &children("/a"))), six);
+
+    let multi = |ops| Request::Multi(MultiRequest { ops });
+    let both = multi(vec![Op::Create(create("/b", 1)), Op::SetData(set("/a", 0))]);
+    ensemble.ask(leader, 1, &both).expect("done");
+    let neither = multi(vec![Op::Create(create("/c", 1)), Op::SetData(set("/a", 0))]);
+    ensemble.ask(follower, 2, &neither).expect("answered");
+    assert_eq!(names(ensemble.ask(follower, 2, &children("/"))), ["a", "b", "zookeeper"]);
+    let missing = Request::GetData(GetDataRequest { path: text("/c"), watch: false });
+    assert_eq!(ensemble.ask(leader, 1, &missing), Err(code::NO_NODE));
+    ensemble.assert_equal();
+
+    // The session moves to the follower; what the leader's connection still sends is refused.
+    ensemble.connect(follower, 3, Some(session));
+    assert_eq!(ensemble.ask(leader, 1, &Request::SetData(set("/a", -1))), Err(code::SESSION_MOVED));
+    ensemble.ask(follower, 3, &Request::CloseSession).expect("closed");
+    ensemble.forget_replies();
+    assert_eq!(names(ensemble.ask(follower, 2, &children("/"))), ["a", "zookeeper"]);
+    ensemble.assert_equal();
+}
+
+/// Members that were away, one of them with an empty disk, while snapshots were taken and logs rolled.
+#[test]
+fn members_that_were_away() {
+    let mut ensemble = Ensemble::new();
+    ensemble.serve();
+    let leader = ensemble.leader();
+    let (away, other) = (1 + leader % 3, 1 + (leader + 1) % 3);
+    ensemble.connect(leader, 1, None);
+    ensemble.ask(leader, 1, &Request::Create(create("/a", 0))).expect("created");
+    ensemble.stop(away);
+    let write = |ensemble: &mut Ensemble, n: usize| {
+        let path = format!("/a/{n}");
+        ensemble
+            .ask(leader, 1, &Request::Create(create(&path, i32::from(n.is_multiple_of(3)))))
+            .expect("created");
+        if n.is_multiple_of(2) {
+            let delete = DeleteRequest { path: text(&format!("/a/{}", n / 2)), version: -1 };
+            _ = ensemble.ask(leader, 1, &Request::Delete(delete));
+        }
+    };
+    for n in 0..150 {
+        write(&mut ensemble, n);
+    }
+    ensemble.pass(1000);
+    let taken =
+        ensemble.events.iter().filter(|(_, event)| matches!(event, Event::SnapshotTaken { .. })).count();
+    assert!(taken >= 4, "{taken} snapshots");
+    ensemble.lose_disk(away);
+    ensemble.start(away);
+    ensemble.serve();
+    ensemble.assert_equal();
+    for n in 150..170 {
+        write(&mut ensemble, n);
+    }
+    ensemble.stop(other);
+    for n in 170..175 {
+        write(&mut ensemble, n);
+    }
+    ensemble.start(other);
+    ensemble.serve();
+    ensemble.assert_equal();
+
+    // All of them at once, from their disks alone.
+    let digest = ensemble.state(leader).digest();
+    (1..=3).for_each(|sid| ensemble.stop(sid));
+    (1..=3).for_each(|sid| ensemble.start(sid));
+    ensemble.serve();
+    ensemble.forget_replies();
+    ensemble.assert_equal();
+    assert_eq!(ensemble.state(1).digest(), digest);
+    // The session is gone in time, and what it owned.
+    let owned = |ensemble: &Ensemble| ensemble.state(2).database().tree.sessions_with_ephemerals().count();
+    assert_eq!(owned(&ensemble), 1);
+    ensemble.pass(60_000);
+    assert_eq!(owned(&ensemble), 0);
+    ensemble.assert_equal();
+}
