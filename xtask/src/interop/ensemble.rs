@@ -343,6 +343,30 @@ impl Ensemble {
         }
     }
 
+    /// As `settle`, and a Java member leads, so that every request is served. A node that alone has what a
+    /// killed leader proposed wins by right; then it brings all members up to date and dies in its turn.
+    pub fn settle_under_java(&mut self) -> Result<usize, String> {
+        let leader = self.settle()?;
+        if self.member(leader).kind == Kind::Java {
+            return Ok(leader);
+        }
+        for sid in 1..=self.members.len() {
+            if !self.lives(sid) {
+                self.start_member(sid)?;
+            }
+        }
+        self.settle_under(leader, "it has the longest history")?;
+        self.kill(leader);
+        self.settle()?;
+        self.start_member(leader)?;
+        let java = self.settle()?;
+        if self.member(java).kind == Kind::Java {
+            Ok(java)
+        } else {
+            Err(format!("server {java} leads again, expected a Java server"))
+        }
+    }
+
     pub fn zxid(&self, sid: usize) -> Result<String, String> {
         self.field(sid, "Zxid:").ok_or_else(|| format!("server {sid} tells no zxid"))
     }

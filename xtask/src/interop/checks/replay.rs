@@ -37,7 +37,7 @@ pub fn beside_java(given: &Given) -> Found {
     }
     let mut client = given.client()?;
     for round in 0..2 {
-        let leader = ensemble.settle()?;
+        let leader = ensemble.settle_under_java()?;
         client.ask(&format!("connect c{round} {} 10000", ensemble.host(leader)))?;
         client.ask(&format!("variety c{round} /round{round}"))?;
         ensemble.write_for(seconds(1));
@@ -45,7 +45,7 @@ pub fn beside_java(given: &Given) -> Found {
         ensemble.settle()?;
         ensemble.start_member(leader)?;
     }
-    let leader = ensemble.settle()?;
+    let leader = ensemble.settle_under_java()?;
     ensemble.signal(1, "-STOP")?;
     std::thread::sleep(seconds(5));
     ensemble.signal(1, "-CONT")?;
