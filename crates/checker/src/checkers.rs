@@ -114,6 +114,7 @@ impl Checkers {
             Event::NewLeaderAckSent { epoch } => self.new_leader_ack_sent(m, epoch),
             Event::UpToDate { epoch } => self.up_to_date(m, epoch),
             Event::Restored { zxid, tree } => self.restored(m, zxid, tree),
+            Event::Exception { ref what } => assertions::exception(&self.ghost, m, what, &mut self.report),
             _ => {}
         }
     }

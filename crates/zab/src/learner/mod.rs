@@ -68,6 +68,8 @@ enum Phase {
     MakingDurable {
         sync: Syncing,
         step: Durable,
+        op: OpId,
+        then: VecDeque<Durable>,
     },
     AwaitingUpToDate(Syncing),
     Serving,
