@@ -5,6 +5,8 @@ mod election;
 mod java_tree;
 mod leader;
 mod learner;
+mod museum_election;
+mod museum_sync;
 mod recovery;
 mod script;
 mod sync_decision;
