@@ -6,6 +6,7 @@ mod java_tree;
 mod leader;
 mod learner;
 mod museum_election;
+mod museum_roles;
 mod museum_sync;
 mod recovery;
 mod script;

@@ -364,7 +364,8 @@ impl Election {
         } else {
             votes.get(&leader).is_some_and(|vote| vote.state == ServerState::Leading)
         };
-        let agreeing = votes.iter().filter(|(_, vote)| vote.agrees_with(n, io.config.switches)).map(|(sid, _)| *sid);
+        let agreeing =
+            votes.iter().filter(|(_, vote)| vote.agrees_with(n, io.config.switches)).map(|(sid, _)| *sid);
         leader_says_so && io.config.view.verifier.contains_quorum(agreeing)
     }
 

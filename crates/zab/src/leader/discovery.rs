@@ -193,12 +193,12 @@ impl<S: StateMachine> Leader<S> {
         let deadline = ctx.io.now.mono + ctx.io.config.settings.init_time();
         self.phase = Phase::AwaitingEpochAcks { epoch, deadline };
         ctx.io.event(Event::EpochProposed { epoch });
-        let waiting: Vec<ConnId> = self
-            .handlers
-            .values()
-            .filter(|h| matches!(h.phase, H::AwaitingEpoch))
-            .map(|h| h.conn)
-            .collect();
+        // Right: the last zxid moves to the epoch when it is established. Wrong (ZOOKEEPER-790): now.
+        if ctx.io.config.switches.has(Switch::ZxidRaisedBeforeEstablished) {
+            ctx.db.last_processed = epoch.first_zxid();
+        }
+        let waiting: Vec<ConnId> =
+            self.handlers.values().filter(|h| matches!(h.phase, H::AwaitingEpoch)).map(|h| h.conn).collect();
         for conn in waiting {
             self.send_leader_info(ctx, conn, epoch);
         }
@@ -263,8 +263,13 @@ impl<S: StateMachine> Leader<S> {
         let Phase::AwaitingEpochAcks { epoch, .. } = self.phase else { return };
         let config = ctx.io.config;
         insert_member(config, &mut self.electing, sid);
-        if self.electing.contains(&config.sid) && is_quorum(config, &self.electing) {
+        let complete = self.electing.contains(&config.sid) && is_quorum(config, &self.electing);
+        if complete {
             ctx.io.event(Event::EpochAcked { epoch });
+        }
+        // Right: wait for a quorum. Wrong (ZOOKEEPER-1192): for what holds already, the leader's own call
+        // comes back at once.
+        if complete || config.switches.has(Switch::EpochAckWaitsOnWrongFlag) {
             self.phase = Phase::WritingCurrentEpoch { op: None, epoch };
             self.write_current_epoch(ctx);
         }

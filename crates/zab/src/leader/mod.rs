@@ -30,6 +30,7 @@ use crate::processors::{
     SyncRequestProcessor, ToBeAppliedRequestProcessor,
 };
 use crate::state_machine::StateMachine;
+use crate::switches::{Switch, Switches};
 use crate::time::Nanos;
 use learner_handler::LearnerHandler;
 use session_tracker::SessionTracker;
@@ -284,6 +285,13 @@ impl<S: StateMachine> Leader<S> {
             return Ok(());
         }
         self.on_epoch_written(ctx, done)
+    }
+
+    /// Is memory kept as it is when the role ends now? Right: never. Wrong (ZOOKEEPER-2845): always;
+    /// (ZOOKEEPER-790) with the zxid of an epoch that nobody followed.
+    pub fn keeps_memory(&self, switches: Switches) -> bool {
+        switches.has(Switch::ReuseDbWithoutLogTail)
+            || self.established().is_none() && switches.has(Switch::ZxidRaisedBeforeEstablished)
     }
 
     /// Everything of this attempt ends: connections, clients, a snapshot under way.

@@ -41,6 +41,7 @@ pub(super) struct Syncing {
     base: Zxid,
     /// The zxid of SNAP.
     snapshot: Zxid,
+    snapshot_is_whole: bool,
     last_queued: Option<Zxid>,
     /// Proposed and not committed.
     not_logged: VecDeque<TxnEntry>,
@@ -62,10 +63,24 @@ impl Syncing {
             mode,
             base,
             snapshot: Zxid::NONE,
+            snapshot_is_whole: false,
             last_queued: None,
             not_logged: VecDeque::new(),
             committed: Vec::new(),
         }
+    }
+
+    pub fn mode(&self) -> SyncMode {
+        self.mode
+    }
+
+    /// The last byte of the snapshot came.
+    pub fn snapshot_is_whole(&mut self) {
+        self.snapshot_is_whole = true;
+    }
+
+    pub fn is_whole(&self) -> bool {
+        self.snapshot_is_whole
     }
 
     /// The role ends before NEWLEADER: what came of a snapshot is of no use.
@@ -136,8 +151,15 @@ impl<S: StateMachine> Learner<S> {
                 ctx.db.last_processed = zxid;
                 Phase::Syncing(Syncing { snapshot: zxid, ..Syncing::new(epoch, mode, zxid) })
             }
-            // The zxid inside DIFF moves nothing (ZOOKEEPER-2355).
-            mode => Phase::Syncing(Syncing::new(epoch, mode, ctx.db.last_processed)),
+            mode => {
+                let base = ctx.db.last_processed;
+                // Right: the zxid inside DIFF moves nothing. Wrong (ZOOKEEPER-2355): it is the last
+                // processed one from now on, and stays so if nothing comes behind it.
+                if ctx.io.config.switches.has(Switch::DiffRaisesZxidAtOnce) {
+                    ctx.db.last_processed = zxid;
+                }
+                Phase::Syncing(Syncing::new(epoch, mode, base))
+            }
         };
         Ok(())
     }
