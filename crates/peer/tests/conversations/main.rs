@@ -5,6 +5,7 @@ mod election;
 mod java_tree;
 mod leader;
 mod learner;
+mod museum;
 mod museum_election;
 mod museum_roles;
 mod museum_sync;

@@ -3,25 +3,28 @@
 
 use peer::{Config, Switch, Switches};
 
-use crate::script::converse;
-use crate::{disk, keep, member};
+use crate::museum::bites;
+use crate::{disk, member};
 
 const E1: i64 = 1 << 32;
 
-/// Three voters and perhaps observers; we are `sid`, with this switch on.
-fn with(switch: Switch, sid: i64, observers: i64) -> Config {
-    Config { switches: Switches::NONE.with(switch), ..member(sid, 3, observers) }
-}
-
-fn plays(name: &str, config: Config, (accepted, current): (i64, i64), log: &[i64], script: &str) {
-    keep("museum", name, &converse(config, &disk(accepted, current, log), script));
+/// Three voters and so many observers; we are `sid`, with this switch on.
+fn plays(
+    switch: Switch,
+    (sid, observers): (i64, i64),
+    (accepted, current): (i64, i64),
+    log: &[i64],
+    script: &str,
+) {
+    let config = Config { switches: Switches::NONE.with(switch), ..member(sid, 3, observers) };
+    bites(switch, config, &disk(accepted, current, log), script);
 }
 
 #[test]
 fn an_older_epoch_wins_by_its_sid() {
     plays(
-        "vote-order-precedence",
-        with(Switch::VoteOrderPrecedence, 2, 0),
+        Switch::VoteOrderPrecedence,
+        (2, 0),
         (2, 2),
         &[E1 | 1],
         "boot
@@ -35,8 +38,8 @@ fn an_older_epoch_wins_by_its_sid() {
 #[test]
 fn those_that_joined_late_speak_for_nobody() {
     plays(
-        "join-strict-match",
-        with(Switch::JoinStrictMatch, 1, 0),
+        Switch::JoinStrictMatch,
+        (1, 0),
         (1, 1),
         &[E1 | 1],
         "boot
@@ -50,8 +53,8 @@ fn those_that_joined_late_speak_for_nobody() {
 #[test]
 fn everybody_was_heard_and_nobody_agreed() {
     plays(
-        "finish-when-all-heard",
-        with(Switch::FinishWhenAllHeard, 3, 0),
+        Switch::FinishWhenAllHeard,
+        (3, 0),
         (0, 0),
         &[],
         "boot
@@ -64,8 +67,8 @@ fn everybody_was_heard_and_nobody_agreed() {
 #[test]
 fn a_short_notification_makes_deaf() {
     plays(
-        "bad-notification-kills-receiver",
-        with(Switch::BadNotificationKillsReceiver, 3, 0),
+        Switch::BadNotificationKillsReceiver,
+        (3, 0),
         (0, 0),
         &[],
         "boot
@@ -85,8 +88,8 @@ const ELECTED: &str = "boot
 #[test]
 fn leader_info_leaves_before_the_leader_accepted() {
     plays(
-        "leader-accepts-epoch-late",
-        with(Switch::LeaderAcceptsEpochLate, 3, 0),
+        Switch::LeaderAcceptsEpochLate,
+        (3, 0),
         (1, 1),
         &[E1 | 1],
         &format!(
@@ -105,8 +108,8 @@ fn leader_info_leaves_before_the_leader_accepted() {
 #[test]
 fn observers_make_a_quorum() {
     plays(
-        "observers-count",
-        with(Switch::ObserversCount, 3, 2),
+        Switch::ObserversCount,
+        (3, 2),
         (1, 1),
         &[E1 | 1],
         &format!(

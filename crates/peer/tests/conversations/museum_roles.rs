@@ -2,6 +2,7 @@
 
 use peer::{Config, Switch};
 
+use crate::museum::bites;
 use crate::script::converse;
 use crate::{disk, keep, member};
 
@@ -23,7 +24,7 @@ fn learns(switch: Switch, script: &str) {
          --- server 1 has accepted epoch 2; its log: 0x100000001 to 0x100000003
          {script}"
     );
-    keep("museum", switch.name(), &converse(with(&[switch], 1), &disk(1, 1, &LOG), &script));
+    bites(switch, with(&[switch], 1), &disk(1, 1, &LOG), &script);
 }
 
 #[test]
@@ -51,22 +52,18 @@ fn a_snapshot_that_nobody_stored() {
 
 #[test]
 fn a_snapshot_that_did_not_come_whole() {
-    keep(
-        "museum",
-        "keep-partial-snap-torn",
-        &converse(
-            with(&[Switch::KeepPartialSnap], 1),
-            &disk(1, 1, &LOG),
-            "boot
-             2 votes FOLLOWING leader=3 zxid=0x100000003 round=1 epoch=1
-             3 votes LEADING leader=3 zxid=0x100000003 round=1 epoch=1
-             leader accepts
-             leader says LEADERINFO epoch=2
-             leader says SNAP 0x200000007
-             # Read from the disk again.
-             leader closes",
-        ),
-    );
+    let script = "boot
+        2 votes FOLLOWING leader=3 zxid=0x100000003 round=1 epoch=1
+        3 votes LEADING leader=3 zxid=0x100000003 round=1 epoch=1
+        leader accepts
+        leader says LEADERINFO epoch=2
+        leader says SNAP 0x200000007
+        # Read from the disk again.
+        leader closes";
+    let torn = |switches| converse(with(switches, 1), &disk(1, 1, &LOG), script);
+    let on = torn(&[Switch::KeepPartialSnap]);
+    assert_eq!(on, torn(&[]));
+    keep("museum", "keep-partial-snap-torn", &on);
 }
 
 #[test]
@@ -90,72 +87,61 @@ const ELECTED: &str = "boot
 
 #[test]
 fn a_promise_that_is_forgotten() {
-    keep(
-        "museum",
-        "epoch-from-log",
-        &converse(
-            // It had accepted epoch 4.
-            with(&[Switch::EpochFromLog], 3),
-            &disk(4, 1, &LOG),
-            &format!(
-                "{ELECTED}
+    bites(
+        Switch::EpochFromLog,
+        // It had accepted epoch 4.
+        with(&[Switch::EpochFromLog], 3),
+        &disk(4, 1, &LOG),
+        &format!(
+            "{ELECTED}
                  L1 connects
                  L1 says FOLLOWERINFO accepted=0x100000000 sid=1 protocol=0x10000 config=0"
-            ),
         ),
     );
 }
 
 #[test]
 fn one_that_nobody_followed_votes_with_the_epoch() {
-    keep(
-        "museum",
-        "zxid-raised-before-established",
-        &converse(
-            with(&[Switch::EpochFromLog, Switch::ZxidRaisedBeforeEstablished], 3),
-            &disk(1, 1, &LOG),
-            &format!(
-                "{ELECTED}
+    bites(
+        Switch::ZxidRaisedBeforeEstablished,
+        with(&[Switch::EpochFromLog, Switch::ZxidRaisedBeforeEstablished], 3),
+        &disk(1, 1, &LOG),
+        &format!(
+            "{ELECTED}
                  L1 connects
                  L1 says FOLLOWERINFO accepted=0x100000000 sid=1 protocol=0x10000 config=0
                  L1 closes
                  time +20000"
-            ),
         ),
     );
 }
 
 #[test]
 fn the_epoch_is_acknowledged_by_nobody() {
-    keep(
-        "museum",
-        "epoch-ack-waits-on-wrong-flag",
-        &converse(
-            with(&[Switch::EpochAckWaitsOnWrongFlag], 3),
-            &disk(1, 1, &LOG),
-            &format!(
-                "{ELECTED}
+    bites(
+        Switch::EpochAckWaitsOnWrongFlag,
+        with(&[Switch::EpochAckWaitsOnWrongFlag], 3),
+        &disk(1, 1, &LOG),
+        &format!(
+            "{ELECTED}
                  L1 connects
                  L1 says FOLLOWERINFO accepted=0x100000000 sid=1 protocol=0x10000 config=0
                  # It is ahead, and nobody holds that against it.
                  L1 says ACKEPOCH last=0x100000009 current=1"
-            ),
         ),
     );
 }
 
 #[test]
 fn newleader_comes_before_the_tail_of_the_snapshot() {
-    // As `leader::...`: a learner that is too far behind, while a write goes on.
+    // A write while a snapshot is sent.
     let mut config = with(&[Switch::NewLeaderBeforeSnapshotTail], 3);
     config.settings.force_snapshot_sync = true;
-    keep(
-        "museum",
-        "newleader-before-snapshot-tail",
-        &converse(
-            config,
-            &disk(1, 1, &LOG),
-            "boot
+    bites(
+        Switch::NewLeaderBeforeSnapshotTail,
+        config,
+        &disk(1, 1, &LOG),
+        "boot
              1 votes LOOKING leader=3 zxid=0x100000003 round=1 epoch=1
              time +200
              L1 connects
@@ -170,6 +156,5 @@ fn newleader_comes_before_the_tail_of_the_snapshot() {
              client 1 connects
              L1 says ACK 0x200000001
              tasks go on",
-        ),
     );
 }

@@ -3,8 +3,8 @@
 
 use peer::{Config, Switch, Switches};
 
-use crate::script::converse;
-use crate::{disk, keep, member};
+use crate::museum::bites;
+use crate::{disk, member};
 
 const E1: i64 = 1 << 32;
 const LOG: [i64; 3] = [E1 | 1, E1 | 2, E1 | 3];
@@ -22,7 +22,7 @@ fn synchronises(switch: Switch, script: &str) {
          disk holds its answers
          {script}"
     );
-    keep("museum", switch.name(), &converse(config, &disk(1, 1, &LOG), &script));
+    bites(switch, config, &disk(1, 1, &LOG), &script);
 }
 
 const DIFF_OF_ONE: &str = "leader says DIFF 0x100000004; PROPOSAL 0x100000004 setData /a=1; \
