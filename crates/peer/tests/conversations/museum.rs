@@ -1,6 +1,5 @@
 //! What the conversations of the museum share: each is played with the switch on, kept, and played again
-//! with it off, where it must come out otherwise,
-//! if the script can be played then at all.
+//! with it off, where it must come out otherwise (or cannot be played to its end at all).
 
 use peer::{Config, DiskOp, Switch};
 
