@@ -18,7 +18,8 @@ use zab::leader::{Leader, LeaderStatus};
 use zab::learner::Learner;
 use zab::{
     ClientInput, ClientOutput, Config, Ctx, DiskAnswer, DiskDone, DiskError, DiskOp, Epochs, Event, Ids,
-    Input, Io, Leave, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine, ZkDatabase,
+    Input, Io, Leave, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine, Switch,
+    ZkDatabase,
 };
 
 /// When a member wants to be called next if nothing happens, and why.
@@ -54,7 +55,9 @@ enum Phase<S: StateMachine> {
     /// Following or observing.
     Learning(Box<Learner<S>>),
     /// A role has ended; operations of its are still with the disk.
-    Leaving,
+    Leaving {
+        keeps_memory: bool,
+    },
     /// Given up for good: the process ends.
     Halted,
 }
@@ -71,6 +74,8 @@ pub struct Peer<S: StateMachine> {
     phase: Phase<S>,
     /// The epoch that the own vote was raised to in this role.
     vote_epoch: Option<wire::Epoch>,
+    /// Memory is what a role that was left has made of it, not what the disk holds (see `leave_role`).
+    memory_is_stale: bool,
 }
 
 /// Borrows the parts of a peer that a role may touch, beside the role itself.
@@ -98,6 +103,7 @@ impl<S: StateMachine> Peer<S> {
             role: Role::Looking,
             phase: Phase::Down,
             vote_epoch: None,
+            memory_is_stale: false,
         }
     }
 
@@ -188,7 +194,10 @@ impl<S: StateMachine> Peer<S> {
             Phase::Leading(_) | Phase::Learning(_) if done.id.generation == self.ids.generation => {
                 self.hand_to_role(now, Input::Disk(done), out);
             }
-            Phase::Leaving if self.ids.ops_in_flight == 0 && !silent_failure => self.load(now, out),
+            Phase::Leaving { keeps_memory } if self.ids.ops_in_flight == 0 && !silent_failure => {
+                let keeps_memory = *keeps_memory;
+                self.look_again(keeps_memory, now, out);
+            }
             // The completion of a role that was left, or a late failure of it: the disk was read
             // after it.
             _ => {}
@@ -217,8 +226,8 @@ impl<S: StateMachine> Peer<S> {
             self.db.last_processed = Zxid::NONE;
         }
         self.epochs = Epochs { accepted: recovered.accepted_epoch, current: recovered.current_epoch };
-        self.phase = Phase::Looking;
-        let (last_zxid, current) = (self.db.last_processed, self.epochs.current);
+        self.memory_is_stale = false;
+        let last_zxid = self.db.last_processed;
         let listening = std::mem::replace(&mut self.listening, true);
         let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
         for warning in &recovered.warnings {
@@ -233,9 +242,33 @@ impl<S: StateMachine> Peer<S> {
         if !listening {
             self.election.start_listening(&mut io);
         }
-        io.event(Event::RoleChanged { role: Role::Looking });
+        self.look(now, out);
+    }
+
+    fn look(&mut self, now: Now, out: &mut Outbox) {
+        self.phase = Phase::Looking;
         self.role = Role::Looking;
+        // Right: the epochs are those of the files. Wrong (ZOOKEEPER-335): there are no files; the epoch is
+        // that of the last zxid, and what was promised beyond it is forgotten.
+        if self.config.switches.has(Switch::EpochFromLog) {
+            let epoch = self.db.last_processed.epoch();
+            self.epochs = Epochs { accepted: epoch, current: epoch };
+        }
+        let (last_zxid, current) = (self.db.last_processed, self.epochs.current);
+        let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+        io.event(Event::RoleChanged { role: Role::Looking });
         self.election.look(&mut io, last_zxid, current);
+    }
+
+    /// Right: memory becomes what the disk holds. Wrong: the next vote is cast with what a role left.
+    fn look_again(&mut self, keeps_memory: bool, now: Now, out: &mut Outbox) {
+        if keeps_memory {
+            self.memory_is_stale = true;
+            self.db.committed_log.forget_behind(self.db.last_processed);
+            self.look(now, out);
+        } else {
+            self.load(now, out);
+        }
     }
 
     fn hand_to_election(&mut self, now: Now, input: Input, out: &mut Outbox) {
@@ -309,8 +342,14 @@ impl<S: StateMachine> Peer<S> {
 
     fn leave_role(&mut self, now: Now, leave: &Leave, out: &mut Outbox) {
         let role = self.role;
+        let switches = self.config.switches;
+        let keeps_memory = match &self.phase {
+            Phase::Leading(leader) => leader.keeps_memory(switches),
+            Phase::Learning(learner) => learner.keeps_memory(switches, self.memory_is_stale),
+            _ => false,
+        };
         let mut ctx = ctx!(self, now, out);
-        match std::mem::replace(&mut self.phase, Phase::Leaving) {
+        match std::mem::replace(&mut self.phase, Phase::Leaving { keeps_memory }) {
             Phase::Leading(leader) => leader.shut_down(&mut ctx),
             Phase::Learning(learner) => learner.shut_down(&mut ctx),
             _ => unreachable!("only a role is left"),
@@ -326,7 +365,7 @@ impl<S: StateMachine> Peer<S> {
             return self.halt(format!("the disk failed: {error}"), out);
         }
         if self.ids.ops_in_flight == 0 {
-            self.load(now, out);
+            self.look_again(keeps_memory, now, out);
         }
     }
 }

@@ -59,6 +59,10 @@ impl CommittedLog {
             self.entries.pop_front();
         }
     }
+    /// Only the museum has committed transactions that memory has not applied when a role is left.
+    pub fn forget_behind(&mut self, zxid: Zxid) {
+        while self.entries.pop_back_if(|entry| entry.zxid > zxid).is_some() {}
+    }
     pub fn clear(&mut self) {
         self.entries.clear();
         self.pinned = None;

@@ -97,6 +97,11 @@ pub fn files(disk: &[DiskOp]) -> MemFs {
 
 /// The same over a disk with these files.
 pub fn converse_on(config: Config, fs: MemFs, script: &str) -> String {
+    try_converse(config, fs, script).unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// The same; an error where the member is not where a line of the script takes it to be.
+pub fn try_converse(config: Config, fs: MemFs, script: &str) -> Result<String, String> {
     let settings = StorageSettings {
         prealloc: 0,
         commit_log_count: config.settings.commit_log_count,
@@ -132,10 +137,10 @@ pub fn converse_on(config: Config, fs: MemFs, script: &str) -> String {
         }
         conversation.transcript += &format!("> {line}\n");
         if let Err(why) = conversation.line(line) {
-            panic!("`{line}`: {why}\n{}", conversation.transcript);
+            return Err(format!("`{line}`: {why}\n{}", conversation.transcript));
         }
     }
-    conversation.transcript
+    Ok(conversation.transcript)
 }
 
 type Done = Result<(), String>;

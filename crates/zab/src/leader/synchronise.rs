@@ -16,6 +16,7 @@ use crate::disk::{DiskAnswer, DiskDone, DiskError, DiskOp, TxnEntry};
 use crate::event::{Event, SyncMode};
 use crate::io::{ConnId, Task};
 use crate::state_machine::StateMachine;
+use crate::switches::Switch;
 
 impl<S: StateMachine> Leader<S> {
     pub(super) fn synchronise(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, peer_last_zxid: Zxid) {
@@ -108,6 +109,11 @@ impl<S: StateMachine> Leader<S> {
                     zxid,
                     H::SendingSnapshot { cursor: ctx.db.state.snapshot_begin() },
                 );
+                // Right: NEWLEADER comes behind what is proposed while the snapshot is sent. Wrong
+                // (ZOOKEEPER-3104): before it.
+                if ctx.io.config.switches.has(Switch::NewLeaderBeforeSnapshotTail) {
+                    self.queue_new_leader(ctx, conn);
+                }
                 self.start_forwarding(ctx, conn, forward_from);
             }
             SyncPlan::ReadLog { .. } => unreachable!("the log was read before"),
@@ -187,7 +193,7 @@ impl<S: StateMachine> Leader<S> {
         handler.phase = H::AwaitingNewLeaderAck;
         handler.read_deadline = ctx.io.now.mono + ctx.io.config.settings.init_time();
         handler.schedule(&mut ctx.io);
-        if !handler.pre_1_0 {
+        if !handler.new_leader_queued {
             self.queue_new_leader(ctx, conn);
         }
     }
@@ -197,6 +203,7 @@ impl<S: StateMachine> Leader<S> {
             unreachable!("NEWLEADER leaves only when currentEpoch is durable")
         };
         let Some(handler) = self.handlers.get_mut(&conn) else { return };
+        handler.new_leader_queued = true;
         let config: Option<Bytes> = (!handler.pre_1_0).then(|| self.config_text.clone());
         handler.queue(&mut ctx.io, &Packet::NewLeader { zxid: epoch.first_zxid(), config });
         ctx.io.event(Event::NewLeaderSent { epoch, to: handler.sid });

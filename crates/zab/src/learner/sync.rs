@@ -30,6 +30,7 @@ use crate::context::{Ctx, Io, Leave, RoleResult};
 use crate::disk::{DiskAnswer, DiskDone, DiskError, DiskOp, EpochFile, OpId, TxnEntry};
 use crate::event::{Event, SyncMode, txn_digest};
 use crate::state_machine::StateMachine;
+use crate::switches::Switch;
 
 /// A synchronisation under way.
 #[derive(Clone, Debug)]
@@ -40,6 +41,7 @@ pub(super) struct Syncing {
     base: Zxid,
     /// The zxid of SNAP.
     snapshot: Zxid,
+    snapshot_is_whole: bool,
     last_queued: Option<Zxid>,
     /// Proposed and not committed.
     not_logged: VecDeque<TxnEntry>,
@@ -48,10 +50,10 @@ pub(super) struct Syncing {
 }
 
 /// The steps between NEWLEADER and its ACK.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Durable {
-    History { op: OpId },
-    CurrentEpoch { op: OpId },
+    History,
+    CurrentEpoch,
 }
 
 impl Syncing {
@@ -61,10 +63,24 @@ impl Syncing {
             mode,
             base,
             snapshot: Zxid::NONE,
+            snapshot_is_whole: false,
             last_queued: None,
             not_logged: VecDeque::new(),
             committed: Vec::new(),
         }
+    }
+
+    pub fn mode(&self) -> SyncMode {
+        self.mode
+    }
+
+    /// The last byte of the snapshot came.
+    pub fn snapshot_is_whole(&mut self) {
+        self.snapshot_is_whole = true;
+    }
+
+    pub fn is_whole(&self) -> bool {
+        self.snapshot_is_whole
     }
 
     /// The role ends before NEWLEADER: what came of a snapshot is of no use.
@@ -72,6 +88,15 @@ impl Syncing {
         if self.mode == SyncMode::Snap {
             io.disk(DiskOp::SnapshotAbandon { zxid: self.snapshot });
         }
+    }
+
+    /// ZOOKEEPER-3911: what a DIFF brought as committed goes back into the queue, to be logged and delivered
+    /// at UPTODATE. Gives its zxids.
+    fn keep_in_memory(&mut self) -> Vec<Zxid> {
+        let committed = std::mem::take(&mut self.committed);
+        let zxids = committed.iter().map(|entry| entry.zxid).collect();
+        self.not_logged = committed.into_iter().chain(self.not_logged.drain(..)).collect();
+        zxids
     }
 
     fn queue(&mut self, zxid: Zxid, txn: Bytes) -> RoleResult {
@@ -126,8 +151,15 @@ impl<S: StateMachine> Learner<S> {
                 ctx.db.last_processed = zxid;
                 Phase::Syncing(Syncing { snapshot: zxid, ..Syncing::new(epoch, mode, zxid) })
             }
-            // The zxid inside DIFF moves nothing (ZOOKEEPER-2355).
-            mode => Phase::Syncing(Syncing::new(epoch, mode, ctx.db.last_processed)),
+            mode => {
+                let base = ctx.db.last_processed;
+                // Right: the zxid inside DIFF moves nothing. Wrong (ZOOKEEPER-2355): it is the last
+                // processed one from now on, and stays so if nothing comes behind it.
+                if ctx.io.config.switches.has(Switch::DiffRaisesZxidAtOnce) {
+                    ctx.db.last_processed = zxid;
+                }
+                Phase::Syncing(Syncing::new(epoch, mode, base))
+            }
         };
         Ok(())
     }
@@ -166,37 +198,52 @@ impl<S: StateMachine> Learner<S> {
             unreachable!("called while synchronising")
         };
         ctx.io.event(Event::NewLeaderReceived { epoch: sync.epoch });
-        let op = if sync.mode == SyncMode::Snap {
-            Some(install(ctx, &mut sync))
-        } else if sync.committed.is_empty() {
-            None
+        let switches = ctx.io.config.switches;
+        if sync.mode == SyncMode::Diff && switches.has(Switch::AckNewLeaderWithDiffInMemory) {
+            self.early_commits.extend(sync.keep_in_memory());
+        }
+        // Right: the history is durable before currentEpoch says so, and both before the ACK. Wrong
+        // (ZOOKEEPER-4643): a DIFF or what follows a TRUNC comes after currentEpoch; (ZOOKEEPER-4646) and
+        // the ACK does not even wait for it. (A snapshot comes before it in all releases.)
+        let epoch_first = sync.mode != SyncMode::Snap
+            && (switches.has(Switch::EpochBeforeHistory) || switches.has(Switch::AckNewLeaderWithLogQueued));
+        let order = if epoch_first {
+            [Durable::CurrentEpoch, Durable::History]
         } else {
-            for entry in &sync.committed {
-                let digest = txn_digest(&entry.txn);
-                ctx.io.event(Event::Logged { zxid: entry.zxid, digest });
-            }
-            ctx.io.disk(DiskOp::Append(sync.committed.clone()));
-            Some(ctx.io.disk(DiskOp::Sync))
+            [Durable::History, Durable::CurrentEpoch]
         };
-        match op {
-            Some(op) => {
-                self.phase = Phase::MakingDurable { sync, step: Durable::History { op } };
-                Ok(())
+        self.make_durable(ctx, sync, order.into())
+    }
+
+    /// The next of the steps that asks anything of the disk; behind the last one the ACK of NEWLEADER.
+    fn make_durable(
+        &mut self,
+        ctx: &mut Ctx<'_, S>,
+        mut sync: Syncing,
+        mut steps: VecDeque<Durable>,
+    ) -> RoleResult {
+        while let Some(step) = steps.pop_front() {
+            let op = match step {
+                Durable::History => history(ctx, &mut sync),
+                Durable::CurrentEpoch if ctx.epochs.current == sync.epoch => None,
+                Durable::CurrentEpoch => {
+                    Some(ctx.io.disk(DiskOp::WriteEpoch(EpochFile::CurrentEpoch, sync.epoch)))
+                }
+            };
+            let waits = !matches!(step, Durable::History)
+                || sync.mode == SyncMode::Snap
+                || !ctx.io.config.switches.has(Switch::AckNewLeaderWithLogQueued);
+            if let Some(op) = op
+                && waits
+            {
+                self.phase = Phase::MakingDurable { sync, step, op, then: steps };
+                return Ok(());
             }
-            None => self.on_history_durable(ctx, sync),
         }
+        self.ack_new_leader(ctx, sync)
     }
 
-    fn on_history_durable(&mut self, ctx: &mut Ctx<'_, S>, sync: Syncing) -> RoleResult {
-        if ctx.epochs.current == sync.epoch {
-            return self.ack_new_leader(ctx, sync);
-        }
-        let op = ctx.io.disk(DiskOp::WriteEpoch(EpochFile::CurrentEpoch, sync.epoch));
-        self.phase = Phase::MakingDurable { sync, step: Durable::CurrentEpoch { op } };
-        Ok(())
-    }
-
-    fn ack_new_leader(&mut self, ctx: &mut Ctx<'_, S>, sync: Syncing) -> RoleResult {
+    fn ack_new_leader(&mut self, ctx: &mut Ctx<'_, S>, mut sync: Syncing) -> RoleResult {
         let epoch = sync.epoch;
         ctx.io.event(Event::NewLeaderAckSent { epoch });
         if !self.pre_1_0 {
@@ -207,8 +254,22 @@ impl<S: StateMachine> Learner<S> {
         if self.pre_1_0 {
             return self.on_up_to_date(ctx, sync);
         }
+        // Right: what is proposed and not committed waits for UPTODATE. Wrong (ZOOKEEPER-4394): a follower
+        // empties the queue into its log now, and a COMMIT before UPTODATE finds it empty (see there).
+        let proposed = if self.dies_of_early_commits(ctx) {
+            std::mem::take(&mut sync.not_logged)
+        } else {
+            VecDeque::new()
+        };
         self.phase = Phase::AwaitingUpToDate(sync);
+        for entry in proposed {
+            self.log_and_ack(ctx, entry);
+        }
         Ok(())
+    }
+
+    fn dies_of_early_commits(&self, ctx: &Ctx<'_, S>) -> bool {
+        ctx.io.config.switches.has(Switch::EarlyCommitFatal) && !self.observer
     }
 
     pub(super) fn on_handshake_disk(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> RoleResult {
@@ -252,28 +313,43 @@ impl<S: StateMachine> Learner<S> {
     }
 
     fn on_durable_step(&mut self, ctx: &mut Ctx<'_, S>, done: OpId) -> RoleResult {
-        let Phase::MakingDurable { sync, step } = std::mem::replace(&mut self.phase, Phase::Registering)
-        else {
-            unreachable!("called while making durable")
+        let (sync, step, then) = match std::mem::replace(&mut self.phase, Phase::Registering) {
+            Phase::MakingDurable { sync, step, op, then } if op == done => (sync, step, then),
+            phase => {
+                self.phase = phase;
+                return Ok(());
+            }
         };
         match step {
-            Durable::History { op } if op == done => self.on_history_durable(ctx, sync),
-            Durable::CurrentEpoch { op } if op == done => {
-                ctx.epochs.current = sync.epoch;
-                self.ack_new_leader(ctx, sync)
-            }
-            step => {
-                self.phase = Phase::MakingDurable { sync, step };
-                Ok(())
-            }
+            Durable::History => self.on_history_durable(ctx, &sync),
+            Durable::CurrentEpoch => ctx.epochs.current = sync.epoch,
+        }
+        self.make_durable(ctx, sync, then)
+    }
+
+    /// Right: nothing leaves before the ACK of NEWLEADER. Wrong (ZOOKEEPER-4685): the log acknowledges what
+    /// it holds by itself, and that the ACK of NEWLEADER still waits for currentEpoch does not hold it up.
+    fn on_history_durable(&mut self, ctx: &mut Ctx<'_, S>, sync: &Syncing) {
+        if ctx.io.config.switches.has(Switch::ProposalAckOvertakes)
+            && sync.mode != SyncMode::Snap
+            && !self.observer
+        {
+            let durable: Vec<Zxid> = sync.committed.iter().map(|entry| entry.zxid).collect();
+            self.send_ack.process(&mut ctx.io, &durable, &mut self.out);
         }
     }
 
     pub(super) fn on_packet_before_uptodate(&mut self, ctx: &mut Ctx<'_, S>, packet: Packet) -> RoleResult {
+        let dies = self.dies_of_early_commits(ctx);
         let Phase::AwaitingUpToDate(sync) = &mut self.phase else { unreachable!("called before UPTODATE") };
         match packet {
             Packet::Proposal { zxid, txn } => sync.queue(zxid, txn),
             Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => {
+                if dies && sync.not_logged.is_empty() {
+                    let what = format!("NullPointerException: COMMIT {zxid}, and the queue is empty");
+                    ctx.io.event(Event::Exception { what: what.clone() });
+                    return Err(Leave::LostLeader(what));
+                }
                 ctx.io.mark("learner: COMMIT between NEWLEADER and UPTODATE");
                 self.early_commits.push_back(zxid);
                 Ok(())
@@ -346,6 +422,22 @@ impl<S: StateMachine> Learner<S> {
         self.early_commits.clear();
         Ok(())
     }
+}
+
+/// To the disk: what was committed before NEWLEADER, behind the snapshot if one came.
+fn history<S: StateMachine>(ctx: &mut Ctx<'_, S>, sync: &mut Syncing) -> Option<OpId> {
+    if sync.mode == SyncMode::Snap {
+        return Some(install(ctx, sync));
+    }
+    if sync.committed.is_empty() {
+        return None;
+    }
+    for entry in &sync.committed {
+        let digest = txn_digest(&entry.txn);
+        ctx.io.event(Event::Logged { zxid: entry.zxid, digest });
+    }
+    ctx.io.disk(DiskOp::Append(sync.committed.clone()));
+    Some(ctx.io.disk(DiskOp::Sync))
 }
 
 /// Apply what was committed behind the snapshot, and install both.

@@ -25,30 +25,33 @@ pub enum Switch {
     EpochFromLog,
     /// ZOOKEEPER-1419. The last clause of the order of votes forgets the epoch: an equal zxid and a higher sid
     /// win even from an older epoch, so the order is not transitive and three votes can beat each other in a
-    /// ring.
+    /// ring: the election never ends.
     VoteOrderPrecedence,
     /// ZOOKEEPER-1732, ZOOKEEPER-1818. A peer that looks joins an established ensemble only when a quorum of
     /// its notifications agrees on leader, zxid, round and epoch, though those that joined late keep the round
     /// and zxid of their election.
     JoinStrictMatch,
     /// ZOOKEEPER-975. An election round also ends as soon as every voter was heard, agreed or not, with one's
-    /// own proposal as its result.
+    /// own proposal as its result, and without waiting for a better vote. Two can go on electing themselves
+    /// at once, each heard by all.
     FinishWhenAllHeard,
     /// ZOOKEEPER-3769. A notification that is too short to be one ends the task that receives them, for good:
     /// the peer goes on to send, and hears no vote any more.
     BadNotificationKillsReceiver,
     /// ZOOKEEPER-1291. LEADERINFO goes out as soon as a quorum has said its accepted epoch; the leader's own
-    /// acceptedEpoch is written after that, and may be lost.
+    /// acceptedEpoch is being written meanwhile, and may be lost with a quorum's ACKEPOCHs already counted.
     LeaderAcceptsEpochLate,
     /// ZOOKEEPER-2959. Any learner's id goes into the sets of those that connected, acknowledged the epoch and
     /// acknowledged NEWLEADER, and only their number is looked at: observers make a quorum.
     ObserversCount,
-    /// ZOOKEEPER-1192. A leader that waits for a quorum of ACKEPOCH waits on a condition that holds already, so
-    /// the first ACKEPOCH lets it synchronise. The quorum of NEWLEADER hides it unless a leader is without
-    /// votes.
+    /// ZOOKEEPER-1192. A leader that waits for a quorum of ACKEPOCH waits on a condition that holds already:
+    /// its own call comes back at once: it writes currentEpoch and synchronises whoever comes, learners that
+    /// are ahead of it too. The quorum of NEWLEADER hides most of that; two can send NEWLEADER of one epoch.
     EpochAckWaitsOnWrongFlag,
     /// ZOOKEEPER-790. The last processed zxid becomes (e, 0) when a leader begins to lead, before a quorum
-    /// follows it: a failed attempt leaves a vote of (e, 0) with no history behind it.
+    /// follows it: a failed attempt leaves a vote of (e, 0) with no history behind it. Without epoch files
+    /// (`EpochFromLog`) that vote beats any history of e-1; with them a later leader of e takes the zxid for
+    /// its own, and sends nothing.
     ZxidRaisedBeforeEstablished,
     /// ZOOKEEPER-3911, ZOOKEEPER-2678. The transactions of a DIFF wait in memory until UPTODATE; the ACK of
     /// NEWLEADER leaves before any of them is in the log.
@@ -57,13 +60,13 @@ pub enum Switch {
     /// ZOOKEEPER-4643. currentEpoch is written first and the transactions of the DIFF after it: a crash in
     /// between leaves a server that claims an epoch whose initial history it lacks.
     EpochBeforeHistory,
-    /// ZOOKEEPER-4646, ZOOKEEPER-4785. The transactions of a DIFF are handed to the log and the ACK of
-    /// NEWLEADER leaves while they are in its queue.
+    /// ZOOKEEPER-4646, ZOOKEEPER-4785. The transactions of a DIFF are handed to the log, behind currentEpoch
+    /// (as in all releases that had it), and the ACK of NEWLEADER leaves while they are in its queue.
     #[serde(rename = "ack-newleader-with-log-queued")]
     AckNewLeaderWithLogQueued,
     /// ZOOKEEPER-4685, ZOOKEEPER-3023. The log acknowledges the transactions of a DIFF by itself as they become
-    /// durable, which may go out before the ACK of NEWLEADER; the leader takes the first ACK for that of
-    /// NEWLEADER.
+    /// durable, which may go out before the ACK of NEWLEADER. A Java leader takes the first ACK for that of
+    /// NEWLEADER; ours keeps it until that one comes.
     ProposalAckOvertakes,
     /// ZOOKEEPER-4394. The queue of proposals is emptied at NEWLEADER; a COMMIT before UPTODATE for one of them
     /// finds nothing, and the learner dies and begins again.
@@ -77,10 +80,10 @@ pub enum Switch {
     /// zxid.
     ReuseDbWithoutLogTail,
     /// ZOOKEEPER-3642. A SNAP that ends before NEWLEADER leaves the received tree and its zxid in memory,
-    /// though the disk has neither.
+    /// though the disk has neither. (One that did not come whole is read from the disk again here.)
     KeepPartialSnap,
     /// ZOOKEEPER-2355. The last processed zxid becomes that of the DIFF packet before any of its transactions
-    /// has arrived.
+    /// has arrived; the connection breaks, and the zxid is what the member votes and synchronises with.
     DiffRaisesZxidAtOnce,
     /// ZOOKEEPER-1154. A learner whose last zxid lies within the committed log and is not in it is sent DIFF
     /// with what is above it, instead of being cut to the last transaction in common first.
