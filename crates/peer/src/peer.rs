@@ -18,7 +18,8 @@ use zab::leader::{Leader, LeaderStatus};
 use zab::learner::Learner;
 use zab::{
     ClientInput, ClientOutput, Config, Ctx, DiskAnswer, DiskDone, DiskError, DiskOp, Epochs, Event, Ids,
-    Input, Io, Leave, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine, ZkDatabase,
+    Input, Io, Leave, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine, Switch,
+    ZkDatabase,
 };
 
 /// When a member wants to be called next if nothing happens, and why.
@@ -197,7 +198,7 @@ impl<S: StateMachine> Peer<S> {
 
     fn on_loaded(&mut self, now: Now, done: DiskDone, out: &mut Outbox) {
         match done.result {
-            Ok(DiskAnswer::Loaded(recovered)) => match self.db.load(&recovered) {
+            Ok(DiskAnswer::Loaded(recovered)) => match self.fill_database(&recovered) {
                 Ok(()) => self.start_looking(now, &recovered, out),
                 Err(why) => self.halt(format!("the snapshot does not load: {why}"), out),
             },
@@ -205,6 +206,15 @@ impl<S: StateMachine> Peer<S> {
             Err(DiskError::Killed) => self.phase = Phase::Halted,
             Err(error) => self.halt(error.to_string(), out),
         }
+    }
+
+    fn fill_database(&mut self, recovered: &Recovered) -> Result<(), String> {
+        // Where transactions of a synchronisation never reach the committed log, that must be the one that
+        // Java keeps from role to role: one filled anew from the disk has no hole.
+        if self.config.switches.has(Switch::SyncBypassesCommittedLog) {
+            return self.db.load_behind_committed_log(recovered);
+        }
+        self.db.load(recovered)
     }
 
     fn halt(&mut self, why: String, out: &mut Outbox) {

@@ -5,6 +5,7 @@ mod election;
 mod java_tree;
 mod leader;
 mod learner;
+mod museum_history;
 mod recovery;
 mod script;
 mod sync_decision;

@@ -676,6 +676,7 @@ fn task_name(task: Task) -> &'static str {
         Task::CommitProcessor => "CommitProcessor",
         Task::Snapshot => "Snapshot",
         Task::SnapshotSender(_) => "SnapshotSender",
+        Task::StartForwarding(_) => "StartForwarding",
     }
 }
 

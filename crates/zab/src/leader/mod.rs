@@ -213,6 +213,7 @@ impl<S: StateMachine> Leader<S> {
                 }
             }
             Task::SnapshotSender(conn) => self.send_snapshot_slice(ctx, conn),
+            Task::StartForwarding(conn) => self.forward_late(ctx, conn),
             Task::SyncProcessor => self.sync.run(&mut ctx.io),
             Task::CommitProcessor => self.run_commit_processor(ctx),
             Task::Snapshot => self.snapshot.run(ctx),

@@ -30,6 +30,7 @@ use crate::context::{Ctx, Io, Leave, RoleResult};
 use crate::disk::{DiskAnswer, DiskDone, DiskError, DiskOp, EpochFile, OpId, TxnEntry};
 use crate::event::{Event, SyncMode, txn_digest};
 use crate::state_machine::StateMachine;
+use crate::switches::Switch;
 
 /// A synchronisation under way.
 #[derive(Clone, Debug)]
@@ -74,13 +75,16 @@ impl Syncing {
         }
     }
 
-    fn queue(&mut self, zxid: Zxid, txn: Bytes) -> RoleResult {
+    fn queue(&mut self, io: &mut Io<'_>, zxid: Zxid, txn: Bytes) -> RoleResult {
         let entry = TxnEntry::received(zxid, txn).map_err(Leave::LostLeader)?;
         let last = self.last_queued.unwrap_or(self.base);
         // Behind a fuzzy snapshot the first may be one that it holds already; behind the beginning of an
         // epoch, which no transaction carries, the first may be any.
         let free = self.last_queued.is_none() && (entry.zxid <= last || last.counter() == 0);
-        if !free && !entry.zxid.follows(last) {
+        let gap = !free && !entry.zxid.follows(last);
+        if gap && io.config.switches.learner_takes_gaps() {
+            io.event(Event::ZxidGap { expected: Zxid(last.0 + 1), got: entry.zxid });
+        } else if gap {
             return Err(Leave::LostLeader(format!(
                 "gap in the synchronisation: {} after {last}",
                 entry.zxid
@@ -141,10 +145,10 @@ impl<S: StateMachine> Learner<S> {
     pub(super) fn on_sync_packet(&mut self, ctx: &mut Ctx<'_, S>, packet: Packet) -> RoleResult {
         let Phase::Syncing(sync) = &mut self.phase else { unreachable!("called while synchronising") };
         match packet {
-            Packet::Proposal { zxid, txn } => sync.queue(zxid, txn),
+            Packet::Proposal { zxid, txn } => sync.queue(&mut ctx.io, zxid, txn),
             Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => sync.commit_head(zxid),
             Packet::Inform { zxid, txn } | Packet::InformAndActivate { zxid, txn, .. } => {
-                sync.queue(zxid, txn)?;
+                sync.queue(&mut ctx.io, zxid, txn)?;
                 sync.commit_head(zxid)
             }
             Packet::NewLeader { zxid, .. } => {
@@ -188,9 +192,14 @@ impl<S: StateMachine> Learner<S> {
     }
 
     fn on_history_durable(&mut self, ctx: &mut Ctx<'_, S>, sync: Syncing) -> RoleResult {
-        if ctx.epochs.current == sync.epoch {
+        // Right: currentEpoch, then the ACK of NEWLEADER. Wrong: the ACK, and currentEpoch at UPTODATE.
+        if ctx.epochs.current == sync.epoch || ctx.io.config.switches.has(Switch::EpochAtUpToDate) {
             return self.ack_new_leader(ctx, sync);
         }
+        self.write_current_epoch(ctx, sync)
+    }
+
+    fn write_current_epoch(&mut self, ctx: &mut Ctx<'_, S>, sync: Syncing) -> RoleResult {
         let op = ctx.io.disk(DiskOp::WriteEpoch(EpochFile::CurrentEpoch, sync.epoch));
         self.phase = Phase::MakingDurable { sync, step: Durable::CurrentEpoch { op } };
         Ok(())
@@ -216,6 +225,12 @@ impl<S: StateMachine> Learner<S> {
             Ok(answer) => answer,
             Err(e @ DiskError::CannotTruncate(_)) if self.pre_1_0 => {
                 return Err(Leave::Because(e.to_string()));
+            }
+            // Wrong: the process ends, and comes to the same TRUNC when it is started again.
+            Err(e @ DiskError::CannotTruncate(_))
+                if ctx.io.config.switches.has(Switch::TruncAtEpochStart) =>
+            {
+                return Err(Leave::Disk(e.clone()));
             }
             Err(e @ DiskError::CannotTruncate(_)) => {
                 self.register_again(ctx, e.to_string());
@@ -260,6 +275,9 @@ impl<S: StateMachine> Learner<S> {
             Durable::History { op } if op == done => self.on_history_durable(ctx, sync),
             Durable::CurrentEpoch { op } if op == done => {
                 ctx.epochs.current = sync.epoch;
+                if ctx.io.config.switches.has(Switch::EpochAtUpToDate) {
+                    return self.on_up_to_date(ctx, sync);
+                }
                 self.ack_new_leader(ctx, sync)
             }
             step => {
@@ -272,14 +290,14 @@ impl<S: StateMachine> Learner<S> {
     pub(super) fn on_packet_before_uptodate(&mut self, ctx: &mut Ctx<'_, S>, packet: Packet) -> RoleResult {
         let Phase::AwaitingUpToDate(sync) = &mut self.phase else { unreachable!("called before UPTODATE") };
         match packet {
-            Packet::Proposal { zxid, txn } => sync.queue(zxid, txn),
+            Packet::Proposal { zxid, txn } => sync.queue(&mut ctx.io, zxid, txn),
             Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => {
                 ctx.io.mark("learner: COMMIT between NEWLEADER and UPTODATE");
                 self.early_commits.push_back(zxid);
                 Ok(())
             }
             Packet::Inform { zxid, txn } | Packet::InformAndActivate { zxid, txn, .. } => {
-                sync.queue(zxid, txn)?;
+                sync.queue(&mut ctx.io, zxid, txn)?;
                 self.early_commits.push_back(zxid);
                 Ok(())
             }
@@ -301,12 +319,16 @@ impl<S: StateMachine> Learner<S> {
     /// acknowledged one by one.
     fn on_up_to_date(&mut self, ctx: &mut Ctx<'_, S>, sync: Syncing) -> RoleResult {
         let epoch = sync.epoch;
+        if ctx.epochs.current != epoch {
+            // Only where NEWLEADER was acknowledged without it.
+            return self.write_current_epoch(ctx, sync);
+        }
         self.say(&Packet::Ack { zxid: epoch.first_zxid() });
         self.established = Some(epoch);
         if sync.mode != SyncMode::Snap {
             for entry in &sync.committed {
                 ctx.db.apply(entry);
-                ctx.db.committed_log.add(entry.clone());
+                remember(ctx, entry);
                 let tree = ctx.db.state.digest();
                 ctx.io.event(Event::Delivered { zxid: entry.zxid, digest: txn_digest(&entry.txn), tree });
             }
@@ -331,6 +353,11 @@ impl<S: StateMachine> Learner<S> {
     /// What an observer got between NEWLEADER and UPTODATE: committed proposals are logged and applied
     /// (ZOOKEEPER-1551), others (of an old leader) are skipped.
     fn serve_observer(&mut self, ctx: &mut Ctx<'_, S>, not_logged: VecDeque<TxnEntry>) -> RoleResult {
+        // Wrong: only a follower looks at what came behind NEWLEADER.
+        if ctx.io.config.switches.has(Switch::ObserverDropsSyncTail) {
+            self.early_commits.clear();
+            return Ok(());
+        }
         // Where proposals were skipped, the next INFORM follows what came before them.
         if !not_logged.is_empty() {
             self.last_queued = Zxid::ZERO;
@@ -348,13 +375,20 @@ impl<S: StateMachine> Learner<S> {
     }
 }
 
+/// Right: what a synchronisation applies enters the committed log. Wrong: what is broadcast later does only.
+fn remember<S: StateMachine>(ctx: &mut Ctx<'_, S>, entry: &TxnEntry) {
+    if !ctx.io.config.switches.has(Switch::SyncBypassesCommittedLog) {
+        ctx.db.committed_log.add(entry.clone());
+    }
+}
+
 /// Apply what was committed behind the snapshot, and install both.
 fn install<S: StateMachine>(ctx: &mut Ctx<'_, S>, sync: &mut Syncing) -> OpId {
     ctx.io.event(Event::Restored { zxid: ctx.db.last_processed, tree: ctx.db.state.digest() });
     for entry in &sync.committed {
         // The snapshot is fuzzy: it may hold this effect already, and replaying it is harmless.
         ctx.db.apply(entry);
-        ctx.db.committed_log.add(entry.clone());
+        remember(ctx, entry);
         let (digest, tree) = (txn_digest(&entry.txn), ctx.db.state.digest());
         ctx.io.event(Event::Logged { zxid: entry.zxid, digest });
         ctx.io.event(Event::Delivered { zxid: entry.zxid, digest, tree });

@@ -250,6 +250,17 @@ impl Switches {
     pub fn has(self, switch: Switch) -> bool {
         self.0 & (1 << switch as u8) != 0
     }
+    /// The releases that had these took a gap in a synchronisation with a warning: a learner logs what comes
+    /// (until ZOOKEEPER-4925). Without that none of them would come further than the learner's connection.
+    pub fn learner_takes_gaps(self) -> bool {
+        const AMONG: [Switch; 4] = [
+            Switch::SyncRangeNotAtomic,
+            Switch::DiskDiffOverGap,
+            Switch::DiskDiffShort,
+            Switch::SyncBypassesCommittedLog,
+        ];
+        AMONG.into_iter().any(|switch| self.has(switch))
+    }
     pub fn iter(self) -> impl Iterator<Item = Switch> {
         Switch::ALL.into_iter().filter(move |switch| self.has(*switch))
     }
