@@ -163,3 +163,25 @@ fn observer_drops_sync_tail() {
     let log = [E1 | 1, E1 | 2, E1 | 3];
     wrong(Switch::ObserverDropsSyncTail, member(4, 3, 1), &disk(1, 1, &log), script);
 }
+
+#[test]
+fn trunc_keeps_newer_snapshot() {
+    // Server 3 is elected with what no quorum may have, and writes it down as a snapshot at once.
+    let script = "boot
+        1 votes LOOKING leader=3 zxid=0x100000003 round=1 epoch=1
+        --- server 3 has a better log than server 1
+        time +200
+        disk shows its files";
+    wrong(Switch::TruncKeepsNewerSnapshot, member(3, 3, 0), &disk(1, 1, &[E1 | 1, E1 | 2, E1 | 3]), script);
+}
+
+#[test]
+fn trunc_removes_too_much() {
+    // What is left is 0x100000001; the learner believes that it ends at 0x100000002.
+    learns(
+        Switch::TruncRemovesTooMuch,
+        "leader says TRUNC 0x100000002; NEWLEADER 0x200000000; UPTODATE
+         crash
+         boot",
+    );
+}

@@ -101,6 +101,7 @@ pub fn converse_on(config: Config, fs: MemFs, script: &str) -> String {
         prealloc: 0,
         commit_log_count: config.settings.commit_log_count,
         trust_empty: true,
+        switches: config.switches,
     };
     let mut conversation = Script {
         peer: Peer::new(config.clone(), RegisterMap::new()),

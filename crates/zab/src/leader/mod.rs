@@ -30,6 +30,7 @@ use crate::processors::{
     SyncRequestProcessor, ToBeAppliedRequestProcessor,
 };
 use crate::state_machine::StateMachine;
+use crate::switches::Switch;
 use crate::time::Nanos;
 use learner_handler::LearnerHandler;
 use session_tracker::SessionTracker;
@@ -130,6 +131,10 @@ impl<S: StateMachine> Leader<S> {
             clients: ClientSessions::default(),
             tracker: SessionTracker::default(),
         };
+        // Wrong: a snapshot of what was loaded, with a tail that no quorum knows of (ZOOKEEPER-1549).
+        if ctx.io.config.switches.has(Switch::TruncKeepsNewerSnapshot) {
+            leader.snapshot.begin(ctx);
+        }
         leader.count_accepted_epoch(ctx, ctx.io.config.sid, ctx.epochs.accepted);
         leader
     }

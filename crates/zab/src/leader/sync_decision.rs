@@ -121,7 +121,8 @@ pub fn with_disk_log(inputs: &SyncInputs<'_>, from_disk: Option<Vec<TxnEntry>>) 
     let Some(from_disk) = from_disk else { return snap };
     let (Some(min), Some(max)) = (inputs.log.min(), inputs.log.max()) else { return snap };
     // Both sources overlap in `min`, or there is a gap between them (ZOOKEEPER-2418).
-    if from_disk.last().is_none_or(|last| last.zxid < min) {
+    let short = from_disk.last().is_none_or(|last| last.zxid < min);
+    if short && !inputs.switches.has(Switch::DiskDiffShort) {
         return snap;
     }
     let all = from_disk.iter().filter(|entry| entry.zxid < min).chain(inputs.log.iter());

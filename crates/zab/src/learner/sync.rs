@@ -249,6 +249,9 @@ impl<S: StateMachine> Learner<S> {
                     unreachable!("Truncate is answered by what is left")
                 };
                 ctx.db.load(recovered).map_err(Leave::Because)?;
+                if ctx.io.config.switches.trunc_is_believed() {
+                    ctx.db.last_processed = zxid;
+                }
                 let last = ctx.db.last_processed;
                 let begins_epoch = zxid.counter() == 0 && last < zxid;
                 assert!(last == zxid || begins_epoch, "TRUNC {zxid} leaves {last} last");

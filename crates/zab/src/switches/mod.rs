@@ -261,6 +261,14 @@ impl Switches {
         ];
         AMONG.into_iter().any(|switch| self.has(switch))
     }
+    /// The releases that had these took the zxid of a TRUNC for where their history ends, whatever it left.
+    pub fn trunc_is_believed(self) -> bool {
+        self.has(Switch::TruncRemovesTooMuch) || self.has(Switch::TruncKeepsNewerSnapshot)
+    }
+    /// An installed snapshot leaves the logs below it, and they can be read for a DIFF (3.5 on).
+    pub fn install_keeps_logs(self) -> bool {
+        self.has(Switch::DiskDiffOverGap) || self.has(Switch::DiskDiffShort)
+    }
     pub fn iter(self) -> impl Iterator<Item = Switch> {
         Switch::ALL.into_iter().filter(move |switch| self.has(*switch))
     }
