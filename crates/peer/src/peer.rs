@@ -18,9 +18,11 @@ use zab::leader::{Leader, LeaderStatus};
 use zab::learner::Learner;
 use zab::{
     ClientInput, ClientOutput, Config, Ctx, DiskAnswer, DiskDone, DiskError, DiskOp, Epochs, Event, Ids,
-    Input, Io, Leave, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine, Switch,
+    Input, Io, Leave, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine, Switch, Task,
     ZkDatabase,
 };
+
+use crate::old_writer::OldWriter;
 
 /// When a member wants to be called next if nothing happens, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +74,7 @@ pub struct Peer<S: StateMachine> {
     phase: Phase<S>,
     /// The epoch that the own vote was raised to in this role.
     vote_epoch: Option<wire::Epoch>,
+    old_writer: OldWriter,
 }
 
 /// Borrows the parts of a peer that a role may touch, beside the role itself.
@@ -89,6 +92,7 @@ impl<S: StateMachine> Peer<S> {
     pub fn new(config: Config, state: S) -> Peer<S> {
         let db = ZkDatabase::new(state, config.settings.commit_log_count);
         let election = Election::new(&config);
+        let old_writer = OldWriter::new(config.switches);
         Peer {
             config,
             db,
@@ -99,6 +103,7 @@ impl<S: StateMachine> Peer<S> {
             role: Role::Looking,
             phase: Phase::Down,
             vote_epoch: None,
+            old_writer,
         }
     }
 
@@ -134,6 +139,10 @@ impl<S: StateMachine> Peer<S> {
             Input::Client(client) => self.on_client(now, client, out),
             Input::Accepted { port: Port::Election, .. } => self.hand_to_election(now, input, out),
             Input::Accepted { port: Port::Quorum, .. } | Input::Run(_) => {
+                if let Input::Run(Task::SyncProcessor) = input {
+                    let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+                    self.old_writer.run(&mut io);
+                }
                 self.hand_to_role(now, input, out);
             }
             Input::Connected { conn }
@@ -182,6 +191,8 @@ impl<S: StateMachine> Peer<S> {
     }
 
     fn on_disk(&mut self, now: Now, done: DiskDone, out: &mut Outbox) {
+        let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+        self.old_writer.on_disk(&mut io, &done);
         let silent_failure = self.ids.ops_in_flight == 0;
         self.ids.ops_in_flight = self.ids.ops_in_flight.saturating_sub(1);
         match &self.phase {
@@ -226,7 +237,12 @@ impl<S: StateMachine> Peer<S> {
         if recovered.untrusted_empty {
             self.db.last_processed = Zxid::NONE;
         }
+        let in_memory = self.epochs.accepted;
         self.epochs = Epochs { accepted: recovered.accepted_epoch, current: recovered.current_epoch };
+        // Where memory changes first, it also stays: Java reads its epoch files once.
+        if self.config.switches.has(Switch::EpochMemoryFirst) && in_memory > self.epochs.accepted {
+            self.epochs.accepted = in_memory;
+        }
         self.phase = Phase::Looking;
         let (last_zxid, current) = (self.db.last_processed, self.epochs.current);
         let listening = std::mem::replace(&mut self.listening, true);
@@ -321,8 +337,8 @@ impl<S: StateMachine> Peer<S> {
         let role = self.role;
         let mut ctx = ctx!(self, now, out);
         match std::mem::replace(&mut self.phase, Phase::Leaving) {
-            Phase::Leading(leader) => leader.shut_down(&mut ctx),
-            Phase::Learning(learner) => learner.shut_down(&mut ctx),
+            Phase::Leading(leader) => self.old_writer.take_over(leader.shut_down(&mut ctx)),
+            Phase::Learning(learner) => self.old_writer.take_over(learner.shut_down(&mut ctx)),
             _ => unreachable!("only a role is left"),
         }
         self.election.leave();

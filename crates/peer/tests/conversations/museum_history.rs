@@ -185,3 +185,54 @@ fn trunc_removes_too_much() {
          boot",
     );
 }
+
+const SERVING: &str = "leader says DIFF 0x100000003; NEWLEADER 0x200000000; UPTODATE
+    --- server 1 follows server 3 in epoch 2; its log: 0x100000001 to 0x100000003";
+
+#[test]
+fn half_shutdown() {
+    // What waited behind a slow sync is appended after the disk was read and the vote was cast.
+    learns(
+        Switch::HalfShutdown,
+        &format!(
+            "{SERVING}
+             disk holds its answers
+             leader says PROPOSAL 0x200000001 setData /a=1
+             leader says PROPOSAL 0x200000002 setData /a=2
+             leader closes
+             disk goes on
+             disk is free
+             crash
+             boot"
+        ),
+    );
+}
+
+#[test]
+fn dead_log_writer_ignored() {
+    learns(
+        Switch::DeadLogWriterIgnored,
+        &format!(
+            "{SERVING}
+             disk fails
+             leader says PROPOSAL 0x200000001 setData /a=1
+             client 1 connects"
+        ),
+    );
+}
+
+#[test]
+fn epoch_memory_first() {
+    // The second time the epoch counts as accepted before; only currentEpoch is written.
+    let script = "boot
+        2 votes FOLLOWING leader=3 zxid=0x100000003 round=1 epoch=1
+        3 votes LEADING leader=3 zxid=0x100000003 round=1 epoch=1
+        leader accepts
+        --- server 1 has found server 3, which leads epoch 2
+        disk fails at acceptedEpoch
+        leader says LEADERINFO epoch=2
+        2 votes FOLLOWING leader=3 zxid=0x100000003 round=1 epoch=1
+        3 votes LEADING leader=3 zxid=0x100000003 round=1 epoch=1";
+    let log = disk(1, 1, &[E1 | 1, E1 | 2, E1 | 3]);
+    wrong(Switch::EpochMemoryFirst, member(1, 3, 0), &log, script);
+}

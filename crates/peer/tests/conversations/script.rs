@@ -16,6 +16,7 @@
 //! leader bytes ...
 //! disk holds its answers | goes on       completions wait; one at a time is let through
 //! disk fails                             the next sync fails
+//! disk fails at acceptedEpoch            the next writing of this file fails
 //! tasks wait | go on                     scheduled tasks wait; all are run
 //! client 1 connects as ip:10.0.0.1 | is digest:me
 //! client 1 connects | sets /a=1 | gets /a | syncs | closes | pings | leaves | resumes SESSION
@@ -33,8 +34,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 use peer::{
-    ClientId, ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskDone, DiskOp, Event, Input, Nanos,
-    Now, OpId, Output, Peer, Port, Task,
+    ClientId, ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskDone, DiskOp, EpochFile, Event,
+    Input, Nanos, Now, OpId, Output, Peer, Port, Task,
 };
 use storage::{MemFs, Storage, StorageSettings};
 use wire::election::{ElectionInbound, ElectionStream, Hello, HelloLayout, Notification};
@@ -69,7 +70,8 @@ pub struct Script {
     next_accepted: u64,
     disk_queue: VecDeque<(OpId, DiskOp)>,
     disk_waits: bool,
-    disk_fails: bool,
+    /// The next operation of which this is true fails.
+    disk_fails: Option<fn(&DiskOp) -> bool>,
     tasks: VecDeque<Task>,
     tasks_wait: bool,
     /// What happens next, in order.
@@ -113,7 +115,7 @@ pub fn converse_on(config: Config, fs: MemFs, script: &str) -> String {
         next_accepted: 0,
         disk_queue: VecDeque::new(),
         disk_waits: false,
-        disk_fails: false,
+        disk_fails: None,
         tasks: VecDeque::new(),
         tasks_wait: false,
         pending: VecDeque::new(),
@@ -214,8 +216,8 @@ impl Script {
     /// Operations up to and with the next one that answers.
     fn disk_step(&mut self) {
         while let Some((id, op)) = self.disk_queue.pop_front() {
-            let result = if self.disk_fails && matches!(op, DiskOp::Sync) {
-                self.disk_fails = false;
+            let result = if self.disk_fails.is_some_and(|fails| fails(&op)) {
+                self.disk_fails = None;
                 Err(peer::DiskError::Io("log".into()))
             } else {
                 self.storage.execute(&op)
@@ -475,7 +477,10 @@ impl Script {
                 }
                 self.nudge();
             }
-            "fails" => self.disk_fails = true,
+            "fails" => self.disk_fails = Some(|op| matches!(op, DiskOp::Sync)),
+            "fails at acceptedEpoch" => {
+                self.disk_fails = Some(|op| matches!(op, DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, _)));
+            }
             "shows its files" => {
                 let names: Vec<String> = self.storage.fs.files.keys().cloned().collect();
                 self.say(if names.is_empty() { "(none)".into() } else { names.join(" ") });

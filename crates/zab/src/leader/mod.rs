@@ -289,12 +289,14 @@ impl<S: StateMachine> Leader<S> {
     }
 
     /// Everything of this attempt ends: connections, clients, a snapshot under way.
-    pub fn shut_down(mut self, ctx: &mut Ctx<'_, S>) {
+    /// The log writer is given back, with what is queued for it.
+    pub fn shut_down(mut self, ctx: &mut Ctx<'_, S>) -> SyncRequestProcessor {
         ctx.io.out.push(Output::StopListening(Port::Quorum));
         for conn in self.handlers.into_keys() {
             ctx.io.close(conn);
         }
         self.snapshot.abandon(&mut ctx.io);
         self.clients.disconnect_all(&mut ctx.io);
+        self.sync
     }
 }

@@ -269,7 +269,8 @@ impl<S: StateMachine> Learner<S> {
     }
 
     /// The role ends: the connection, the clients and a snapshot under way end with it.
-    pub fn shut_down(mut self, ctx: &mut Ctx<'_, S>) {
+    /// The log writer is given back, with what is queued for it.
+    pub fn shut_down(mut self, ctx: &mut Ctx<'_, S>) -> SyncRequestProcessor {
         let dialled = match self.phase {
             Phase::Connecting { conn, .. } => conn,
             _ => None,
@@ -283,5 +284,6 @@ impl<S: StateMachine> Learner<S> {
         self.snapshot.abandon(&mut ctx.io);
         self.clients.disconnect_all(&mut ctx.io);
         ctx.io.event(Event::ConnectionDropped { with: Some(self.leader), reason: "role left".into() });
+        self.sync
     }
 }

@@ -236,7 +236,7 @@ impl<S: StateMachine> Learner<S> {
                 self.register_again(ctx, e.to_string());
                 return Ok(());
             }
-            Err(e) => return Err(Leave::Disk(e.clone())),
+            Err(e) => return Err(self.epoch_not_written(ctx, done.id, e)),
         };
         match &self.phase {
             Phase::AcceptingEpoch { .. } | Phase::AcceptingEpochPre1 { .. } => {
@@ -266,6 +266,19 @@ impl<S: StateMachine> Learner<S> {
             }
             Phase::MakingDurable { .. } => self.on_durable_step(ctx, done.id),
             _ => Ok(()),
+        }
+    }
+
+    /// Right: a disk that failed stops the member. Wrong, for acceptedEpoch: it is an exception of this role,
+    /// and the epoch in memory, which was changed first, stays.
+    fn epoch_not_written(&self, ctx: &Ctx<'_, S>, done: OpId, error: &DiskError) -> Leave {
+        match self.phase {
+            Phase::AcceptingEpoch { op, .. }
+                if op == done && ctx.io.config.switches.has(Switch::EpochMemoryFirst) =>
+            {
+                Leave::Because(format!("acceptedEpoch is not written: {error}"))
+            }
+            _ => Leave::Disk(error.clone()),
         }
     }
 
