@@ -75,6 +75,8 @@ pub struct Peer<S: StateMachine> {
     /// The epoch that the own vote was raised to in this role.
     vote_epoch: Option<wire::Epoch>,
     old_writer: OldWriter,
+    /// Only with `keep-partial-trunc`: memory is ahead of the disk and stays so.
+    keeps_memory: bool,
 }
 
 /// Borrows the parts of a peer that a role may touch, beside the role itself.
@@ -104,6 +106,7 @@ impl<S: StateMachine> Peer<S> {
             phase: Phase::Down,
             vote_epoch: None,
             old_writer,
+            keeps_memory: false,
         }
     }
 
@@ -220,6 +223,9 @@ impl<S: StateMachine> Peer<S> {
     }
 
     fn fill_database(&mut self, recovered: &Recovered) -> Result<(), String> {
+        if std::mem::take(&mut self.keeps_memory) {
+            return Ok(());
+        }
         // Where transactions of a synchronisation never reach the committed log, that must be the one that
         // Java keeps from role to role: one filled anew from the disk has no hole.
         if self.config.switches.has(Switch::SyncBypassesCommittedLog) {
@@ -335,6 +341,10 @@ impl<S: StateMachine> Peer<S> {
 
     fn leave_role(&mut self, now: Now, leave: &Leave, out: &mut Outbox) {
         let role = self.role;
+        // Right: a TRUNC that was broken off is forgotten, memory is what the disk holds. Wrong: what was
+        // committed behind it stays in memory, and is voted with.
+        self.keeps_memory = self.config.switches.has(Switch::KeepPartialTrunc)
+            && matches!(&self.phase, Phase::Learning(learner) if learner.is_behind_trunc());
         let mut ctx = ctx!(self, now, out);
         match std::mem::replace(&mut self.phase, Phase::Leaving) {
             Phase::Leading(leader) => self.old_writer.take_over(leader.shut_down(&mut ctx)),

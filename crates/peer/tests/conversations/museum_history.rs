@@ -236,3 +236,69 @@ fn epoch_memory_first() {
     let log = disk(1, 1, &[E1 | 1, E1 | 2, E1 | 3]);
     wrong(Switch::EpochMemoryFirst, member(1, 3, 0), &log, script);
 }
+
+#[test]
+fn keep_partial_trunc() {
+    // The log ends at 0x100000002, the vote and the next ACKEPOCH say 0x200000001.
+    learns(
+        Switch::KeepPartialTrunc,
+        "leader says TRUNC 0x100000002; PROPOSAL 0x200000001 setData /a=1; COMMIT 0x200000001
+         leader closes
+         disk shows its files
+         crash
+         boot",
+    );
+}
+
+/// A learner comes between the two steps of a transaction: it is sent the state under the zxid of what the
+/// state does not have, and not the rest of it.
+fn snapshot_between(switch: Switch, then: &str) {
+    let mut config = member(3, 3, 0);
+    config.settings.force_snapshot_sync = true;
+    let script = format!(
+        "boot
+         1 votes LOOKING leader=3 zxid=0x0 round=1 epoch=0
+         time +200
+         L1 connects
+         L1 says FOLLOWERINFO accepted=0x0 sid=1 protocol=0x10000 config=0
+         L1 says ACKEPOCH last=0x0 current=0
+         L1 says ACK 0x100000000
+         L2 connects
+         L2 says FOLLOWERINFO accepted=0x0 sid=2 protocol=0x10000 config=0
+         client 1 connects
+         {then}"
+    );
+    wrong(switch, config, &[], &script);
+}
+
+#[test]
+fn zxid_before_session() {
+    snapshot_between(
+        Switch::ZxidBeforeSession,
+        "--- server 3 has proposed createSession 0x100000001
+         tasks wait
+         L1 says ACK 0x100000001
+         task runs
+         task runs
+         L2 says ACKEPOCH last=0x0 current=0",
+    );
+}
+
+#[test]
+fn zxid_before_multi_done() {
+    snapshot_between(
+        Switch::ZxidBeforeMultiDone,
+        "L1 says ACK 0x100000001
+         client 1 sets /e/a=1
+         L1 says ACK 0x100000002
+         client 1 sets /e/b=1
+         L1 says ACK 0x100000003
+         client 1 closes
+         --- server 3 has proposed closeSession 0x100000004, with /e/a and /e/b to delete
+         tasks wait
+         L1 says ACK 0x100000004
+         task runs
+         task runs
+         L2 says ACKEPOCH last=0x0 current=0",
+    );
+}

@@ -18,6 +18,7 @@
 //! disk fails                             the next sync fails
 //! disk fails at acceptedEpoch            the next writing of this file fails
 //! tasks wait | go on                     scheduled tasks wait; all are run
+//! task runs                              the one that waits longest
 //! client 1 connects as ip:10.0.0.1 | is digest:me
 //! client 1 connects | sets /a=1 | gets /a | syncs | closes | pings | leaves | resumes SESSION
 //! disk shows its files                   their names
@@ -161,6 +162,12 @@ impl Script {
                 Ok(())
             }
             "disk" => self.disk(rest),
+            "task" => {
+                let task = self.tasks.pop_front().ok_or("no task waits")?;
+                self.say(format!("run {}", task_name(task)));
+                self.handle(Input::Run(task));
+                Ok(())
+            }
             "tasks" => self.tasks(rest),
             "leader" => self.leader(rest),
             "client" => self.client(rest),

@@ -143,6 +143,11 @@ impl<S: StateMachine> Learner<S> {
         learner
     }
 
+    /// The history was cut, and what came behind that is in no log yet.
+    pub fn is_behind_trunc(&self) -> bool {
+        matches!(&self.phase, Phase::Syncing(sync) if sync.is_behind_trunc())
+    }
+
     /// The epoch of the leader, once UPTODATE was processed.
     pub fn established(&self) -> Option<Epoch> {
         self.established

@@ -68,6 +68,15 @@ impl Syncing {
         }
     }
 
+    pub fn is_behind_trunc(&self) -> bool {
+        self.mode == SyncMode::Trunc
+    }
+
+    /// Right: nothing of a synchronisation is applied before UPTODATE.
+    fn is_applied_at_once(&self, io: &Io<'_>) -> bool {
+        self.is_behind_trunc() && io.config.switches.has(Switch::KeepPartialTrunc)
+    }
+
     /// The role ends before NEWLEADER: what came of a snapshot is of no use.
     pub fn abandon_snapshot(&self, io: &mut Io<'_>) {
         if self.mode == SyncMode::Snap {
@@ -146,7 +155,16 @@ impl<S: StateMachine> Learner<S> {
         let Phase::Syncing(sync) = &mut self.phase else { unreachable!("called while synchronising") };
         match packet {
             Packet::Proposal { zxid, txn } => sync.queue(&mut ctx.io, zxid, txn),
-            Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => sync.commit_head(zxid),
+            Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => {
+                sync.commit_head(zxid)?;
+                // Java applies behind TRUNC at once; durable is that with the next snapshot, at NEWLEADER.
+                if sync.is_applied_at_once(&ctx.io)
+                    && let Some(entry) = sync.committed.last()
+                {
+                    deliver(ctx, entry);
+                }
+                Ok(())
+            }
             Packet::Inform { zxid, txn } | Packet::InformAndActivate { zxid, txn, .. } => {
                 sync.queue(&mut ctx.io, zxid, txn)?;
                 sync.commit_head(zxid)
@@ -341,12 +359,9 @@ impl<S: StateMachine> Learner<S> {
         }
         self.say(&Packet::Ack { zxid: epoch.first_zxid() });
         self.established = Some(epoch);
-        if sync.mode != SyncMode::Snap {
+        if sync.mode != SyncMode::Snap && !sync.is_applied_at_once(&ctx.io) {
             for entry in &sync.committed {
-                ctx.db.apply(entry);
-                remember(ctx, entry);
-                let tree = ctx.db.state.digest();
-                ctx.io.event(Event::Delivered { zxid: entry.zxid, digest: txn_digest(&entry.txn), tree });
+                deliver(ctx, entry);
             }
         }
         ctx.io.event(Event::UpToDate { epoch });
@@ -389,6 +404,13 @@ impl<S: StateMachine> Learner<S> {
         self.early_commits.clear();
         Ok(())
     }
+}
+
+fn deliver<S: StateMachine>(ctx: &mut Ctx<'_, S>, entry: &TxnEntry) {
+    ctx.db.apply(entry);
+    remember(ctx, entry);
+    let tree = ctx.db.state.digest();
+    ctx.io.event(Event::Delivered { zxid: entry.zxid, digest: txn_digest(&entry.txn), tree });
 }
 
 /// Right: what a synchronisation applies enters the committed log. Wrong: what is broadcast later does only.
