@@ -18,9 +18,11 @@ use zab::leader::{Leader, LeaderStatus};
 use zab::learner::Learner;
 use zab::{
     ClientInput, ClientOutput, Config, Ctx, DiskAnswer, DiskDone, DiskError, DiskOp, Epochs, Event, Ids,
-    Input, Io, Leave, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine, Switch,
+    Input, Io, Leave, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine, Switch, Task,
     ZkDatabase,
 };
+
+use crate::old_writer::OldWriter;
 
 /// When a member wants to be called next if nothing happens, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +78,7 @@ pub struct Peer<S: StateMachine> {
     vote_epoch: Option<wire::Epoch>,
     /// Memory is what a role that was left has made of it, not what the disk holds (see `leave_role`).
     memory_is_stale: bool,
+    old_writer: OldWriter,
 }
 
 /// Borrows the parts of a peer that a role may touch, beside the role itself.
@@ -93,6 +96,7 @@ impl<S: StateMachine> Peer<S> {
     pub fn new(config: Config, state: S) -> Peer<S> {
         let db = ZkDatabase::new(state, config.settings.commit_log_count);
         let election = Election::new(&config);
+        let old_writer = OldWriter::new(config.switches);
         Peer {
             config,
             db,
@@ -104,6 +108,7 @@ impl<S: StateMachine> Peer<S> {
             phase: Phase::Down,
             vote_epoch: None,
             memory_is_stale: false,
+            old_writer,
         }
     }
 
@@ -139,6 +144,10 @@ impl<S: StateMachine> Peer<S> {
             Input::Client(client) => self.on_client(now, client, out),
             Input::Accepted { port: Port::Election, .. } => self.hand_to_election(now, input, out),
             Input::Accepted { port: Port::Quorum, .. } | Input::Run(_) => {
+                if let Input::Run(Task::SyncProcessor) = input {
+                    let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+                    self.old_writer.run(&mut io);
+                }
                 self.hand_to_role(now, input, out);
             }
             Input::Connected { conn }
@@ -187,6 +196,8 @@ impl<S: StateMachine> Peer<S> {
     }
 
     fn on_disk(&mut self, now: Now, done: DiskDone, out: &mut Outbox) {
+        let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+        self.old_writer.on_disk(&mut io, &done);
         let silent_failure = self.ids.ops_in_flight == 0;
         self.ids.ops_in_flight = self.ids.ops_in_flight.saturating_sub(1);
         match &self.phase {
@@ -206,7 +217,7 @@ impl<S: StateMachine> Peer<S> {
 
     fn on_loaded(&mut self, now: Now, done: DiskDone, out: &mut Outbox) {
         match done.result {
-            Ok(DiskAnswer::Loaded(recovered)) => match self.db.load(&recovered) {
+            Ok(DiskAnswer::Loaded(recovered)) => match self.fill_database(&recovered) {
                 Ok(()) => self.start_looking(now, &recovered, out),
                 Err(why) => self.halt(format!("the snapshot does not load: {why}"), out),
             },
@@ -214,6 +225,15 @@ impl<S: StateMachine> Peer<S> {
             Err(DiskError::Killed) => self.phase = Phase::Halted,
             Err(error) => self.halt(error.to_string(), out),
         }
+    }
+
+    fn fill_database(&mut self, recovered: &Recovered) -> Result<(), String> {
+        // Where transactions of a synchronisation never reach the committed log, that must be the one that
+        // Java keeps from role to role: one filled anew from the disk has no hole.
+        if self.config.switches.has(Switch::SyncBypassesCommittedLog) {
+            return self.db.load_behind_committed_log(recovered);
+        }
+        self.db.load(recovered)
     }
 
     fn halt(&mut self, why: String, out: &mut Outbox) {
@@ -225,7 +245,12 @@ impl<S: StateMachine> Peer<S> {
         if recovered.untrusted_empty {
             self.db.last_processed = Zxid::NONE;
         }
+        let in_memory = self.epochs.accepted;
         self.epochs = Epochs { accepted: recovered.accepted_epoch, current: recovered.current_epoch };
+        // Where memory changes first, it also stays: Java reads its epoch files once.
+        if self.config.switches.has(Switch::EpochMemoryFirst) && in_memory > self.epochs.accepted {
+            self.epochs.accepted = in_memory;
+        }
         self.memory_is_stale = false;
         let last_zxid = self.db.last_processed;
         let listening = std::mem::replace(&mut self.listening, true);
@@ -264,7 +289,7 @@ impl<S: StateMachine> Peer<S> {
     fn look_again(&mut self, keeps_memory: bool, now: Now, out: &mut Outbox) {
         if keeps_memory {
             self.memory_is_stale = true;
-            self.db.committed_log.forget_behind(self.db.last_processed);
+            self.db.committed_log.cut_behind(self.db.last_processed);
             self.look(now, out);
         } else {
             self.load(now, out);
@@ -350,8 +375,8 @@ impl<S: StateMachine> Peer<S> {
         };
         let mut ctx = ctx!(self, now, out);
         match std::mem::replace(&mut self.phase, Phase::Leaving { keeps_memory }) {
-            Phase::Leading(leader) => leader.shut_down(&mut ctx),
-            Phase::Learning(learner) => learner.shut_down(&mut ctx),
+            Phase::Leading(leader) => self.old_writer.take_over(leader.shut_down(&mut ctx)),
+            Phase::Learning(learner) => self.old_writer.take_over(learner.shut_down(&mut ctx)),
             _ => unreachable!("only a role is left"),
         }
         self.election.leave();

@@ -141,6 +141,9 @@ impl<S: StateMachine> Leader<S> {
         if self.connecting.contains(&config.sid) && is_quorum(config, &self.connecting) {
             let epoch = self.next_epoch;
             let op = ctx.io.disk(DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, epoch));
+            if ctx.io.config.switches.has(Switch::EpochMemoryFirst) {
+                ctx.epochs.accepted = epoch;
+            }
             self.phase = Phase::AcceptingEpoch { op, epoch };
             // Right: durable first, told afterwards. Wrong (ZOOKEEPER-1291): told while it is written.
             if config.switches.has(Switch::LeaderAcceptsEpochLate) {
@@ -153,7 +156,13 @@ impl<S: StateMachine> Leader<S> {
     /// One of the leader's own epoch files is durable.
     pub(super) fn on_epoch_written(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> RoleResult {
         if let Err(error) = &done.result {
-            return Err(Leave::Disk(error.clone()));
+            // Wrong: an exception of this attempt, and the epoch in memory stays.
+            let accepting = matches!(self.phase, Phase::AcceptingEpoch { op, .. } if op == done.id);
+            return Err(if accepting && ctx.io.config.switches.has(Switch::EpochMemoryFirst) {
+                Leave::Because(format!("acceptedEpoch is not written: {error}"))
+            } else {
+                Leave::Disk(error.clone())
+            });
         }
         let deadline = ctx.io.now.mono + ctx.io.config.settings.init_time();
         if self.accepting_late == Some(done.id) {

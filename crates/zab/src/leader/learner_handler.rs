@@ -47,6 +47,10 @@ pub(super) enum Phase<C> {
     ReadingLogBehind {
         snapshot: Zxid,
     },
+    /// Only with `sync-range-not-atomic`: what is committed is queued, and nothing after it yet.
+    AwaitingForwarding {
+        last_seen: Zxid,
+    },
     /// NEWLEADER is queued.
     AwaitingNewLeaderAck,
     /// It acknowledged NEWLEADER: waits until a quorum did.

@@ -135,6 +135,10 @@ impl<S: StateMachine> Leader<S> {
             clients: ClientSessions::default(),
             tracker: SessionTracker::default(),
         };
+        // Wrong: a snapshot of what was loaded, with a tail that no quorum knows of (ZOOKEEPER-1549).
+        if ctx.io.config.switches.has(Switch::TruncKeepsNewerSnapshot) {
+            leader.snapshot.begin(ctx);
+        }
         leader.count_accepted_epoch(ctx, ctx.io.config.sid, ctx.epochs.accepted);
         leader
     }
@@ -218,6 +222,7 @@ impl<S: StateMachine> Leader<S> {
                 }
             }
             Task::SnapshotSender(conn) => self.send_snapshot_slice(ctx, conn),
+            Task::StartForwarding(conn) => self.forward_late(ctx, conn),
             Task::SyncProcessor => self.sync.run(&mut ctx.io),
             Task::CommitProcessor => self.run_commit_processor(ctx),
             Task::Snapshot => self.snapshot.run(ctx),
@@ -295,12 +300,14 @@ impl<S: StateMachine> Leader<S> {
     }
 
     /// Everything of this attempt ends: connections, clients, a snapshot under way.
-    pub fn shut_down(mut self, ctx: &mut Ctx<'_, S>) {
+    /// The log writer is given back, with what is queued for it.
+    pub fn shut_down(mut self, ctx: &mut Ctx<'_, S>) -> SyncRequestProcessor {
         ctx.io.out.push(Output::StopListening(Port::Quorum));
         for conn in self.handlers.into_keys() {
             ctx.io.close(conn);
         }
         self.snapshot.abandon(&mut ctx.io);
         self.clients.disconnect_all(&mut ctx.io);
+        self.sync
     }
 }

@@ -92,6 +92,13 @@ impl<S: StateMachine> Leader<S> {
                 let Some(handler) = self.handlers.get_mut(&conn) else { return };
                 handler.queue(&mut ctx.io, &packet);
                 self.send_committed(ctx, conn, &txns);
+                // Right: in this step. Wrong: in another one, and what is committed and applied in between
+                // is neither in `txns` nor outstanding then.
+                if ctx.io.config.switches.has(Switch::SyncRangeNotAtomic) {
+                    let Some(handler) = self.handlers.get_mut(&conn) else { return };
+                    handler.phase = H::AwaitingForwarding { last_seen: forward_from };
+                    return ctx.io.schedule(Task::StartForwarding(conn));
+                }
                 self.start_forwarding(ctx, conn, forward_from);
                 self.finish_sync(ctx, conn);
             }
@@ -163,6 +170,15 @@ impl<S: StateMachine> Leader<S> {
         handler.forwarding = true;
     }
 
+    /// `Task::StartForwarding`.
+    pub(super) fn forward_late(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId) {
+        let Some(handler) = self.handlers.get(&conn) else { return };
+        if let H::AwaitingForwarding { last_seen } = handler.phase {
+            self.start_forwarding(ctx, conn, last_seen);
+            self.finish_sync(ctx, conn);
+        }
+    }
+
     /// `Task::SnapshotSender`: one slice; what is proposed meanwhile waits in the queue, and NEWLEADER
     /// comes behind it (ZOOKEEPER-3104).
     pub(super) fn send_snapshot_slice(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId) {
@@ -224,5 +240,6 @@ fn inputs<'a, S>(ctx: &'a Ctx<'_, S>, peer_last_zxid: Zxid) -> SyncInputs<'a> {
         log: &ctx.db.committed_log,
         snapshot_bytes: ctx.db.snapshot_bytes,
         settings: &ctx.io.config.settings,
+        switches: ctx.io.config.switches,
     }
 }

@@ -281,6 +281,7 @@ impl<S: StateMachine> Learner<S> {
     /// |---|---|
     /// | amid a SNAP that came whole, before NEWLEADER | ZOOKEEPER-3642: the leader's tree and zxid are kept |
     /// | amid a DIFF, before NEWLEADER | ZOOKEEPER-2355: the zxid that DIFF raised is kept |
+    /// | behind a TRUNC, before NEWLEADER | ZOOKEEPER-5094: what was applied behind it is kept, in no log |
     /// | amid any other SNAP or TRUNC | |
     /// | before a synchronisation | kept if it was kept before |
     /// | later | |
@@ -291,6 +292,7 @@ impl<S: StateMachine> Learner<S> {
             Phase::Syncing(sync) => match sync.mode() {
                 SyncMode::Snap => sync.is_whole() && switches.has(Switch::KeepPartialSnap),
                 SyncMode::Diff => reuses || switches.has(Switch::DiffRaisesZxidAtOnce),
+                SyncMode::Trunc => switches.has(Switch::KeepPartialTrunc),
                 _ => false,
             },
             Phase::Truncating { .. } => false,
@@ -301,7 +303,8 @@ impl<S: StateMachine> Learner<S> {
     }
 
     /// The role ends: the connection, the clients and a snapshot under way end with it.
-    pub fn shut_down(mut self, ctx: &mut Ctx<'_, S>) {
+    /// The log writer is given back, with what is queued for it.
+    pub fn shut_down(mut self, ctx: &mut Ctx<'_, S>) -> SyncRequestProcessor {
         let dialled = match self.phase {
             Phase::Connecting { conn, .. } => conn,
             _ => None,
@@ -315,5 +318,6 @@ impl<S: StateMachine> Learner<S> {
         self.snapshot.abandon(&mut ctx.io);
         self.clients.disconnect_all(&mut ctx.io);
         ctx.io.event(Event::ConnectionDropped { with: Some(self.leader), reason: "role left".into() });
+        self.sync
     }
 }

@@ -47,9 +47,10 @@ pub(super) struct Syncing {
     not_logged: VecDeque<TxnEntry>,
     /// Committed before NEWLEADER, in order.
     committed: Vec<TxnEntry>,
+    new_leader_acked: bool,
 }
 
-/// The steps between NEWLEADER and its ACK.
+/// What NEWLEADER makes durable.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Durable {
     History,
@@ -67,6 +68,7 @@ impl Syncing {
             last_queued: None,
             not_logged: VecDeque::new(),
             committed: Vec::new(),
+            new_leader_acked: false,
         }
     }
 
@@ -81,6 +83,11 @@ impl Syncing {
 
     pub fn is_whole(&self) -> bool {
         self.snapshot_is_whole
+    }
+
+    /// Right: nothing of a synchronisation is applied before UPTODATE.
+    fn is_applied_at_once(&self, io: &Io<'_>) -> bool {
+        self.mode == SyncMode::Trunc && io.config.switches.has(Switch::KeepPartialTrunc)
     }
 
     /// The role ends before NEWLEADER: what came of a snapshot is of no use.
@@ -99,13 +106,16 @@ impl Syncing {
         zxids
     }
 
-    fn queue(&mut self, zxid: Zxid, txn: Bytes) -> RoleResult {
+    fn queue(&mut self, io: &mut Io<'_>, zxid: Zxid, txn: Bytes) -> RoleResult {
         let entry = TxnEntry::received(zxid, txn).map_err(Leave::LostLeader)?;
         let last = self.last_queued.unwrap_or(self.base);
         // Behind a fuzzy snapshot the first may be one that it holds already; behind the beginning of an
         // epoch, which no transaction carries, the first may be any.
         let free = self.last_queued.is_none() && (entry.zxid <= last || last.counter() == 0);
-        if !free && !entry.zxid.follows(last) {
+        let gap = !free && !entry.zxid.follows(last);
+        if gap && io.config.switches.learner_takes_gaps() {
+            io.event(Event::ZxidGap { expected: Zxid(last.0 + 1), got: entry.zxid });
+        } else if gap {
             return Err(Leave::LostLeader(format!(
                 "gap in the synchronisation: {} after {last}",
                 entry.zxid
@@ -173,10 +183,19 @@ impl<S: StateMachine> Learner<S> {
     pub(super) fn on_sync_packet(&mut self, ctx: &mut Ctx<'_, S>, packet: Packet) -> RoleResult {
         let Phase::Syncing(sync) = &mut self.phase else { unreachable!("called while synchronising") };
         match packet {
-            Packet::Proposal { zxid, txn } => sync.queue(zxid, txn),
-            Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => sync.commit_head(zxid),
+            Packet::Proposal { zxid, txn } => sync.queue(&mut ctx.io, zxid, txn),
+            Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => {
+                sync.commit_head(zxid)?;
+                // Java applies behind TRUNC at once; durable is that with the next snapshot, at NEWLEADER.
+                if sync.is_applied_at_once(&ctx.io)
+                    && let Some(entry) = sync.committed.last()
+                {
+                    deliver(ctx, entry);
+                }
+                Ok(())
+            }
             Packet::Inform { zxid, txn } | Packet::InformAndActivate { zxid, txn, .. } => {
-                sync.queue(zxid, txn)?;
+                sync.queue(&mut ctx.io, zxid, txn)?;
                 sync.commit_head(zxid)
             }
             Packet::NewLeader { zxid, .. } => {
@@ -207,15 +226,20 @@ impl<S: StateMachine> Learner<S> {
         // the ACK does not even wait for it. (A snapshot comes before it in all releases.)
         let epoch_first = sync.mode != SyncMode::Snap
             && (switches.has(Switch::EpochBeforeHistory) || switches.has(Switch::AckNewLeaderWithLogQueued));
-        let order = if epoch_first {
+        let mut steps = VecDeque::from(if epoch_first {
             [Durable::CurrentEpoch, Durable::History]
         } else {
             [Durable::History, Durable::CurrentEpoch]
-        };
-        self.make_durable(ctx, sync, order.into())
+        });
+        // Wrong (ZOOKEEPER-1282): currentEpoch comes at UPTODATE only.
+        if switches.has(Switch::EpochAtUpToDate) {
+            steps.retain(|step| matches!(step, Durable::History));
+        }
+        self.make_durable(ctx, sync, steps)
     }
 
-    /// The next of the steps that asks anything of the disk; behind the last one the ACK of NEWLEADER.
+    /// The next of the steps that asks anything of the disk; behind the last one the ACK of NEWLEADER, or
+    /// what waits at UPTODATE.
     fn make_durable(
         &mut self,
         ctx: &mut Ctx<'_, S>,
@@ -240,11 +264,12 @@ impl<S: StateMachine> Learner<S> {
                 return Ok(());
             }
         }
-        self.ack_new_leader(ctx, sync)
+        if sync.new_leader_acked { self.on_up_to_date(ctx, sync) } else { self.ack_new_leader(ctx, sync) }
     }
 
     fn ack_new_leader(&mut self, ctx: &mut Ctx<'_, S>, mut sync: Syncing) -> RoleResult {
         let epoch = sync.epoch;
+        sync.new_leader_acked = true;
         ctx.io.event(Event::NewLeaderAckSent { epoch });
         if !self.pre_1_0 {
             self.say(&Packet::Ack { zxid: epoch.first_zxid() });
@@ -278,11 +303,17 @@ impl<S: StateMachine> Learner<S> {
             Err(e @ DiskError::CannotTruncate(_)) if self.pre_1_0 => {
                 return Err(Leave::Because(e.to_string()));
             }
+            // Wrong: the process ends, and comes to the same TRUNC when it is started again.
+            Err(e @ DiskError::CannotTruncate(_))
+                if ctx.io.config.switches.has(Switch::TruncAtEpochStart) =>
+            {
+                return Err(Leave::Disk(e.clone()));
+            }
             Err(e @ DiskError::CannotTruncate(_)) => {
                 self.register_again(ctx, e.to_string());
                 return Ok(());
             }
-            Err(e) => return Err(Leave::Disk(e.clone())),
+            Err(e) => return Err(self.epoch_not_written(ctx, done.id, e)),
         };
         match &self.phase {
             Phase::AcceptingEpoch { .. } | Phase::AcceptingEpochPre1 { .. } => {
@@ -295,6 +326,9 @@ impl<S: StateMachine> Learner<S> {
                     unreachable!("Truncate is answered by what is left")
                 };
                 ctx.db.load(recovered).map_err(Leave::Because)?;
+                if ctx.io.config.switches.trunc_is_believed() {
+                    ctx.db.last_processed = zxid;
+                }
                 let last = ctx.db.last_processed;
                 let begins_epoch = zxid.counter() == 0 && last < zxid;
                 assert!(last == zxid || begins_epoch, "TRUNC {zxid} leaves {last} last");
@@ -309,6 +343,19 @@ impl<S: StateMachine> Learner<S> {
             }
             Phase::MakingDurable { .. } => self.on_durable_step(ctx, done.id),
             _ => Ok(()),
+        }
+    }
+
+    /// Right: a disk that failed stops the member. Wrong, for acceptedEpoch: it is an exception of this role,
+    /// and the epoch in memory, which was changed first, stays.
+    fn epoch_not_written(&self, ctx: &Ctx<'_, S>, done: OpId, error: &DiskError) -> Leave {
+        match self.phase {
+            Phase::AcceptingEpoch { op, .. }
+                if op == done && ctx.io.config.switches.has(Switch::EpochMemoryFirst) =>
+            {
+                Leave::Because(format!("acceptedEpoch is not written: {error}"))
+            }
+            _ => Leave::Disk(error.clone()),
         }
     }
 
@@ -343,7 +390,7 @@ impl<S: StateMachine> Learner<S> {
         let dies = self.dies_of_early_commits(ctx);
         let Phase::AwaitingUpToDate(sync) = &mut self.phase else { unreachable!("called before UPTODATE") };
         match packet {
-            Packet::Proposal { zxid, txn } => sync.queue(zxid, txn),
+            Packet::Proposal { zxid, txn } => sync.queue(&mut ctx.io, zxid, txn),
             Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => {
                 if dies && sync.not_logged.is_empty() {
                     let what = format!("NullPointerException: COMMIT {zxid}, and the queue is empty");
@@ -355,7 +402,7 @@ impl<S: StateMachine> Learner<S> {
                 Ok(())
             }
             Packet::Inform { zxid, txn } | Packet::InformAndActivate { zxid, txn, .. } => {
-                sync.queue(zxid, txn)?;
+                sync.queue(&mut ctx.io, zxid, txn)?;
                 self.early_commits.push_back(zxid);
                 Ok(())
             }
@@ -377,14 +424,15 @@ impl<S: StateMachine> Learner<S> {
     /// acknowledged one by one.
     fn on_up_to_date(&mut self, ctx: &mut Ctx<'_, S>, sync: Syncing) -> RoleResult {
         let epoch = sync.epoch;
+        if ctx.epochs.current != epoch {
+            // Only where NEWLEADER was acknowledged without it.
+            return self.make_durable(ctx, sync, [Durable::CurrentEpoch].into());
+        }
         self.say(&Packet::Ack { zxid: epoch.first_zxid() });
         self.established = Some(epoch);
-        if sync.mode != SyncMode::Snap {
+        if sync.mode != SyncMode::Snap && !sync.is_applied_at_once(&ctx.io) {
             for entry in &sync.committed {
-                ctx.db.apply(entry);
-                ctx.db.committed_log.add(entry.clone());
-                let tree = ctx.db.state.digest();
-                ctx.io.event(Event::Delivered { zxid: entry.zxid, digest: txn_digest(&entry.txn), tree });
+                deliver(ctx, entry);
             }
         }
         ctx.io.event(Event::UpToDate { epoch });
@@ -407,6 +455,11 @@ impl<S: StateMachine> Learner<S> {
     /// What an observer got between NEWLEADER and UPTODATE: committed proposals are logged and applied
     /// (ZOOKEEPER-1551), others (of an old leader) are skipped.
     fn serve_observer(&mut self, ctx: &mut Ctx<'_, S>, not_logged: VecDeque<TxnEntry>) -> RoleResult {
+        // Wrong: only a follower looks at what came behind NEWLEADER.
+        if ctx.io.config.switches.has(Switch::ObserverDropsSyncTail) {
+            self.early_commits.clear();
+            return Ok(());
+        }
         // Where proposals were skipped, the next INFORM follows what came before them.
         if !not_logged.is_empty() {
             self.last_queued = Zxid::ZERO;
@@ -440,13 +493,27 @@ fn history<S: StateMachine>(ctx: &mut Ctx<'_, S>, sync: &mut Syncing) -> Option<
     Some(ctx.io.disk(DiskOp::Sync))
 }
 
+fn deliver<S: StateMachine>(ctx: &mut Ctx<'_, S>, entry: &TxnEntry) {
+    ctx.db.apply(entry);
+    remember(ctx, entry);
+    let tree = ctx.db.state.digest();
+    ctx.io.event(Event::Delivered { zxid: entry.zxid, digest: txn_digest(&entry.txn), tree });
+}
+
+/// Right: what a synchronisation applies enters the committed log. Wrong: what is broadcast later does only.
+fn remember<S: StateMachine>(ctx: &mut Ctx<'_, S>, entry: &TxnEntry) {
+    if !ctx.io.config.switches.has(Switch::SyncBypassesCommittedLog) {
+        ctx.db.committed_log.add(entry.clone());
+    }
+}
+
 /// Apply what was committed behind the snapshot, and install both.
 fn install<S: StateMachine>(ctx: &mut Ctx<'_, S>, sync: &mut Syncing) -> OpId {
     ctx.io.event(Event::Restored { zxid: ctx.db.last_processed, tree: ctx.db.state.digest() });
     for entry in &sync.committed {
         // The snapshot is fuzzy: it may hold this effect already, and replaying it is harmless.
         ctx.db.apply(entry);
-        ctx.db.committed_log.add(entry.clone());
+        remember(ctx, entry);
         let (digest, tree) = (txn_digest(&entry.txn), ctx.db.state.digest());
         ctx.io.event(Event::Logged { zxid: entry.zxid, digest });
         ctx.io.event(Event::Delivered { zxid: entry.zxid, digest, tree });

@@ -100,17 +100,19 @@ pub enum Switch {
     EpochAtUpToDate,
     /// ZOOKEEPER-1551. What an observer receives between its snapshot and UPTODATE is dropped.
     ObserverDropsSyncTail,
-    /// ZOOKEEPER-1549. TRUNC cuts log files only: a snapshot above its zxid, such as a leader takes before it
-    /// is established, is what the database is then loaded from.
+    /// ZOOKEEPER-1549. TRUNC cuts log files only: a snapshot above its zxid is what the database is then loaded
+    /// from, and counts as the state at that zxid. A leader takes such a snapshot when it begins, with a tail
+    /// in it that no quorum may have.
     TruncKeepsNewerSnapshot,
     /// ZOOKEEPER-2099. A leader reads its log files for a DIFF as if those before and behind an installed
-    /// snapshot were adjacent.
+    /// snapshot were adjacent. (The logs that end below a snapshot stay when it is installed, as Java's do.)
     DiskDiffOverGap,
     /// ZOOKEEPER-2418. The log files that a DIFF is read from end before the committed log in memory begins,
     /// and nobody looks.
     DiskDiffShort,
     /// ZOOKEEPER-4925. A transaction applied during synchronisation does not enter the committed log in memory,
-    /// later ones do: a range that looks dense and is not.
+    /// later ones do: a range that looks dense and is not. The committed log is kept from role to role, as
+    /// Java's is; filled anew from the disk it would have no hole.
     SyncBypassesCommittedLog,
     /// ZOOKEEPER-4712, ZOOKEEPER-3642. The processors of a role that was left live on: what was queued for the
     /// log reaches it after the vote was cast, even after the next synchronisation.
@@ -118,8 +120,9 @@ pub enum Switch {
     /// ZOOKEEPER-5094. A TRUNC that breaks off before NEWLEADER leaves in memory what was committed after the
     /// cut; the log has the cut only.
     KeepPartialTrunc,
-    /// ZOOKEEPER-2033. That a learner's zxid is the leader's last processed one is looked at last: one at (e,
-    /// 0) that faces a committed log ending in epoch e-1 is told to truncate, which it cannot.
+    /// ZOOKEEPER-2033. That a learner's zxid is the leader's last processed one is looked at last, and (e, 0)
+    /// is a zxid like others: a learner that came there by SNAP is told to truncate into epoch e-1. It cannot,
+    /// and its process ends; started again it comes to the same TRUNC.
     TruncAtEpochStart,
     /// ZOOKEEPER-1653, ZOOKEEPER-2354. A crash between a snapshot of epoch e and its currentEpoch leaves a
     /// server that refuses to start, for its history is of a later epoch than its currentEpoch.
@@ -131,14 +134,15 @@ pub enum Switch {
     SnapshotNotSynced,
     /// ZOOKEEPER-2325. A log without any valid snapshot is replayed on an empty tree instead of being refused.
     MissingSnapshotsMeanEmpty,
-    /// ZOOKEEPER-2307. An epoch changes in memory before its file is written, and stays so when the write
-    /// fails.
+    /// ZOOKEEPER-2307. acceptedEpoch changes in memory before its file is written, and stays so when the write
+    /// fails, from role to role. The next handshake finds it accepted already and writes currentEpoch only.
     EpochMemoryFirst,
     /// ZOOKEEPER-2247, ZOOKEEPER-4203. When an append or a sync fails the log's task ends; the server keeps its
-    /// role and its heartbeats.
+    /// role and its heartbeats, and acknowledges nothing any more. A leader's own ACK is then missing for good.
     DeadLogWriterIgnored,
     /// ZOOKEEPER-3127. The last processed zxid is raised after the first part of a transaction: a snapshot
-    /// begun in that moment bears a zxid whose effects it has in part only.
+    /// begun in that moment bears a zxid whose effects it has in part only. Java's transaction is a multi; the
+    /// register map has none, and shows it with the end of a session that owns several registers.
     ZxidBeforeMultiDone,
     /// ZOOKEEPER-3144. The last processed zxid is raised before the table of sessions is changed: a snapshot
     /// begun in that moment lacks the session of its zxid.
@@ -252,6 +256,25 @@ impl Switches {
     }
     pub fn has(self, switch: Switch) -> bool {
         self.0 & (1 << switch as u8) != 0
+    }
+    /// The releases that had these took a gap in a synchronisation with a warning: a learner logs what comes
+    /// (until ZOOKEEPER-4925). Without that none of them would come further than the learner's connection.
+    pub fn learner_takes_gaps(self) -> bool {
+        const AMONG: [Switch; 4] = [
+            Switch::SyncRangeNotAtomic,
+            Switch::DiskDiffOverGap,
+            Switch::DiskDiffShort,
+            Switch::SyncBypassesCommittedLog,
+        ];
+        AMONG.into_iter().any(|switch| self.has(switch))
+    }
+    /// The releases that had these took the zxid of a TRUNC for where their history ends, whatever it left.
+    pub fn trunc_is_believed(self) -> bool {
+        self.has(Switch::TruncRemovesTooMuch) || self.has(Switch::TruncKeepsNewerSnapshot)
+    }
+    /// An installed snapshot leaves the logs below it, and they can be read for a DIFF (3.5 on).
+    pub fn install_keeps_logs(self) -> bool {
+        self.has(Switch::DiskDiffOverGap) || self.has(Switch::DiskDiffShort)
     }
     pub fn iter(self) -> impl Iterator<Item = Switch> {
         Switch::ALL.into_iter().filter(move |switch| self.has(*switch))
