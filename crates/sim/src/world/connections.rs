@@ -28,19 +28,18 @@ impl World {
 
     pub(super) fn send(&mut self, member: usize, conn: ConnId, bytes: Bytes, notify: bool) {
         let Some(&(connection, end)) = self.members[member].conns.get(&conn) else { return };
-        if self.network.spec.segmentation {
-            let Some(c) = &self.network.connections[connection] else { return };
-            let to = c.ends[1 - end].member;
-            let pieces = self.network.cut(member, to, &bytes);
-            let last = pieces.len() - 1;
-            for (i, piece) in pieces.into_iter().enumerate() {
-                let len = piece.len();
-                let segment = Segment::Data { bytes: piece, notify: notify && i == last };
-                self.transmit(connection, end, segment, len);
-            }
-        } else {
+        let Some(c) = &self.network.connections[connection] else { return };
+        let to = c.ends[1 - end].member;
+        if !self.network.cuts() {
             let len = bytes.len();
-            self.transmit(connection, end, Segment::Data { bytes, notify }, len);
+            return self.transmit(connection, end, Segment::Data { bytes, notify }, len);
+        }
+        let pieces = self.network.cut(member, to, &bytes);
+        let last = pieces.len() - 1;
+        for (i, piece) in pieces.into_iter().enumerate() {
+            let len = piece.len();
+            let segment = Segment::Data { bytes: piece, notify: notify && i == last };
+            self.transmit(connection, end, segment, len);
         }
     }
 
