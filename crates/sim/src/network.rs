@@ -68,6 +68,9 @@ pub struct Link {
     pub busy_until: Nanos,
 }
 
+/// TCP sends again for so long before it reports an error (Linux: `tcp_retries2`, minutes there).
+pub const GIVES_UP_AFTER: Nanos = Nanos::from_millis(15_000);
+
 /// Bytes: the longest piece in which a line with a rate brings a flush.
 const PIECE: usize = 4096;
 

@@ -2,9 +2,7 @@
 //! a cut link, or find nobody.
 
 use super::*;
-
-/// TCP sends again for so long before it reports an error (Linux: `tcp_retries2`, minutes there).
-const GIVES_UP_AFTER: Nanos = Nanos::from_millis(15_000);
+use crate::network::GIVES_UP_AFTER;
 
 impl World {
     pub(super) fn connect(&mut self, member: usize, conn: ConnId, to: ServerId, port: Port) {
