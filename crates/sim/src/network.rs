@@ -68,6 +68,12 @@ pub struct Link {
     pub busy_until: Nanos,
 }
 
+/// TCP sends again for so long before it reports an error (Linux: `tcp_retries2`, minutes there).
+pub const GIVES_UP_AFTER: Nanos = Nanos::from_millis(15_000);
+
+/// Bytes: the longest piece in which a line with a rate brings a flush.
+const PIECE: usize = 4096;
+
 #[derive(Clone, Debug)]
 pub struct NetworkSpec {
     pub mean_latency_ns: u64,
@@ -132,16 +138,67 @@ impl Network {
         Some(at)
     }
 
-    /// Cut `bytes` at drawn places.
+    /// Whether what is sent arrives in pieces.
+    pub fn cuts(&self) -> bool {
+        self.spec.segmentation || self.spec.ns_per_byte > 0
+    }
+
+    /// The pieces in which `bytes` arrive: cut at drawn places where segmentation is on; and on a line that
+    /// takes its time, no piece longer than [`PIECE`], as what a line still carries must not hold back what
+    /// it has brought (a reader's time-out runs from its last byte).
     pub fn cut(&mut self, from: usize, to: usize, bytes: &Bytes) -> Vec<Bytes> {
         let mut rest = bytes.clone();
         let mut pieces = Vec::new();
-        let link = self.link(from, to);
-        while rest.len() > 1 && pieces.len() < 3 && link.draws.chance(400) {
-            let at = 1 + link.draws.below(rest.len() as u64 - 1) as usize;
-            pieces.push(rest.split_to(at));
+        if self.spec.segmentation {
+            let link = self.link(from, to);
+            while rest.len() > 1 && pieces.len() < 3 && link.draws.chance(400) {
+                let at = 1 + link.draws.below(rest.len() as u64 - 1) as usize;
+                pieces.push(rest.split_to(at));
+            }
         }
         pieces.push(rest);
+        if self.spec.ns_per_byte > 0 && bytes.len() > PIECE {
+            pieces = pieces.into_iter().flat_map(bounded).collect();
+        }
         pieces
+    }
+}
+
+fn bounded(mut rest: Bytes) -> Vec<Bytes> {
+    let mut pieces = Vec::new();
+    while rest.len() > PIECE {
+        pieces.push(rest.split_to(PIECE));
+    }
+    pieces.push(rest);
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lengths(spec: NetworkSpec, len: usize) -> Vec<usize> {
+        let mut network = Network::new(1, &[ServerId(1), ServerId(2)], spec);
+        let bytes: Bytes = (0..len).map(|n| n as u8).collect();
+        let pieces = network.cut(0, 1, &bytes);
+        assert_eq!(pieces.concat(), bytes, "nothing is lost, nothing changes places");
+        pieces.iter().map(Bytes::len).collect()
+    }
+
+    fn spec(segmentation: bool, ns_per_byte: u64) -> NetworkSpec {
+        NetworkSpec { mean_latency_ns: 500_000, segmentation, ns_per_byte }
+    }
+
+    #[test]
+    fn a_line_with_a_rate_brings_a_long_flush_bit_by_bit() {
+        assert_eq!(lengths(spec(false, 10), 2 * PIECE + 1), [PIECE, PIECE, 1]);
+        assert_eq!(lengths(spec(false, 10), PIECE), [PIECE]);
+        assert!(lengths(spec(true, 10), 100 * PIECE).iter().all(|&len| len <= PIECE));
+    }
+
+    #[test]
+    fn a_line_without_a_rate_brings_it_at_once_or_cut_by_chance() {
+        assert_eq!(lengths(spec(false, 0), 100 * PIECE), [100 * PIECE]);
+        assert!(lengths(spec(true, 0), 100 * PIECE).len() <= 4);
     }
 }

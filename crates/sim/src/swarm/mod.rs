@@ -10,7 +10,7 @@ use peer::{Config, LearnerType, Member, Nanos, QuorumVerifier, Settings, Switche
 use wire::ServerId;
 
 use crate::draw::{Concern, Draws};
-use crate::network::NetworkSpec;
+use crate::network::{GIVES_UP_AFTER, NetworkSpec};
 use crate::run::RunSpec;
 use crate::scenario::Scenario;
 use crate::workload::WorkloadSpec;
@@ -58,7 +58,10 @@ pub fn plan(seed: u64, switches: Switches) -> RunSpec {
     let pace_ms = (20 * world.network.mean_latency_ns + 10 * world.disk.mean_sync_ns) / 1_000_000;
     let (start, faults_ms) = (start + pace_ms, faults_ms + sync_ms + 3 * pace_ms);
     let heal = start + faults_ms;
-    let bound = 60_000 + 6 * settings.init_time().0 / 1_000_000;
+    // A member that looks for a leader may have sent its last notification just before the heal, and the
+    // next one into a connection that was lost without a word.
+    let silence = settings.max_notification_interval + GIVES_UP_AFTER;
+    let bound = (silence.0 + 6 * settings.init_time().0) / 1_000_000;
     RunSpec {
         world,
         workload,

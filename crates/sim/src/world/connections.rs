@@ -2,9 +2,7 @@
 //! a cut link, or find nobody.
 
 use super::*;
-
-/// TCP sends again for so long before it reports an error (Linux: `tcp_retries2`, minutes there).
-const GIVES_UP_AFTER: Nanos = Nanos::from_millis(15_000);
+use crate::network::GIVES_UP_AFTER;
 
 impl World {
     pub(super) fn connect(&mut self, member: usize, conn: ConnId, to: ServerId, port: Port) {
@@ -28,19 +26,18 @@ impl World {
 
     pub(super) fn send(&mut self, member: usize, conn: ConnId, bytes: Bytes, notify: bool) {
         let Some(&(connection, end)) = self.members[member].conns.get(&conn) else { return };
-        if self.network.spec.segmentation {
-            let Some(c) = &self.network.connections[connection] else { return };
-            let to = c.ends[1 - end].member;
-            let pieces = self.network.cut(member, to, &bytes);
-            let last = pieces.len() - 1;
-            for (i, piece) in pieces.into_iter().enumerate() {
-                let len = piece.len();
-                let segment = Segment::Data { bytes: piece, notify: notify && i == last };
-                self.transmit(connection, end, segment, len);
-            }
-        } else {
+        let Some(c) = &self.network.connections[connection] else { return };
+        let to = c.ends[1 - end].member;
+        if !self.network.cuts() {
             let len = bytes.len();
-            self.transmit(connection, end, Segment::Data { bytes, notify }, len);
+            return self.transmit(connection, end, Segment::Data { bytes, notify }, len);
+        }
+        let pieces = self.network.cut(member, to, &bytes);
+        let last = pieces.len() - 1;
+        for (i, piece) in pieces.into_iter().enumerate() {
+            let len = piece.len();
+            let segment = Segment::Data { bytes: piece, notify: notify && i == last };
+            self.transmit(connection, end, segment, len);
         }
     }
 
