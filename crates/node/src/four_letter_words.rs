@@ -75,12 +75,12 @@ impl Conf {
             size(&snaps),
             absolute(&logs).display(),
             size(&logs),
-            cfg.tick_time_ms,
+            settings.tick_time.0 / 1_000_000,
             settings.min_session_timeout_ms,
             settings.max_session_timeout_ms,
             cfg.my_id,
-            cfg.init_limit,
-            cfg.sync_limit,
+            settings.init_limit,
+            settings.sync_limit,
             own.election_port,
             own.quorum_port,
             i32::from(own.observer),
@@ -226,7 +226,7 @@ mod tests {
     fn status(role: Role, more: &str) -> Status {
         let text = format!(
             "tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir=/no/such\ndataLogDir=/no/log\nclientPort=2181\n\
-             server.0=[::1]:2888:3888\nserver.1=b:2888:3888:observer\n{more}"
+             server.0=[::1]:2888:3888\nserver.1=b:2888:3888:observer\nstandaloneEnabled=false\n{more}"
         );
         let cfg = ZooCfg::parse(Path::new("zoo.cfg"), &text).expect("a good file");
         let leader = LeaderStatus {

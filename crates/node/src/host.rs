@@ -9,7 +9,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use peer::{ClientOutput, ConnId, Input, Nanos, Now, Outbox, Output, Peer, Port, RegisterMap, Task};
-use storage::StorageSettings;
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -65,8 +64,8 @@ const BATCH: usize = 1024;
 /// Run a node until it is told to stop (SIGTERM, SIGINT) or gives up.
 pub fn run(options: &Options) -> Result<(), NodeError> {
     let cfg = ZooCfg::load(&options.config)?;
-    for key in &cfg.ignored {
-        tracing::info!(key, "key not honoured yet");
+    for note in &cfg.notes {
+        tracing::info!(key = note.key, why = note.why, "key not honoured");
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -99,7 +98,7 @@ impl Host {
     async fn start(cfg: ZooCfg, options: &Options) -> Result<Host, NodeError> {
         let (happened, inbox) = unbounded_channel();
         let fs = RealFs::open_two(cfg.snap_dir(), cfg.log_dir())?;
-        let disk = DiskThreads::start(&fs, StorageSettings::default(), &happened);
+        let disk = DiskThreads::start(&fs, cfg.storage(), &happened);
         let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
         let config = cfg.config(seed ^ u64::from(std::process::id()));
         let recorder = match &options.record {
