@@ -114,6 +114,7 @@ impl Checkers {
             Event::NewLeaderAckSent { epoch } => self.new_leader_ack_sent(m, epoch),
             Event::UpToDate { epoch } => self.up_to_date(m, epoch),
             Event::Restored { zxid, tree } => self.restored(m, zxid, tree),
+            Event::Exception { ref what } => assertions::exception(&self.ghost, m, what, &mut self.report),
             _ => {}
         }
     }
@@ -361,6 +362,7 @@ impl Checkers {
     fn new_leader_ack_sent(&mut self, m: usize, epoch: Epoch) {
         assertions::new_leader_ack_sent(&self.ghost, m, epoch, &mut self.report);
         history_consistency::acknowledged(&self.ghost, m, epoch, &mut self.report);
+        tree_equality::acknowledged(&mut self.ghost, m, &mut self.report);
         self.ghost.members[m].new_leader_acked = Some(epoch);
         self.step(m, "acknowledged NEWLEADER");
     }

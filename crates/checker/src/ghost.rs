@@ -116,6 +116,8 @@ pub(crate) struct Member {
     pub pending: Vec<Zxid>,
     /// Trees below this zxid may hold effects of later transactions (a fuzzy snapshot).
     pub fuzzy_until: Zxid,
+    /// The last state told in its present role, and after which zxid.
+    pub last_tree: Option<(Zxid, u64)>,
     pub disk: Disk,
     /// The highest proposal it ever acknowledged.
     pub max_acked: Zxid,
@@ -139,6 +141,7 @@ impl Member {
         self.new_leader_acked = None;
         self.up_to_date = None;
         self.established = None;
+        self.last_tree = None;
         self.pending.clear();
     }
 
@@ -186,6 +189,7 @@ impl Ghost {
                 life: None,
                 pending: Vec::new(),
                 fuzzy_until: Zxid::MIN,
+                last_tree: None,
                 disk: Disk::new(),
                 max_acked: Zxid::MIN,
                 sync_point: None,

@@ -25,6 +25,7 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("AST-ACK", "no ACK leaves, and none is counted, before what it promises is durable"),
     ("AST-COMMIT", "a leader commits its proposals in order"),
     ("AST-ROLE", "nothing is appended on behalf of a role that was left"),
+    ("AST-NOPANIC", "no member comes into a state that its code does not foresee"),
     ("LV-START", "a member that had crashes only starts"),
     ("LV-ELECT", "after the heal exactly one member leads"),
     ("LV-JOIN", "after the heal everybody follows or observes the leader"),

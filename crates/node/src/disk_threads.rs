@@ -42,7 +42,7 @@ impl Lanes {
         match op.lane() {
             Lane::Log => lock(&self.log).execute(fs, &self.settings, op),
             Lane::Epoch => lock(&self.epochs).execute(fs, op),
-            Lane::Snapshot => lock(&self.snapshots).execute(fs, op),
+            Lane::Snapshot => lock(&self.snapshots).execute(fs, &self.settings, op),
         }
     }
 }

@@ -116,7 +116,7 @@ impl EventLog {
             }
             Event::UpToDate { epoch } => info!("up to date in epoch {epoch}"),
             Event::SnapshotTaken { zxid } => info!("snapshot taken at {zxid}"),
-            Event::Warning { what } => warn!("{what}"),
+            Event::Warning { what } | Event::Exception { what } => warn!("{what}"),
             Event::ConnectionDropped { with: Some(with), reason } => {
                 warn!("connection with {with} ended: {reason}");
             }

@@ -7,6 +7,7 @@
 //!       call again with Input::Deadline at peer.next_deadline()
 //! ```
 
+mod old_writer;
 mod peer;
 pub mod recording;
 

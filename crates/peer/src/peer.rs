@@ -18,8 +18,11 @@ use zab::leader::{Leader, LeaderStatus};
 use zab::learner::Learner;
 use zab::{
     ClientInput, ClientOutput, Config, Ctx, DiskAnswer, DiskDone, DiskError, DiskOp, Epochs, Event, Ids,
-    Input, Io, Leave, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine, ZkDatabase,
+    Input, Io, Leave, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine, Switch, Task,
+    ZkDatabase,
 };
+
+use crate::old_writer::OldWriter;
 
 /// When a member wants to be called next if nothing happens, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +57,9 @@ enum Phase<S: StateMachine> {
     /// Following or observing.
     Learning(Box<Learner<S>>),
     /// A role has ended; operations of its are still with the disk.
-    Leaving,
+    Leaving {
+        keeps_memory: bool,
+    },
     /// Given up for good: the process ends.
     Halted,
 }
@@ -71,6 +76,9 @@ pub struct Peer<S: StateMachine> {
     phase: Phase<S>,
     /// The epoch that the own vote was raised to in this role.
     vote_epoch: Option<wire::Epoch>,
+    /// Memory is what a role that was left has made of it, not what the disk holds (see `leave_role`).
+    memory_is_stale: bool,
+    old_writer: OldWriter,
 }
 
 /// Borrows the parts of a peer that a role may touch, beside the role itself.
@@ -88,6 +96,7 @@ impl<S: StateMachine> Peer<S> {
     pub fn new(config: Config, state: S) -> Peer<S> {
         let db = ZkDatabase::new(state, config.settings.commit_log_count);
         let election = Election::new(&config);
+        let old_writer = OldWriter::new(config.switches);
         Peer {
             config,
             db,
@@ -98,6 +107,8 @@ impl<S: StateMachine> Peer<S> {
             role: Role::Looking,
             phase: Phase::Down,
             vote_epoch: None,
+            memory_is_stale: false,
+            old_writer,
         }
     }
 
@@ -133,6 +144,10 @@ impl<S: StateMachine> Peer<S> {
             Input::Client(client) => self.on_client(now, client, out),
             Input::Accepted { port: Port::Election, .. } => self.hand_to_election(now, input, out),
             Input::Accepted { port: Port::Quorum, .. } | Input::Run(_) => {
+                if let Input::Run(Task::SyncProcessor) = input {
+                    let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+                    self.old_writer.run(&mut io);
+                }
                 self.hand_to_role(now, input, out);
             }
             Input::Connected { conn }
@@ -181,6 +196,8 @@ impl<S: StateMachine> Peer<S> {
     }
 
     fn on_disk(&mut self, now: Now, done: DiskDone, out: &mut Outbox) {
+        let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+        self.old_writer.on_disk(&mut io, &done);
         let silent_failure = self.ids.ops_in_flight == 0;
         self.ids.ops_in_flight = self.ids.ops_in_flight.saturating_sub(1);
         match &self.phase {
@@ -188,7 +205,10 @@ impl<S: StateMachine> Peer<S> {
             Phase::Leading(_) | Phase::Learning(_) if done.id.generation == self.ids.generation => {
                 self.hand_to_role(now, Input::Disk(done), out);
             }
-            Phase::Leaving if self.ids.ops_in_flight == 0 && !silent_failure => self.load(now, out),
+            Phase::Leaving { keeps_memory } if self.ids.ops_in_flight == 0 && !silent_failure => {
+                let keeps_memory = *keeps_memory;
+                self.look_again(keeps_memory, now, out);
+            }
             // The completion of a role that was left, or a late failure of it: the disk was read
             // after it.
             _ => {}
@@ -197,7 +217,7 @@ impl<S: StateMachine> Peer<S> {
 
     fn on_loaded(&mut self, now: Now, done: DiskDone, out: &mut Outbox) {
         match done.result {
-            Ok(DiskAnswer::Loaded(recovered)) => match self.db.load(&recovered) {
+            Ok(DiskAnswer::Loaded(recovered)) => match self.fill_database(&recovered) {
                 Ok(()) => self.start_looking(now, &recovered, out),
                 Err(why) => self.halt(format!("the snapshot does not load: {why}"), out),
             },
@@ -205,6 +225,15 @@ impl<S: StateMachine> Peer<S> {
             Err(DiskError::Killed) => self.phase = Phase::Halted,
             Err(error) => self.halt(error.to_string(), out),
         }
+    }
+
+    fn fill_database(&mut self, recovered: &Recovered) -> Result<(), String> {
+        // Where transactions of a synchronisation never reach the committed log, that must be the one that
+        // Java keeps from role to role: one filled anew from the disk has no hole.
+        if self.config.switches.has(Switch::SyncBypassesCommittedLog) {
+            return self.db.load_behind_committed_log(recovered);
+        }
+        self.db.load(recovered)
     }
 
     fn halt(&mut self, why: String, out: &mut Outbox) {
@@ -216,9 +245,14 @@ impl<S: StateMachine> Peer<S> {
         if recovered.untrusted_empty {
             self.db.last_processed = Zxid::NONE;
         }
+        let in_memory = self.epochs.accepted;
         self.epochs = Epochs { accepted: recovered.accepted_epoch, current: recovered.current_epoch };
-        self.phase = Phase::Looking;
-        let (last_zxid, current) = (self.db.last_processed, self.epochs.current);
+        // Where memory changes first, it also stays: Java reads its epoch files once.
+        if self.config.switches.has(Switch::EpochMemoryFirst) && in_memory > self.epochs.accepted {
+            self.epochs.accepted = in_memory;
+        }
+        self.memory_is_stale = false;
+        let last_zxid = self.db.last_processed;
         let listening = std::mem::replace(&mut self.listening, true);
         let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
         for warning in &recovered.warnings {
@@ -233,9 +267,33 @@ impl<S: StateMachine> Peer<S> {
         if !listening {
             self.election.start_listening(&mut io);
         }
-        io.event(Event::RoleChanged { role: Role::Looking });
+        self.look(now, out);
+    }
+
+    fn look(&mut self, now: Now, out: &mut Outbox) {
+        self.phase = Phase::Looking;
         self.role = Role::Looking;
+        // Right: the epochs are those of the files. Wrong (ZOOKEEPER-335): there are no files; the epoch is
+        // that of the last zxid, and what was promised beyond it is forgotten.
+        if self.config.switches.has(Switch::EpochFromLog) {
+            let epoch = self.db.last_processed.epoch();
+            self.epochs = Epochs { accepted: epoch, current: epoch };
+        }
+        let (last_zxid, current) = (self.db.last_processed, self.epochs.current);
+        let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+        io.event(Event::RoleChanged { role: Role::Looking });
         self.election.look(&mut io, last_zxid, current);
+    }
+
+    /// Right: memory becomes what the disk holds. Wrong: the next vote is cast with what a role left.
+    fn look_again(&mut self, keeps_memory: bool, now: Now, out: &mut Outbox) {
+        if keeps_memory {
+            self.memory_is_stale = true;
+            self.db.committed_log.cut_behind(self.db.last_processed);
+            self.look(now, out);
+        } else {
+            self.load(now, out);
+        }
     }
 
     fn hand_to_election(&mut self, now: Now, input: Input, out: &mut Outbox) {
@@ -309,10 +367,16 @@ impl<S: StateMachine> Peer<S> {
 
     fn leave_role(&mut self, now: Now, leave: &Leave, out: &mut Outbox) {
         let role = self.role;
+        let switches = self.config.switches;
+        let keeps_memory = match &self.phase {
+            Phase::Leading(leader) => leader.keeps_memory(switches),
+            Phase::Learning(learner) => learner.keeps_memory(switches, self.memory_is_stale),
+            _ => false,
+        };
         let mut ctx = ctx!(self, now, out);
-        match std::mem::replace(&mut self.phase, Phase::Leaving) {
-            Phase::Leading(leader) => leader.shut_down(&mut ctx),
-            Phase::Learning(learner) => learner.shut_down(&mut ctx),
+        match std::mem::replace(&mut self.phase, Phase::Leaving { keeps_memory }) {
+            Phase::Leading(leader) => self.old_writer.take_over(leader.shut_down(&mut ctx)),
+            Phase::Learning(learner) => self.old_writer.take_over(learner.shut_down(&mut ctx)),
             _ => unreachable!("only a role is left"),
         }
         self.election.leave();
@@ -326,7 +390,7 @@ impl<S: StateMachine> Peer<S> {
             return self.halt(format!("the disk failed: {error}"), out);
         }
         if self.ids.ops_in_flight == 0 {
-            self.load(now, out);
+            self.look_again(keeps_memory, now, out);
         }
     }
 }

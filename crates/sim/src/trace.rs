@@ -59,6 +59,7 @@ impl TraceHash {
             Task::CommitProcessor => self.word(3),
             Task::Snapshot => self.word(4),
             Task::SnapshotSender(conn) => self.words(&[5, conn.0]),
+            Task::StartForwarding(conn) => self.words(&[6, conn.0]),
         }
     }
 

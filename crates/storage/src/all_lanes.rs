@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use wire::{Epoch, Zxid};
-use zab::{DiskAnswer, DiskError, DiskOp, EpochFile, Lane, TxnEntry};
+use zab::{DiskAnswer, DiskError, DiskOp, EpochFile, Lane, Switch, TxnEntry};
 
 use crate::compression::snapshot_zxid;
 use crate::epoch;
@@ -75,7 +75,7 @@ impl<F: FileSystem> AllLanes<'_, F> {
             op => match op.lane() {
                 Lane::Log => self.log.execute(self.fs, self.settings, op),
                 Lane::Epoch => self.epochs.execute(self.fs, op),
-                Lane::Snapshot => self.snapshots.execute(self.fs, op),
+                Lane::Snapshot => self.snapshots.execute(self.fs, self.settings, op),
             },
         }
     }
@@ -84,7 +84,7 @@ impl<F: FileSystem> AllLanes<'_, F> {
         *self.log = LogLane::default();
         *self.snapshots = SnapshotLane::default();
         self.epochs.installing = None;
-        let plan = plan(self.fs, self.settings.commit_log_count)?;
+        let plan = plan(self.fs, self.settings)?;
         self.carry_out(&plan)?;
         self.snapshots.stored =
             plan.recovered.snapshot.as_ref().map(|(zxid, body)| {
@@ -150,7 +150,7 @@ impl<F: FileSystem> AllLanes<'_, F> {
         self.drop_older_installs()?;
         let install = Install::new(zxid, epoch, log);
         install.write_log(self.fs, log)?;
-        self.snapshots.writer.seal(self.fs, zxid, &install.snapshot_name())?;
+        self.snapshots.writer.seal(self.fs, self.settings, zxid, &install.snapshot_name())?;
         self.epochs.installing = Some(install);
         self.finish_install()?;
         Ok(DiskAnswer::Done)
@@ -170,10 +170,13 @@ impl<F: FileSystem> AllLanes<'_, F> {
     /// place, so that no old record can be replayed behind it.
     fn finish_install(&mut self) -> Result<(), DiskError> {
         let Some(install) = self.epochs.installing else { return Ok(()) };
-        if self.epochs.current < install.epoch {
+        // Right: not before currentEpoch. Wrong (ZOOKEEPER-1653): at once, and a crash before currentEpoch
+        // leaves a history above it.
+        let at_once = self.settings.switches.has(Switch::SnapshotThenEpochUnmarked);
+        if self.epochs.current < install.epoch && !at_once {
             return Ok(());
         }
-        install.finish(self.fs)?;
+        install.finish(self.fs, self.settings.switches.install_keeps_logs())?;
         self.snapshots.stored = None;
         self.log.reset();
         self.epochs.installing = None;
@@ -185,7 +188,7 @@ impl<F: FileSystem> AllLanes<'_, F> {
     /// end of the log that holds `zxid`: a crash between leaves a history that is cut less, never one
     /// with a gap.
     fn truncate(&mut self, zxid: Zxid) -> Answer {
-        plan(self.fs, self.settings.commit_log_count)?;
+        plan(self.fs, self.settings)?;
         let names = self.fs.list();
         let (newer, older): (Vec<_>, Vec<_>) = names
             .iter()
@@ -201,19 +204,26 @@ impl<F: FileSystem> AllLanes<'_, F> {
         let (newer_logs, older_logs): (Vec<_>, Vec<_>) =
             logs(self.fs).into_iter().partition(|(first, _)| *first > zxid);
         let newer_logs = newer_logs.iter().rev().map(|(_, name)| name);
-        for name in newer.iter().map(|(_, name)| *name).chain(newer_logs) {
+        // Wrong (ZOOKEEPER-1549): snapshots stay, and the newest is what is loaded.
+        let keeps_snapshots = self.settings.switches.has(Switch::TruncKeepsNewerSnapshot);
+        let newer = newer.iter().map(|(_, name)| *name).filter(|_| !keeps_snapshots);
+        for name in newer.chain(newer_logs) {
             self.fs.remove(name).map_err(|e| e.in_file(name))?;
             self.sync_dir()?;
         }
         if let Some((_, name)) = older_logs.last() {
             let file = read_log(name, self.fs.read(name).map_err(|e| e.in_file(name))?)?;
-            if let Some((offset, _)) = file.entries.iter().find(|(_, entry)| entry.zxid > zxid) {
+            // Right: behind the record of `zxid`. Wrong (ZOOKEEPER-1156): before it.
+            let too_much = self.settings.switches.has(Switch::TruncRemovesTooMuch);
+            let goes = |entry: &TxnEntry| entry.zxid > zxid || too_much && entry.zxid == zxid;
+            if let Some((offset, _)) = file.entries.iter().find(|(_, entry)| goes(entry)) {
                 self.fs.set_len(name, *offset).map_err(|e| e.in_file(name))?;
                 self.fs.sync(name).map_err(|e| e.in_file(name))?;
             }
         }
         let answer = self.load()?;
         if let DiskAnswer::Loaded(recovered) = &answer
+            && !self.settings.switches.trunc_is_believed()
             && recovered.last_zxid() != zxid
             && (zxid.counter() != 0 || recovered.last_zxid() > zxid)
         {

@@ -23,7 +23,7 @@ use wire::{Epoch, Zxid};
 use zab::{DiskError, TxnEntry};
 
 use crate::fs::{FileSystem, write_atomically};
-use crate::log_reader::{End, file_name, read_log};
+use crate::log_reader::{End, file_name, read_log, zxid_of_name};
 use crate::recover::{Plan, is_history};
 use crate::snapshot;
 use crate::txn_log::{put_entry, put_header};
@@ -75,13 +75,25 @@ impl Install {
         write_atomically(fs, &name, &[&bytes])
     }
 
-    /// Steps 4 to 6.
-    pub fn finish<F: FileSystem>(&self, fs: &mut F) -> Result<(), DiskError> {
+    /// Steps 4 to 6. `keeps_logs`: those that end below the snapshot stay.
+    pub fn finish<F: FileSystem>(&self, fs: &mut F, keeps_logs: bool) -> Result<(), DiskError> {
         for old in fs.list().into_iter().filter(|old| is_history(old)) {
+            if keeps_logs && self.is_behind(fs, &old)? {
+                continue;
+            }
             fs.remove(&old).map_err(|e| e.in_file(&old))?;
         }
         fs.sync_dir().map_err(|e| e.in_file("the data directory"))?;
         rename(fs, &self.last_names())
+    }
+
+    /// `name` is a log, and nothing in it could be replayed over the snapshot.
+    fn is_behind<F: FileSystem>(&self, fs: &F, name: &str) -> Result<bool, DiskError> {
+        if zxid_of_name(name, "log").is_none() {
+            return Ok(false);
+        }
+        let file = read_log(name, fs.read(name).map_err(|e| e.in_file(name))?)?;
+        Ok(file.entries.iter().all(|(_, entry)| entry.zxid <= self.zxid))
     }
 
     /// Steps 5 and 6.

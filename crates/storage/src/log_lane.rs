@@ -1,7 +1,7 @@
 //! The log lane: appends, syncs and reads of the transaction log. It needs no other lane.
 
 use wire::Zxid;
-use zab::{DiskAnswer, DiskError, DiskOp, TxnEntry};
+use zab::{DiskAnswer, DiskError, DiskOp, Switch, Switches, TxnEntry};
 
 use crate::fs::{FileSystem, FsError};
 use crate::log_reader::{read_log, zxid_of_name};
@@ -22,7 +22,7 @@ impl LogLane {
             DiskOp::Sync => self.log.sync(fs)?,
             DiskOp::Roll => self.log.roll(),
             DiskOp::ReadLog { after, through, size_limit } => {
-                return read_txns(fs, *after, *through, *size_limit).map(DiskAnswer::Log);
+                return read_txns(fs, settings.switches, *after, *through, *size_limit).map(DiskAnswer::Log);
             }
             DiskOp::ReadLogBehind { snapshot, through } => {
                 return read_log_behind(fs, *snapshot, *through).map(DiskAnswer::Log);
@@ -50,6 +50,7 @@ pub(crate) fn logs<F: FileSystem>(fs: &F) -> Vec<(Zxid, String)> {
 /// larger than the limit (the file that holds `after` is not counted).
 fn read_txns<F: FileSystem>(
     fs: &F,
+    switches: Switches,
     after: Zxid,
     through: Zxid,
     size_limit: u64,
@@ -65,7 +66,11 @@ fn read_txns<F: FileSystem>(
         return Ok(None);
     }
     let mut entries: Vec<TxnEntry> = Vec::new();
-    for (_, name) in &logs[start..] {
+    // Right: a gap is no history. Wrong: what comes behind it is read as if it were adjacent (ZOOKEEPER-2099),
+    // or the log ends there and nobody looks (ZOOKEEPER-2418).
+    let over_gap = switches.has(Switch::DiskDiffOverGap);
+    let ends_short = switches.has(Switch::DiskDiffShort);
+    'logs: for (_, name) in &logs[start..] {
         let file = read_log(name, fs.read(name).map_err(|e| e.in_file(name))?)?;
         for (_, entry) in file.entries {
             if entry.zxid > through {
@@ -73,7 +78,12 @@ fn read_txns<F: FileSystem>(
             }
             match entries.last() {
                 Some(last) if entry.zxid <= last.zxid => {}
-                Some(last) if entry.zxid > after && !entry.zxid.follows(last.zxid) => return Ok(None),
+                Some(last) if entry.zxid > after && !entry.zxid.follows(last.zxid) && !over_gap => {
+                    if ends_short {
+                        break 'logs;
+                    }
+                    return Ok(None);
+                }
                 _ => {
                     if entry.zxid <= after {
                         entries.clear();
@@ -83,8 +93,8 @@ fn read_txns<F: FileSystem>(
             }
         }
     }
-    let covers =
-        entries.first().is_some_and(|e| e.zxid <= after) && entries.last().is_some_and(|e| e.zxid >= through);
+    let covers = entries.first().is_some_and(|e| e.zxid <= after)
+        && entries.last().is_some_and(|e| e.zxid >= through || ends_short);
     Ok(covers.then_some(entries))
 }
 

@@ -23,7 +23,7 @@
 
 use bytes::{Bytes, BytesMut};
 use wire::{Epoch, SnapshotWriter, StatPersisted, Zxid};
-use zab::{DiskError, EpochFile, Recovered, TxnEntry};
+use zab::{DiskError, EpochFile, Recovered, Switch, TxnEntry};
 
 use crate::compression::snapshot_zxid;
 use crate::epoch;
@@ -31,6 +31,7 @@ use crate::fs::FileSystem;
 use crate::install::{self, find_install};
 use crate::log_reader::{End, HEADER_LEN, file_name, read_log, zxid_of_name};
 use crate::snapshot;
+use crate::storage::StorageSettings;
 
 /// What recovery would answer, and what it has to change on the disk for that.
 #[derive(Clone, Debug)]
@@ -61,14 +62,18 @@ pub fn empty_body() -> Bytes {
 
 /// What `recover(disk)` is: the history with which a member would come back.
 pub fn recover<F: FileSystem>(fs: &F, commit_log_count: usize) -> Result<Recovered, DiskError> {
-    plan(fs, commit_log_count).map(|plan| plan.recovered)
+    let settings = StorageSettings { commit_log_count, ..StorageSettings::default() };
+    plan(fs, &settings).map(|plan| plan.recovered)
 }
 
-pub fn plan<F: FileSystem>(fs: &F, commit_log_count: usize) -> Result<Plan, DiskError> {
+pub fn plan<F: FileSystem>(fs: &F, settings: &StorageSettings) -> Result<Plan, DiskError> {
     let mut names = fs.list();
     names.sort();
     let current = epoch::read(fs, EpochFile::CurrentEpoch)?;
     let accepted = epoch::read(fs, EpochFile::AcceptedEpoch)?;
+    // Row E. Wrong (ZOOKEEPER-1653): nothing is cut, and what stands above currentEpoch is refused.
+    let refuses_above = settings.switches.has(Switch::SnapshotThenEpochUnmarked);
+    let cut_above = current.filter(|_| !refuses_above);
     let mut plan = Plan {
         recovered: Recovered {
             snapshot: None,
@@ -88,10 +93,10 @@ pub fn plan<F: FileSystem>(fs: &F, commit_log_count: usize) -> Result<Plan, Disk
     };
     let entries = match find_install(fs, &names, current, &mut plan)? {
         Some(install::Log::Installed(entries)) => entries,
-        Some(install::Log::InPlace) => read_logs(fs, &names, current, &mut plan)?,
+        Some(install::Log::InPlace) => read_logs(fs, &names, cut_above, &mut plan)?,
         None => {
-            find_snapshot(fs, &names, current, &mut plan);
-            read_logs(fs, &names, current, &mut plan)?
+            find_snapshot(fs, &names, cut_above, &mut plan);
+            read_logs(fs, &names, cut_above, &mut plan)?
         }
     };
     match &plan.recovered.snapshot {
@@ -100,13 +105,26 @@ pub fn plan<F: FileSystem>(fs: &F, commit_log_count: usize) -> Result<Plan, Disk
             plan.recovered.snapshot_bytes = empty_body().len() as u64;
             plan.recovered.snapshot = Some((Zxid::ZERO, empty_body()));
         }
+        // Wrong (ZOOKEEPER-2325): what the snapshots held is taken for empty.
+        None if settings.switches.has(Switch::MissingSnapshotsMeanEmpty) => {
+            plan.recovered.snapshot_bytes = empty_body().len() as u64;
+            plan.recovered.snapshot = Some((Zxid::ZERO, empty_body()));
+            split_at_snapshot(entries, settings, &mut plan.recovered);
+        }
         None => {
             return Err(DiskError::Refused("no snapshot found, but there are log entries".into()));
         }
-        Some(_) => split_at_snapshot(entries, commit_log_count, &mut plan.recovered),
+        Some(_) => split_at_snapshot(entries, settings, &mut plan.recovered),
     }
     let last_epoch = plan.recovered.last_zxid().epoch();
     plan.recovered.current_epoch = current.unwrap_or(last_epoch);
+    if refuses_above && last_epoch > plan.recovered.current_epoch {
+        return Err(DiskError::Refused(format!(
+            "currentEpoch {} is older than the last zxid {}",
+            plan.recovered.current_epoch,
+            plan.recovered.last_zxid()
+        )));
+    }
     plan.recovered.accepted_epoch = accepted.unwrap_or(plan.recovered.current_epoch);
     if plan.recovered.accepted_epoch < plan.recovered.current_epoch {
         return Err(DiskError::Refused(format!(
@@ -223,17 +241,20 @@ fn missing_before(zxid: Zxid, last: Option<Zxid>, snapshot: Option<Zxid>) -> Opt
 
 /// What stands behind the snapshot is replayed; what stands before it without a gap fills the
 /// committed log.
-fn split_at_snapshot(mut entries: Vec<TxnEntry>, commit_log_count: usize, recovered: &mut Recovered) {
+fn split_at_snapshot(mut entries: Vec<TxnEntry>, settings: &StorageSettings, recovered: &mut Recovered) {
     let Some((snapshot, _)) = recovered.snapshot else { return };
     let behind = entries.partition_point(|entry| entry.zxid <= snapshot);
     recovered.log = entries.split_off(behind);
-    let reaches = entries.last().is_some_and(|last| last.zxid == snapshot || snapshot.counter() == 0);
+    // An epoch's beginning is no record: what logs there are end where it begins, unless installed snapshots
+    // leave logs that end before.
+    let begins = snapshot.counter() == 0 && !settings.switches.install_keeps_logs();
+    let reaches = entries.last().is_some_and(|last| last.zxid == snapshot || begins);
     if !reaches {
         return;
     }
     let mut from = entries.len();
     while from > 0
-        && entries.len() - from < commit_log_count
+        && entries.len() - from < settings.commit_log_count
         && (from == entries.len() || entries[from].zxid.follows(entries[from - 1].zxid))
     {
         from -= 1;

@@ -6,7 +6,7 @@ use zab::{DiskAnswer, DiskError, DiskOp};
 use crate::fs::FileSystem;
 use crate::log_reader::file_name;
 use crate::snapshot_writer::SnapshotWriter;
-use crate::storage::Answer;
+use crate::storage::{Answer, StorageSettings};
 use crate::stored_snapshot::StoredSnapshot;
 
 /// What the snapshot lane keeps between operations.
@@ -20,11 +20,11 @@ pub struct SnapshotLane {
 
 impl SnapshotLane {
     /// SnapshotSlice, SnapshotFinish, SnapshotAbandon or ReadSnapshot; Install needs all lanes.
-    pub fn execute<F: FileSystem>(&mut self, fs: &mut F, op: &DiskOp) -> Answer {
+    pub fn execute<F: FileSystem>(&mut self, fs: &mut F, settings: &StorageSettings, op: &DiskOp) -> Answer {
         match op {
             DiskOp::SnapshotSlice { zxid, bytes } => self.writer.append(fs, *zxid, bytes)?,
             DiskOp::SnapshotFinish { zxid } => {
-                self.writer.seal(fs, *zxid, &file_name("snapshot", *zxid))?;
+                self.writer.seal(fs, settings, *zxid, &file_name("snapshot", *zxid))?;
             }
             DiskOp::SnapshotAbandon { .. } => self.writer.abandon(fs)?,
             DiskOp::ReadSnapshot { zxid, offset, length } => {

@@ -2,11 +2,12 @@
 //! memory than its checksum. Until it is sealed it has a name that recovery removes.
 
 use wire::Zxid;
-use zab::DiskError;
+use zab::{DiskError, Switch};
 
 use crate::fs::{FileSystem, FsError};
 use crate::log_reader::file_name;
 use crate::snapshot::{HEADER, seal_of};
+use crate::storage::StorageSettings;
 
 #[derive(Clone)]
 struct Open {
@@ -56,13 +57,22 @@ impl SnapshotWriter {
     }
 
     /// All slices are written: the file takes the name `name`, durably and whole.
-    pub fn seal<F: FileSystem>(&mut self, fs: &mut F, zxid: Zxid, name: &str) -> Result<(), DiskError> {
+    pub fn seal<F: FileSystem>(
+        &mut self,
+        fs: &mut F,
+        settings: &StorageSettings,
+        zxid: Zxid,
+        name: &str,
+    ) -> Result<(), DiskError> {
         let open = self.open.take().filter(|open| open.zxid == zxid && !self.failed);
         let Some(open) = open else { return Err(failed_before(zxid)) };
         let tmp = tmp_name(zxid);
         let mut seal = || {
             fs.write_at(&tmp, open.position, &seal_of(&open.adler))?;
-            fs.sync(&tmp)?;
+            // Wrong (ZOOKEEPER-2872): the name is durable, what it names is not.
+            if !settings.switches.has(Switch::SnapshotNotSynced) {
+                fs.sync(&tmp)?;
+            }
             fs.rename(&tmp, name)?;
             fs.sync_dir()
         };

@@ -1,7 +1,7 @@
 //! `Storage`: carries out the disk operations of one member, one at a time. A host that runs the lanes on
 //! threads of their own composes them itself, of the same parts.
 
-use zab::{DiskAnswer, DiskError, DiskOp, Recovered};
+use zab::{DiskAnswer, DiskError, DiskOp, Recovered, Switches};
 
 use crate::all_lanes::{AllLanes, EpochLane};
 use crate::fs::FileSystem;
@@ -15,11 +15,17 @@ pub struct StorageSettings {
     pub commit_log_count: usize,
     /// An empty disk is a new member's (`zookeeper.db.autocreate`); else it votes with zxid -1.
     pub trust_empty: bool,
+    pub switches: Switches,
 }
 
 impl Default for StorageSettings {
     fn default() -> StorageSettings {
-        StorageSettings { prealloc: 64 << 20, commit_log_count: 500, trust_empty: true }
+        StorageSettings {
+            prealloc: 64 << 20,
+            commit_log_count: 500,
+            trust_empty: true,
+            switches: Switches::NONE,
+        }
     }
 }
 
@@ -47,7 +53,7 @@ impl<F: FileSystem> Storage<F> {
 
     /// What a process that starts now would load. Changes nothing.
     pub fn recover_readonly(&self) -> Result<Recovered, DiskError> {
-        crate::recover::recover(&self.fs, self.settings.commit_log_count)
+        crate::recover::plan(&self.fs, &self.settings).map(|plan| plan.recovered)
     }
 
     /// The process died; what it held in memory is gone.

@@ -59,6 +59,10 @@ impl CommittedLog {
             self.entries.pop_front();
         }
     }
+    /// Keep what the disk, or the state in memory, has. Only the museum has more than that when a role is left.
+    pub fn cut_behind(&mut self, last: Zxid) {
+        while self.entries.pop_back_if(|entry| entry.zxid > last).is_some() {}
+    }
     pub fn clear(&mut self) {
         self.entries.clear();
         self.pinned = None;
@@ -93,8 +97,14 @@ impl<S: StateMachine> ZkDatabase<S> {
     /// Replace everything by what the disk holds. The logged tail is applied, committed or not:
     /// a member votes and synchronises with the whole history that it logged.
     pub fn load(&mut self, recovered: &Recovered) -> Result<(), String> {
-        self.state.clear();
         self.committed_log.clear();
+        self.load_behind_committed_log(recovered)
+    }
+
+    /// The same, but what is in the committed log stays (releases that kept their memory from role to role).
+    pub fn load_behind_committed_log(&mut self, recovered: &Recovered) -> Result<(), String> {
+        self.committed_log.cut_behind(recovered.last_zxid());
+        self.state.clear();
         self.last_processed = Zxid::ZERO;
         self.snapshot_bytes = recovered.snapshot_bytes;
         self.snapshot_zxid = Zxid::ZERO;

@@ -183,6 +183,10 @@ pub enum Event {
     SessionExpired {
         session: SessionId,
     },
+    /// A state that the code does not foresee: here Java throws an unchecked exception. The role dies.
+    Exception {
+        what: String,
+    },
     Warning {
         what: String,
     },
@@ -230,6 +234,7 @@ impl Event {
             Event::SessionOpened { .. } => "sessionOpened",
             Event::SessionClosed { .. } => "sessionClosed",
             Event::SessionExpired { .. } => "sessionExpired",
+            Event::Exception { .. } => "exception",
             Event::Warning { .. } => "warning",
             Event::Mark { .. } => "mark",
         }

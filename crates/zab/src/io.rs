@@ -47,6 +47,9 @@ pub enum Task {
     Snapshot,
     /// Write the next slice of a snapshot to this learner.
     SnapshotSender(ConnId),
+    /// Only where that is a step of its own (`sync-range-not-atomic`): a learner that was told what is
+    /// committed begins to get what is proposed.
+    StartForwarding(ConnId),
 }
 
 /// Why a connection ended, as the host saw it.

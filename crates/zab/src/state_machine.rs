@@ -39,6 +39,11 @@ pub trait StateMachine: Clone {
     fn forget_prepared(&mut self);
     /// Apply a committed (or recovered) transaction. Idempotent under replay over a fuzzy snapshot.
     fn apply(&mut self, zxid: Zxid, txn: &Bytes) -> Applied;
+    /// Only with `zxid-before-multi-done`: apply the first of several parts of a transaction; `apply` comes for
+    /// it in another step, and finds that part done. False where it has one part: nothing is done.
+    fn apply_first_part(&mut self, _zxid: Zxid, _txn: &Bytes) -> bool {
+        false
+    }
     /// Answer a read: the reply record or an error code.
     fn read(&self, op: i32, body: &Bytes) -> Result<Bytes, i32>;
     /// A digest of the whole state, sessions included, kept incrementally. Where the state is not whole,

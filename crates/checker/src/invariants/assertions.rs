@@ -1,4 +1,4 @@
-//! AST-ACK, AST-COMMIT, AST-ROLE: what the code promises at one place; cheap, and they fire early.
+//! AST-ACK, AST-COMMIT, AST-ROLE, AST-NOPANIC: what the code promises at one place; cheap, and they fire early.
 //!
 //! * AST-ACK: an ACK of a proposal leaves only when the log is durable through it; the ACK of NEWLEADER
 //!   only when currentEpoch is, and `I[e]` and everything delivered in the synchronisation (a
@@ -7,6 +7,7 @@
 //! * AST-COMMIT: a leader commits its proposals in order, each once.
 //! * AST-ROLE: nothing is appended on behalf of a role that was left. Operations that were asked for
 //!   before may still be carried out until the disk is read again, which the next vote waits for.
+//! * AST-NOPANIC: no member comes into a state in which Java's code throws an unchecked exception.
 
 use wire::{Epoch, Zxid};
 use zab::Role;
@@ -71,6 +72,12 @@ pub(crate) fn appended(g: &Ghost, m: usize, zxid: Zxid, report: &mut Report) {
         let detail = format!("{zxid} is appended, and the present role did not log it");
         report.add("AST-ROLE", member.sid, detail);
     }
+}
+
+/// `m` tells of a state that its code does not foresee.
+#[cold]
+pub(crate) fn exception(g: &Ghost, m: usize, what: &str, report: &mut Report) {
+    report.add("AST-NOPANIC", g.sid(m), what.to_owned());
 }
 
 #[cfg(test)]
@@ -145,6 +152,13 @@ mod tests {
         run.append(3, z(1, 1));
         run.reload(3);
         run.sound();
+    }
+
+    #[test]
+    fn a_state_that_nobody_foresaw() {
+        let mut run = Run::established(3, 1);
+        run.event(2, Event::Exception { what: "NullPointerException".into() });
+        run.first_is("AST-NOPANIC");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::txns::TREE;
 /// `m` is in state `tree` after `zxid`.
 #[inline]
 pub(crate) fn reached(g: &mut Ghost, m: usize, zxid: Zxid, tree: u64, report: &mut Report) {
+    g.members[m].last_tree = Some((zxid, tree));
     if zxid < g.members[m].fuzzy_until {
         return;
     }
@@ -30,6 +31,20 @@ pub(crate) fn reached(g: &mut Ghost, m: usize, zxid: Zxid, tree: u64, report: &m
 }
 
 /// A snapshot from the leader at `zxid` is in memory: it may hold whatever was committed by now.
+/// `m` acknowledges NEWLEADER. What its leader applied while the snapshot was sent stands before
+/// NEWLEADER, so the state is not fuzzy any more (ZOOKEEPER-3104).
+pub(crate) fn acknowledged(g: &mut Ghost, m: usize, report: &mut Report) {
+    let member = &mut g.members[m];
+    let last = member.log.last();
+    if member.fuzzy_until <= last {
+        return;
+    }
+    if let Some((zxid, tree)) = member.last_tree.filter(|(zxid, _)| *zxid == last) {
+        member.fuzzy_until = zxid;
+        reached(g, m, zxid, tree, report);
+    }
+}
+
 pub(crate) fn restored(g: &mut Ghost, m: usize, zxid: Zxid) {
     g.members[m].fuzzy_until = g.committed.last().max(zxid);
 }
@@ -91,6 +106,20 @@ mod tests {
         run.restart(3);
         run.connect(3, 1);
         run.restore_with_tree(3, z(1, 1), 4711);
+        run.first_is("TREE");
+    }
+
+    #[test]
+    fn a_fuzzy_snapshot_is_complete_when_newleader_is_acknowledged() {
+        let mut run = Run::established(3, 1);
+        run.write(z(1, 1));
+        run.crash(3);
+        run.write(z(1, 2));
+        run.boot(3);
+        run.connect(3, 1);
+        run.restore_with_tree(3, z(1, 1), 4711);
+        run.install(3, z(1, 1), 1);
+        run.sync_with(3, 1, &[]);
         run.first_is("TREE");
     }
 

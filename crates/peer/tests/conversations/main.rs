@@ -5,9 +5,16 @@ mod election;
 mod java_tree;
 mod leader;
 mod learner;
+mod museum;
+mod museum_election;
+mod museum_history;
+mod museum_roles;
+mod museum_sync;
 mod recovery;
 mod script;
 mod sync_decision;
+mod transcript;
+mod words;
 
 use std::path::{Path, PathBuf};
 

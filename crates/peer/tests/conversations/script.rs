@@ -16,7 +16,9 @@
 //! leader bytes ...
 //! disk holds its answers | goes on       completions wait; one at a time is let through
 //! disk fails                             the next sync fails
+//! disk fails at acceptedEpoch            the next writing of this file fails
 //! tasks wait | go on                     scheduled tasks wait; all are run
+//! task runs                              the one that waits longest
 //! client 1 connects as ip:10.0.0.1 | is digest:me
 //! client 1 connects | sets /a=1 | gets /a | syncs | closes | pings | leaves | resumes SESSION
 //! disk shows its files                   their names
@@ -33,17 +35,17 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 use peer::{
-    ClientId, ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskDone, DiskOp, Event, Input, Nanos,
-    Now, OpId, Output, Peer, Port, Task,
+    ClientId, ClientInput, CloseReason, Config, ConnId, DiskDone, DiskOp, EpochFile, Input, Nanos, Now, OpId,
+    Output, Peer, Port, Task,
 };
 use storage::{MemFs, Storage, StorageSettings};
 use wire::election::{ElectionInbound, ElectionStream, Hello, HelloLayout, Notification};
-use wire::txn::{get_data_request, set_data_request, sync_request};
-use wire::{
-    Direction, Id, Inbound, Packet, QuorumStream, SNAPSHOT_SIGNATURE, ServerId, SessionId, SnapshotWriter,
-    StatPersisted, Zxid, op,
-};
+use wire::{Direction, Inbound, Packet, QuorumStream, SNAPSHOT_SIGNATURE, ServerId, SessionId, Zxid};
 use zab::register_map::RegisterMap;
+
+use crate::transcript::{client_line, disk_line, event_line, record_line, task_name};
+pub use crate::words::java_snapshot;
+use crate::words::{auth_id, connect, hex, operation, request, snapshot_body, wire_long};
 
 /// How bytes that the member sends on a connection are read.
 enum Reader {
@@ -69,7 +71,8 @@ pub struct Script {
     next_accepted: u64,
     disk_queue: VecDeque<(OpId, DiskOp)>,
     disk_waits: bool,
-    disk_fails: bool,
+    /// The next operation of which this is true fails.
+    disk_fails: Option<fn(&DiskOp) -> bool>,
     tasks: VecDeque<Task>,
     tasks_wait: bool,
     /// What happens next, in order.
@@ -97,10 +100,16 @@ pub fn files(disk: &[DiskOp]) -> MemFs {
 
 /// The same over a disk with these files.
 pub fn converse_on(config: Config, fs: MemFs, script: &str) -> String {
+    try_converse(config, fs, script).unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// The same; an error where the member is not where a line of the script takes it to be.
+pub fn try_converse(config: Config, fs: MemFs, script: &str) -> Result<String, String> {
     let settings = StorageSettings {
         prealloc: 0,
         commit_log_count: config.settings.commit_log_count,
         trust_empty: true,
+        switches: config.switches,
     };
     let mut conversation = Script {
         peer: Peer::new(config.clone(), RegisterMap::new()),
@@ -112,7 +121,7 @@ pub fn converse_on(config: Config, fs: MemFs, script: &str) -> String {
         next_accepted: 0,
         disk_queue: VecDeque::new(),
         disk_waits: false,
-        disk_fails: false,
+        disk_fails: None,
         tasks: VecDeque::new(),
         tasks_wait: false,
         pending: VecDeque::new(),
@@ -132,10 +141,10 @@ pub fn converse_on(config: Config, fs: MemFs, script: &str) -> String {
         }
         conversation.transcript += &format!("> {line}\n");
         if let Err(why) = conversation.line(line) {
-            panic!("`{line}`: {why}\n{}", conversation.transcript);
+            return Err(format!("`{line}`: {why}\n{}", conversation.transcript));
         }
     }
-    conversation.transcript
+    Ok(conversation.transcript)
 }
 
 type Done = Result<(), String>;
@@ -158,6 +167,12 @@ impl Script {
                 Ok(())
             }
             "disk" => self.disk(rest),
+            "task" => {
+                let task = self.tasks.pop_front().ok_or("no task waits")?;
+                self.say(format!("run {}", task_name(task)));
+                self.handle(Input::Run(task));
+                Ok(())
+            }
             "tasks" => self.tasks(rest),
             "leader" => self.leader(rest),
             "client" => self.client(rest),
@@ -213,8 +228,8 @@ impl Script {
     /// Operations up to and with the next one that answers.
     fn disk_step(&mut self) {
         while let Some((id, op)) = self.disk_queue.pop_front() {
-            let result = if self.disk_fails && matches!(op, DiskOp::Sync) {
-                self.disk_fails = false;
+            let result = if self.disk_fails.is_some_and(|fails| fails(&op)) {
+                self.disk_fails = None;
                 Err(peer::DiskError::Io("log".into()))
             } else {
                 self.storage.execute(&op)
@@ -474,7 +489,10 @@ impl Script {
                 }
                 self.nudge();
             }
-            "fails" => self.disk_fails = true,
+            "fails" => self.disk_fails = Some(|op| matches!(op, DiskOp::Sync)),
+            "fails at acceptedEpoch" => {
+                self.disk_fails = Some(|op| matches!(op, DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, _)));
+            }
             "shows its files" => {
                 let names: Vec<String> = self.storage.fs.files.keys().cloned().collect();
                 self.say(if names.is_empty() { "(none)".into() } else { names.join(" ") });
@@ -546,169 +564,4 @@ impl Script {
         self.input(Input::Client(input));
         Ok(())
     }
-}
-
-fn connect(client: ClientId, resume: Option<SessionId>, last_zxid: Zxid, auth: Vec<Id>) -> ClientInput {
-    ClientInput::Connect { client, resume, timeout_ms: 10_000, last_zxid, auth }
-}
-
-/// `scheme:id`
-fn auth_id(text: &str) -> Result<Id, String> {
-    let (scheme, id) = text.split_once(':').ok_or("scheme:id")?;
-    let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-    Ok(Id { scheme: bytes(scheme), id: bytes(id) })
-}
-
-/// `session=1 cxid=2 sets /a=1`
-fn request(text: &str) -> Result<(SessionId, i32, (i32, Bytes)), String> {
-    let mut words = text.splitn(3, ' ');
-    let mut number = |key: &str| {
-        let word = words.next().and_then(|w| w.strip_prefix(key)?.strip_prefix('='));
-        wire_long(word.ok_or(format!("expected {key}=NUMBER"))?)
-    };
-    let (session, cxid) = (number("session")?, number("cxid")? as i32);
-    Ok((SessionId(session), cxid, operation(words.next().unwrap_or(""))?))
-}
-
-fn operation(text: &str) -> Result<(i32, Bytes), String> {
-    let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
-    Ok(match verb {
-        "sets" => {
-            let (path, value) = rest.split_once('=').ok_or("sets /path=value")?;
-            (op::SET_DATA, set_data_request(path.as_bytes(), value.as_bytes(), -1))
-        }
-        // So many bytes of a request.
-        "sends" => (op::SET_DATA, Bytes::from(vec![0; wire_long(rest)? as usize])),
-        "exists" => (op::EXISTS, get_data_request(rest.as_bytes())),
-        "lists" => (op::GET_CHILDREN2, get_data_request(rest.as_bytes())),
-        "type" => (wire_long(rest)? as i32, Bytes::new()),
-        "gets" => (op::GET_DATA, get_data_request(rest.as_bytes())),
-        "syncs" => (op::SYNC, sync_request(b"/")),
-        "closes" => (op::CLOSE_SESSION, Bytes::new()),
-        "opens" => (op::CREATE_SESSION, Bytes::copy_from_slice(&10_000i32.to_be_bytes())),
-        "deletes" => (op::DELETE, Bytes::new()),
-        other => return Err(format!("no operation is called {other}")),
-    })
-}
-
-fn wire_long(text: &str) -> Result<i64, String> {
-    let parsed = match text.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16).map(|n| n as i64).map_err(|e| e.to_string()),
-        None => text.parse::<i64>().map_err(|e| e.to_string()),
-    };
-    parsed.map_err(|e| format!("{text}: {e}"))
-}
-
-fn hex(text: &str) -> Result<Bytes, String> {
-    let byte = |word: &str| u8::from_str_radix(word, 16).map_err(|e| format!("{word}: {e}"));
-    Ok(Bytes::from(text.split_whitespace().map(byte).collect::<Result<Vec<u8>, String>>()?))
-}
-
-fn snapshot_body(text: &str) -> Result<Bytes, String> {
-    let mut out = BytesMut::new();
-    SnapshotWriter::count(&mut out, 0);
-    SnapshotWriter::count(&mut out, 0);
-    let stat = StatPersisted::default();
-    SnapshotWriter::node(&mut out, b"", Some(b""), -1, &stat);
-    for word in text.split_whitespace() {
-        let (path, value) = word.split_once('=').ok_or("/path=value")?;
-        SnapshotWriter::node(&mut out, path.as_bytes(), Some(value.as_bytes()), -1, &stat);
-    }
-    SnapshotWriter::end(&mut out);
-    wire::jute::put_buffer(&mut out, Some(SNAPSHOT_SIGNATURE));
-    Ok(out.freeze())
-}
-
-/// The body behind SNAP 0x10000006e that a follower of 3.8.0 was sent.
-pub fn java_snapshot() -> Bytes {
-    let text = include_str!("../../../wire/tests/vectors/quorum/3.8.0/snap.jsonl");
-    let frame = text.lines().find(|line| line.contains(r#""SNAPSHOT""#)).expect("the body");
-    let frame: serde_json::Value = serde_json::from_str(frame).expect("JSON");
-    let digits = frame["hex"].as_str().expect("hex").as_bytes();
-    let digit = |at: usize| (digits[at] as char).to_digit(16).expect("a digit") as u8;
-    let bytes: Vec<u8> = (0..digits.len() / 2).map(|at| digit(2 * at) << 4 | digit(2 * at + 1)).collect();
-    Bytes::from(bytes).slice(..digits.len() / 2 - 4 - SNAPSHOT_SIGNATURE.len())
-}
-
-fn record_line(record: &wire::SnapshotRecord) -> String {
-    match record {
-        wire::SnapshotRecord::Session { id, timeout_ms } => format!("session {id} timeout={timeout_ms}"),
-        wire::SnapshotRecord::AclEntry { .. } => "acl".into(),
-        wire::SnapshotRecord::Node { path, data, .. } => {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            format!("node {:?}={}", text(path), data.as_deref().map_or(String::new(), text))
-        }
-    }
-}
-
-fn disk_line(op: &DiskOp) -> String {
-    match op {
-        DiskOp::Append(entries) => {
-            let zxids: Vec<String> = entries.iter().map(|e| e.zxid.to_string()).collect();
-            format!("Append {}", zxids.join(" "))
-        }
-        DiskOp::Truncate(zxid) => format!("Truncate {zxid}"),
-        DiskOp::WriteEpoch(file, epoch) => format!("WriteEpoch {file:?} {epoch}"),
-        DiskOp::SnapshotFinish { zxid } => format!("SnapshotFinish {zxid}"),
-        DiskOp::Install { zxid, epoch, log } => {
-            let behind: Vec<String> = log.iter().map(|e| e.zxid.to_string()).collect();
-            let behind = if behind.is_empty() { "nothing".into() } else { behind.join(" ") };
-            format!("Install {zxid} of epoch {epoch}, behind it {behind}")
-        }
-        DiskOp::SnapshotSlice { zxid, bytes } => format!("SnapshotSlice {zxid}, {} bytes", bytes.len()),
-        DiskOp::ReadSnapshot { zxid, offset, length } => {
-            format!("ReadSnapshot {zxid}, {length} bytes at {offset}")
-        }
-        DiskOp::ReadLogBehind { snapshot, through } => {
-            format!("ReadLogBehind {snapshot} through {through}")
-        }
-        DiskOp::ReadLog { after, through, size_limit } => {
-            format!("ReadLog after {after} through {through}, at most {size_limit} bytes")
-        }
-        other => other.name().into(),
-    }
-}
-
-fn task_name(task: Task) -> &'static str {
-    match task {
-        Task::LearnerSender(_) => "LearnerSender",
-        Task::SyncProcessor => "SyncProcessor",
-        Task::CommitProcessor => "CommitProcessor",
-        Task::Snapshot => "Snapshot",
-        Task::SnapshotSender(_) => "SnapshotSender",
-    }
-}
-
-fn client_line(output: &ClientOutput) -> String {
-    match output {
-        ClientOutput::Connected { client, session, timeout_ms } => {
-            format!("client {}: connected, session {session}, timeout {timeout_ms}", client.0)
-        }
-        ClientOutput::Expired { client } => format!("client {}: expired", client.0),
-        ClientOutput::Disconnected { client } => format!("client {}: disconnected", client.0),
-        ClientOutput::Reply { client, cxid, zxid, result } => match result {
-            Ok(body) => format!("client {}: reply to {cxid} at {zxid}, {} bytes", client.0, body.len()),
-            Err(code) => format!("client {}: reply to {cxid} at {zxid}, error {code}", client.0),
-        },
-    }
-}
-
-/// An event in one line; digests are left out, a clean `RoleChanged` says the role alone.
-fn event_line(event: &Event) -> Option<String> {
-    let json = serde_json::to_value(event).ok()?;
-    let fields = json.as_object()?;
-    let mut line = format!("* {}", fields["event"].as_str()?);
-    for (key, value) in fields {
-        match (key.as_str(), value.as_i64()) {
-            ("event" | "digest" | "tree", _) => {}
-            (key, Some(n)) if is_zxid(key) => line += &format!(" {key}={}", Zxid(n)),
-            (key, Some(n)) if key == "session" => line += &format!(" {key}={}", SessionId(n)),
-            (key, _) => line += &format!(" {key}={}", value.to_string().trim_matches('"')),
-        }
-    }
-    Some(line)
-}
-
-fn is_zxid(key: &str) -> bool {
-    matches!(key, "zxid" | "lastZxid" | "snapshot" | "peerLastZxid" | "expected" | "got")
 }

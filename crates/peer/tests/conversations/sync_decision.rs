@@ -1,7 +1,7 @@
 //! Each row of the two tables by which a leader decides how a learner is brought up to date (reference
 //! of the rows: `leader::sync_decision`).
 
-use peer::{Config, DiskOp, EpochFile, Nanos, Settings, SyncMode, SyncTable};
+use peer::{Config, DiskOp, EpochFile, Nanos, Settings, Switches, SyncMode, SyncTable};
 use wire::{Epoch, Zxid};
 use zab::CommittedLog;
 use zab::leader::{SyncInputs, SyncOp, SyncPlan, decide};
@@ -113,6 +113,7 @@ fn trunc_then_diff(settings: &Settings) {
         log: &log,
         snapshot_bytes: 0,
         settings,
+        switches: Switches::NONE,
     };
     let plan = SyncPlan::Stream {
         mode: SyncMode::TruncDiff,

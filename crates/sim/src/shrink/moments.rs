@@ -64,6 +64,7 @@ fn is_a_moment(event: &Event) -> bool {
             | Event::AckCounted { .. }
             | Event::Committed { .. }
             | Event::Mark { .. }
+            | Event::Exception { .. }
             | Event::Warning { .. }
             | Event::SessionOpened { .. }
             | Event::SessionClosed { .. }

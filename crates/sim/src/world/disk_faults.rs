@@ -73,6 +73,7 @@ impl World {
             prealloc: self.spec.disk.prealloc,
             commit_log_count: m.config.settings.commit_log_count,
             trust_empty: false,
+            switches: m.config.switches,
         };
         if m.storage.fs.bytes() > 0 {
             self.faults.effect(FaultKind::ReplacedDisk);

@@ -219,6 +219,7 @@ impl World {
                     prealloc: spec.disk.prealloc,
                     commit_log_count: config.settings.commit_log_count,
                     trust_empty: true,
+                    switches: config.switches,
                 };
                 let drift = draws.below(2 * spec.drift_ppm + 1) as i64 - spec.drift_ppm as i64;
                 Member {

@@ -75,7 +75,7 @@ pub fn disk(epochs: i64, files: &[(&str, Vec<u8>)]) -> MemFs {
 
 /// Small steps of preallocation, so that a test reaches several.
 pub fn settings() -> StorageSettings {
-    StorageSettings { prealloc: 1024, commit_log_count: 500, trust_empty: true }
+    StorageSettings { prealloc: 1024, ..StorageSettings::default() }
 }
 
 pub fn storage<F: storage::FileSystem>(fs: F) -> Storage<F> {

@@ -13,6 +13,7 @@ use crate::config::{Config, LearnerType};
 use crate::context::Io;
 use crate::event::{Event, Role};
 use crate::io::{Input, Output, Port};
+use crate::switches::Switch;
 use crate::time::Nanos;
 
 /// How an election ended.
@@ -292,12 +293,12 @@ impl Election {
             return;
         }
         let theirs = Vote::of(n);
-        let verifier = &io.config.view.verifier;
+        let config = io.config;
         let Phase::Looking { finalize, .. } = &mut self.phase else { return };
         if finalize.is_some() {
             // While a quorum agrees, only a better vote (or a later round) reopens the election; each
             // other message begins the wait anew, as Java's poll does.
-            if n.round <= self.round && !theirs.better_than(&self.vote, verifier) {
+            if n.round <= self.round && !theirs.better_than(&self.vote, config) {
                 if sid != io.config.sid {
                     *finalize = Some(io.now.mono + io.config.settings.finalize_wait);
                 }
@@ -310,22 +311,31 @@ impl Election {
             self.round = n.round;
             self.recvset.clear();
             self.initial.round = n.round;
-            self.vote = if theirs.better_than(&self.initial, verifier) { theirs } else { self.initial };
+            self.vote = if theirs.better_than(&self.initial, config) { theirs } else { self.initial };
             self.send_notifications(io);
         } else if n.round < self.round {
             return;
-        } else if theirs.better_than(&self.vote, verifier) {
+        } else if theirs.better_than(&self.vote, config) {
             self.vote = theirs;
             self.send_notifications(io);
         }
         self.recvset.insert(sid, Received { vote: theirs, state: ServerState::Looking, version: 0 });
         let mine = self.vote;
         let agreeing = self.recvset.iter().filter(|(_, r)| r.state == ServerState::Looking && r.vote == mine);
-        if io.config.view.verifier.contains_quorum(agreeing.map(|(sid, _)| *sid)) {
-            let until = io.now.mono + io.config.settings.finalize_wait;
-            if let Phase::Looking { finalize, .. } = &mut self.phase {
-                *finalize = Some(until);
-            }
+        // Right: a quorum for my proposal, and time for a better one to come. Wrong (ZOOKEEPER-975): or
+        // every voter was heard, whatever it said; then at once.
+        let wait = if config.switches.has(Switch::FinishWhenAllHeard)
+            && self.recvset.len() == config.view.voters().count()
+        {
+            Some(Nanos::ZERO)
+        } else {
+            let quorum = config.view.verifier.contains_quorum(agreeing.map(|(sid, _)| *sid));
+            quorum.then_some(config.settings.finalize_wait)
+        };
+        if let Some(wait) = wait
+            && let Phase::Looking { finalize, .. } = &mut self.phase
+        {
+            *finalize = Some(io.now.mono + wait);
         }
     }
 
@@ -354,7 +364,8 @@ impl Election {
         } else {
             votes.get(&leader).is_some_and(|vote| vote.state == ServerState::Leading)
         };
-        let agreeing = votes.iter().filter(|(_, vote)| vote.agrees_with(n)).map(|(sid, _)| *sid);
+        let agreeing =
+            votes.iter().filter(|(_, vote)| vote.agrees_with(n, io.config.switches)).map(|(sid, _)| *sid);
         leader_says_so && io.config.view.verifier.contains_quorum(agreeing)
     }
 

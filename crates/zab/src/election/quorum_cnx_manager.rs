@@ -14,6 +14,7 @@ use wire::election::{ElectionInbound, ElectionStream, Hello, HelloLayout, Notifi
 
 use crate::context::Io;
 use crate::io::{ConnId, Port};
+use crate::switches::Switch;
 use crate::time::Nanos;
 
 /// So many accepted connections may owe their hello; one more, and the one that waits longest is closed.
@@ -52,6 +53,8 @@ pub struct QuorumCnxManager {
     incoming: BTreeMap<ConnId, Incoming>,
     by_conn: BTreeMap<ConnId, ServerId>,
     next_deadline: Option<Nanos>,
+    /// Nobody takes notifications any more; they are read and lost.
+    deaf: bool,
 }
 
 impl QuorumCnxManager {
@@ -261,9 +264,13 @@ impl QuorumCnxManager {
         let Some(Link { cnx: Cnx::Up { stream, .. }, .. }) = self.links.get_mut(&sid) else { return };
         let broken = loop {
             match stream.next() {
+                Ok(Some(ElectionInbound::Notification(_))) if self.deaf => {}
                 Ok(Some(ElectionInbound::Notification(Ok(n)))) => out.push((sid, n)),
-                // A senseless frame is ignored; the receiver must not go deaf (ZOOKEEPER-3769).
-                Ok(Some(ElectionInbound::Notification(Err(e)))) => io.warn(format!("election: {e}")),
+                // Right: a senseless frame is ignored. Wrong (ZOOKEEPER-3769): the receiver ends.
+                Ok(Some(ElectionInbound::Notification(Err(e)))) => {
+                    io.warn(format!("election: {e}"));
+                    self.deaf = io.config.switches.has(Switch::BadNotificationKillsReceiver);
+                }
                 Ok(Some(ElectionInbound::Hello(_))) => unreachable!("one hello a connection"),
                 Ok(None) => return,
                 Err(e) => break e,

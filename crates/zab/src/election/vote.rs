@@ -3,7 +3,8 @@
 use wire::election::{Notification, ServerState};
 use wire::{Epoch, ServerId, Zxid};
 
-use crate::quorum_verifier::QuorumVerifier;
+use crate::config::Config;
+use crate::switches::{Switch, Switches};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vote {
@@ -22,9 +23,16 @@ impl Vote {
         Vote { leader: n.leader, zxid: n.zxid, round: n.round, epoch: n.peer_epoch }
     }
     /// The total order: epoch, then zxid, then sid (ZOOKEEPER-1419). A server of weight 0 never wins.
-    pub fn better_than(&self, other: &Vote, verifier: &QuorumVerifier) -> bool {
-        verifier.weight(self.leader) != 0
-            && (self.epoch, self.zxid, self.leader) > (other.epoch, other.zxid, other.leader)
+    pub fn better_than(&self, other: &Vote, config: &Config) -> bool {
+        config.view.verifier.weight(self.leader) != 0
+            && if config.switches.has(Switch::VoteOrderPrecedence) {
+                // The last clause forgets the epoch.
+                self.epoch > other.epoch
+                    || self.epoch == other.epoch && self.zxid > other.zxid
+                    || self.zxid == other.zxid && self.leader > other.leader
+            } else {
+                (self.epoch, self.zxid, self.leader) > (other.epoch, other.zxid, other.leader)
+            }
     }
 }
 
@@ -44,9 +52,12 @@ impl Received {
     /// | one is LOOKING | any | leader, zxid, round, epoch |
     /// | both settled | exactly one is 0 | leader |
     /// | both settled | else | leader, epoch: late joiners keep another zxid and round (ZOOKEEPER-1732) |
-    pub fn agrees_with(&self, other: &Received) -> bool {
+    ///
+    /// Wrong (ZOOKEEPER-1732): the first row's equality is demanded of all.
+    pub fn agrees_with(&self, other: &Received, switches: Switches) -> bool {
         let (a, b) = (&self.vote, &other.vote);
-        if self.state == ServerState::Looking || other.state == ServerState::Looking {
+        let looking = self.state == ServerState::Looking || other.state == ServerState::Looking;
+        if looking || switches.has(Switch::JoinStrictMatch) {
             return a == b;
         }
         if (self.version > 0) != (other.version > 0) {

@@ -15,6 +15,7 @@ use crate::learner::refuse;
 use crate::processors::client_sessions::ClientAction;
 use crate::processors::{LocalRequest, PendingSync};
 use crate::state_machine::{StateMachine, WriteRequest};
+use crate::switches::Switch;
 
 /// A write on its way to `Prep`.
 pub(super) struct Request {
@@ -71,7 +72,8 @@ impl<S: StateMachine> Leader<S> {
         let Phase::Established { .. } = self.phase else {
             unreachable!("requests come from clients and synced learners of an established leader")
         };
-        let Some(zxid) = self.proposals.next_zxid() else {
+        let rolls = ctx.io.config.switches.has(Switch::CounterRollsIntoEpoch);
+        let Some(zxid) = self.proposals.next_zxid(rolls) else {
             ctx.io.mark("leader: zxid counter at its end");
             return Err(Leave::RollOver);
         };

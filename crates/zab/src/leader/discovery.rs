@@ -17,16 +17,20 @@
 //!
 //! Honest epochs are as far apart as attempts to lead have failed in a row without this member.
 
+use std::collections::BTreeSet;
+
 use wire::{Epoch, LearnerInfo, Packet, ServerId, Zxid};
 
 use super::learner_handler::Phase as H;
 use super::session_tracker::SessionTracker;
 use super::{Leader, Phase, StateSummary};
+use crate::config::Config;
 use crate::context::{Ctx, Leave, RoleResult};
 use crate::disk::{DiskDone, DiskOp, EpochFile};
 use crate::event::Event;
 use crate::io::ConnId;
 use crate::learner::PROTOCOL_VERSION;
+use crate::quorum_verifier::QuorumVerifier;
 use crate::state_machine::StateMachine;
 use crate::switches::Switch;
 
@@ -132,43 +136,48 @@ impl<S: StateMachine> Leader<S> {
             ctx.io.mark("leader: an accepted epoch out of reach");
         }
         self.next_epoch = self.next_epoch.max(accepted.next().min(highest));
-        if ctx.io.config.view.is_voter(sid) {
-            self.connecting.insert(sid);
-        }
-        let complete = self.connecting.contains(&ctx.io.sid())
-            && ctx.io.config.view.verifier.contains_quorum(self.connecting.iter().copied());
-        if complete {
-            // Durable first, told afterwards (ZOOKEEPER-1291).
+        let config = ctx.io.config;
+        insert_member(config, &mut self.connecting, sid);
+        if self.connecting.contains(&config.sid) && is_quorum(config, &self.connecting) {
             let epoch = self.next_epoch;
             let op = ctx.io.disk(DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, epoch));
+            if ctx.io.config.switches.has(Switch::EpochMemoryFirst) {
+                ctx.epochs.accepted = epoch;
+            }
             self.phase = Phase::AcceptingEpoch { op, epoch };
+            // Right: durable first, told afterwards. Wrong (ZOOKEEPER-1291): told while it is written.
+            if config.switches.has(Switch::LeaderAcceptsEpochLate) {
+                self.accepting_late = Some(op);
+                self.propose_epoch(ctx, epoch);
+            }
         }
     }
 
     /// One of the leader's own epoch files is durable.
     pub(super) fn on_epoch_written(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> RoleResult {
         if let Err(error) = &done.result {
-            return Err(Leave::Disk(error.clone()));
+            // Wrong: an exception of this attempt, and the epoch in memory stays.
+            let accepting = matches!(self.phase, Phase::AcceptingEpoch { op, .. } if op == done.id);
+            return Err(if accepting && ctx.io.config.switches.has(Switch::EpochMemoryFirst) {
+                Leave::Because(format!("acceptedEpoch is not written: {error}"))
+            } else {
+                Leave::Disk(error.clone())
+            });
         }
         let deadline = ctx.io.now.mono + ctx.io.config.settings.init_time();
+        if self.accepting_late == Some(done.id) {
+            self.accepting_late = None;
+            ctx.epochs.accepted = self.next_epoch;
+            self.write_current_epoch(ctx);
+            return Ok(());
+        }
         match self.phase {
             Phase::AcceptingEpoch { op, epoch } if op == done.id => {
                 ctx.epochs.accepted = epoch;
-                self.phase = Phase::AwaitingEpochAcks { epoch, deadline };
-                ctx.io.event(Event::EpochProposed { epoch });
-                let waiting: Vec<ConnId> = self
-                    .handlers
-                    .values()
-                    .filter(|h| matches!(h.phase, H::AwaitingEpoch))
-                    .map(|h| h.conn)
-                    .collect();
-                for conn in waiting {
-                    self.send_leader_info(ctx, conn, epoch);
-                }
-                self.count_epoch_ack(ctx, ctx.io.config.sid);
+                self.propose_epoch(ctx, epoch);
                 Ok(())
             }
-            Phase::WritingCurrentEpoch { op, epoch } if op == done.id => {
+            Phase::WritingCurrentEpoch { op, epoch } if op == Some(done.id) => {
                 ctx.epochs.current = epoch;
                 self.phase = Phase::AwaitingNewLeaderAcks { epoch, deadline };
                 let waiting: Vec<(ConnId, Zxid)> = self
@@ -187,6 +196,22 @@ impl<S: StateMachine> Leader<S> {
             }
             _ => Ok(()),
         }
+    }
+
+    fn propose_epoch(&mut self, ctx: &mut Ctx<'_, S>, epoch: Epoch) {
+        let deadline = ctx.io.now.mono + ctx.io.config.settings.init_time();
+        self.phase = Phase::AwaitingEpochAcks { epoch, deadline };
+        ctx.io.event(Event::EpochProposed { epoch });
+        // Right: the last zxid moves to the epoch when it is established. Wrong (ZOOKEEPER-790): now.
+        if ctx.io.config.switches.has(Switch::ZxidRaisedBeforeEstablished) {
+            ctx.db.last_processed = epoch.first_zxid();
+        }
+        let waiting: Vec<ConnId> =
+            self.handlers.values().filter(|h| matches!(h.phase, H::AwaitingEpoch)).map(|h| h.conn).collect();
+        for conn in waiting {
+            self.send_leader_info(ctx, conn, epoch);
+        }
+        self.count_epoch_ack(ctx, ctx.io.config.sid);
     }
 
     fn send_leader_info(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, epoch: Epoch) {
@@ -245,15 +270,27 @@ impl<S: StateMachine> Leader<S> {
 
     fn count_epoch_ack(&mut self, ctx: &mut Ctx<'_, S>, sid: ServerId) {
         let Phase::AwaitingEpochAcks { epoch, .. } = self.phase else { return };
-        if ctx.io.config.view.is_voter(sid) {
-            self.electing.insert(sid);
-        }
-        let complete = self.electing.contains(&ctx.io.sid())
-            && ctx.io.config.view.verifier.contains_quorum(self.electing.iter().copied());
+        let config = ctx.io.config;
+        insert_member(config, &mut self.electing, sid);
+        let complete = self.electing.contains(&config.sid) && is_quorum(config, &self.electing);
         if complete {
             ctx.io.event(Event::EpochAcked { epoch });
-            let op = ctx.io.disk(DiskOp::WriteEpoch(EpochFile::CurrentEpoch, epoch));
-            self.phase = Phase::WritingCurrentEpoch { op, epoch };
+        }
+        // Right: wait for a quorum. Wrong (ZOOKEEPER-1192): for what holds already, the leader's own call
+        // comes back at once.
+        if complete || config.switches.has(Switch::EpochAckWaitsOnWrongFlag) {
+            self.phase = Phase::WritingCurrentEpoch { op: None, epoch };
+            self.write_current_epoch(ctx);
+        }
+    }
+
+    /// The epoch is acknowledged. (Nothing else is under way then, but for what the switch at
+    /// `count_accepted_epoch` lets be late.)
+    fn write_current_epoch(&mut self, ctx: &mut Ctx<'_, S>) {
+        if let Phase::WritingCurrentEpoch { op: op @ None, epoch } = &mut self.phase
+            && self.accepting_late.is_none()
+        {
+            *op = Some(ctx.io.disk(DiskOp::WriteEpoch(EpochFile::CurrentEpoch, *epoch)));
         }
     }
 
@@ -284,10 +321,9 @@ impl<S: StateMachine> Leader<S> {
 
     fn count_new_leader_ack(&mut self, ctx: &mut Ctx<'_, S>, sid: ServerId) {
         let Phase::AwaitingNewLeaderAcks { epoch, .. } = self.phase else { return };
-        if ctx.io.config.view.is_voter(sid) {
-            self.new_leader_acks.insert(sid);
-        }
-        if ctx.io.config.view.verifier.contains_quorum(self.new_leader_acks.iter().copied()) {
+        let config = ctx.io.config;
+        insert_member(config, &mut self.new_leader_acks, sid);
+        if is_quorum(config, &self.new_leader_acks) {
             self.establish(ctx, epoch);
         }
     }
@@ -352,5 +388,23 @@ impl<S: StateMachine> Leader<S> {
             }
             _ => "no quorum acknowledged NEWLEADER within initLimit".into(),
         })
+    }
+}
+
+/// Strangers are in none of the sets.
+fn insert_member(config: &Config, set: &mut BTreeSet<ServerId>, sid: ServerId) {
+    if config.view.members.contains_key(&sid) {
+        set.insert(sid);
+    }
+}
+
+/// Is one of the three sets complete? Right: a quorum of voters is in it, whoever else is. Wrong
+/// (ZOOKEEPER-2959): the majority verifier looks at the number of ids alone, observers' too.
+fn is_quorum(config: &Config, set: &BTreeSet<ServerId>) -> bool {
+    match &config.view.verifier {
+        QuorumVerifier::Majority { voters } if config.switches.has(Switch::ObserversCount) => {
+            set.len() > voters.len() / 2
+        }
+        verifier => verifier.contains_quorum(set.iter().copied()),
     }
 }

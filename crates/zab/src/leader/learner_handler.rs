@@ -47,6 +47,10 @@ pub(super) enum Phase<C> {
     ReadingLogBehind {
         snapshot: Zxid,
     },
+    /// Only with `sync-range-not-atomic`: what is committed is queued, and nothing after it yet.
+    AwaitingForwarding {
+        last_seen: Zxid,
+    },
     /// NEWLEADER is queued.
     AwaitingNewLeaderAck,
     /// It acknowledged NEWLEADER: waits until a quorum did.
@@ -64,6 +68,7 @@ pub(super) struct LearnerHandler<C> {
     pub pre_1_0: bool,
     pub phase: Phase<C>,
     pub stream: QuorumStream,
+    pub new_leader_queued: bool,
     /// Proposals and commits go to it (`addForwardingFollower`, `addObserverLearnerHandler`).
     pub forwarding: bool,
     pub read_deadline: Nanos,
@@ -87,6 +92,7 @@ impl<C> LearnerHandler<C> {
             pre_1_0: false,
             phase: Phase::Hello,
             stream: QuorumStream::with_limit(Direction::ToLeader, HELLO_LIMIT),
+            new_leader_queued: false,
             forwarding: false,
             read_deadline: io.now.mono + io.config.settings.init_time(),
             tick_of_next_ack_deadline: 0,

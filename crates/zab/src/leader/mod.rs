@@ -30,6 +30,7 @@ use crate::processors::{
     SyncRequestProcessor, ToBeAppliedRequestProcessor,
 };
 use crate::state_machine::StateMachine;
+use crate::switches::{Switch, Switches};
 use crate::time::Nanos;
 use learner_handler::LearnerHandler;
 use session_tracker::SessionTracker;
@@ -41,7 +42,7 @@ enum Phase {
     Discovery { deadline: Nanos },
     AcceptingEpoch { op: OpId, epoch: Epoch },
     AwaitingEpochAcks { epoch: Epoch, deadline: Nanos },
-    WritingCurrentEpoch { op: OpId, epoch: Epoch },
+    WritingCurrentEpoch { op: Option<OpId>, epoch: Epoch },
     AwaitingNewLeaderAcks { epoch: Epoch, deadline: Nanos },
     Established { epoch: Epoch },
 }
@@ -74,10 +75,13 @@ pub struct Leader<S: StateMachine> {
     summary: StateSummary,
     /// The epoch to propose: one above the largest accepted epoch heard of until it is fixed.
     next_epoch: Epoch,
-    /// Voters whose accepted epoch is known; that acknowledged the epoch; that acknowledged NEWLEADER.
+    /// Members whose accepted epoch is known; that acknowledged the epoch; that acknowledged NEWLEADER.
+    /// Voters alone make a quorum (`discovery::is_quorum`).
     connecting: BTreeSet<ServerId>,
     electing: BTreeSet<ServerId>,
     new_leader_acks: BTreeSet<ServerId>,
+    /// acceptedEpoch is being written although the epoch is proposed already (ZOOKEEPER-1291).
+    accepting_late: Option<OpId>,
     handlers: BTreeMap<ConnId, LearnerHandler<S::SnapshotCursor>>,
     /// What is being read from the disk, and for which learner.
     reading: BTreeMap<OpId, ConnId>,
@@ -113,6 +117,7 @@ impl<S: StateMachine> Leader<S> {
             connecting: BTreeSet::new(),
             electing: BTreeSet::new(),
             new_leader_acks: BTreeSet::new(),
+            accepting_late: None,
             handlers: BTreeMap::new(),
             reading: BTreeMap::new(),
             followers_without_id: 0,
@@ -130,6 +135,10 @@ impl<S: StateMachine> Leader<S> {
             clients: ClientSessions::default(),
             tracker: SessionTracker::default(),
         };
+        // Wrong: a snapshot of what was loaded, with a tail that no quorum knows of (ZOOKEEPER-1549).
+        if ctx.io.config.switches.has(Switch::TruncKeepsNewerSnapshot) {
+            leader.snapshot.begin(ctx);
+        }
         leader.count_accepted_epoch(ctx, ctx.io.config.sid, ctx.epochs.accepted);
         leader
     }
@@ -213,6 +222,7 @@ impl<S: StateMachine> Leader<S> {
                 }
             }
             Task::SnapshotSender(conn) => self.send_snapshot_slice(ctx, conn),
+            Task::StartForwarding(conn) => self.forward_late(ctx, conn),
             Task::SyncProcessor => self.sync.run(&mut ctx.io),
             Task::CommitProcessor => self.run_commit_processor(ctx),
             Task::Snapshot => self.snapshot.run(ctx),
@@ -282,13 +292,22 @@ impl<S: StateMachine> Leader<S> {
         self.on_epoch_written(ctx, done)
     }
 
+    /// Is memory kept as it is when the role ends now? Right: never. Wrong (ZOOKEEPER-2845): always;
+    /// (ZOOKEEPER-790) with the zxid of an epoch that nobody followed.
+    pub fn keeps_memory(&self, switches: Switches) -> bool {
+        switches.has(Switch::ReuseDbWithoutLogTail)
+            || self.established().is_none() && switches.has(Switch::ZxidRaisedBeforeEstablished)
+    }
+
     /// Everything of this attempt ends: connections, clients, a snapshot under way.
-    pub fn shut_down(mut self, ctx: &mut Ctx<'_, S>) {
+    /// The log writer is given back, with what is queued for it.
+    pub fn shut_down(mut self, ctx: &mut Ctx<'_, S>) -> SyncRequestProcessor {
         ctx.io.out.push(Output::StopListening(Port::Quorum));
         for conn in self.handlers.into_keys() {
             ctx.io.close(conn);
         }
         self.snapshot.abandon(&mut ctx.io);
         self.clients.disconnect_all(&mut ctx.io);
+        self.sync
     }
 }

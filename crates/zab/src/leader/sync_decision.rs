@@ -34,6 +34,7 @@ use crate::config::{Settings, SyncTable};
 use crate::database::CommittedLog;
 use crate::disk::TxnEntry;
 use crate::event::SyncMode;
+use crate::switches::{Switch, Switches};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SyncPlan {
@@ -67,16 +68,20 @@ pub struct SyncInputs<'a> {
     pub log: &'a CommittedLog,
     pub snapshot_bytes: u64,
     pub settings: &'a Settings,
+    pub switches: Switches,
 }
 
 pub fn decide(inputs: &SyncInputs<'_>) -> SyncPlan {
-    let SyncInputs { peer_last_zxid: p, last_processed: lp, log, settings, .. } = *inputs;
+    let SyncInputs { peer_last_zxid: p, last_processed: lp, log, settings, switches, .. } = *inputs;
     let (min, max) = (log.min().unwrap_or(lp), log.max().unwrap_or(lp));
     let snap = SyncPlan::Snap { forward_from: lp };
     if settings.force_snapshot_sync {
         return snap;
     }
-    if p == lp {
+    // Right: equal is equal, tested first. Wrong (ZOOKEEPER-2033): tested last, and only where nothing is in
+    // memory, so that the end of a committed log of the epoch before decides.
+    let equal_last = switches.has(Switch::TruncAtEpochStart);
+    if p == lp && (!equal_last || log.is_empty()) {
         return SyncPlan::Stream {
             mode: SyncMode::EmptyDiff,
             op: SyncOp::Diff(p),
@@ -85,12 +90,17 @@ pub fn decide(inputs: &SyncInputs<'_>) -> SyncPlan {
         };
     }
     let v34 = settings.sync_table == SyncTable::V34;
-    let ahead = if v34 { !log.is_empty() } else { p.counter() != 0 && max.counter() != 0 };
+    let ahead = if v34 || equal_last { !log.is_empty() } else { p.counter() != 0 && max.counter() != 0 };
     if p > max && ahead {
         return trunc(max);
     }
     if min <= p && p <= max && !log.is_empty() {
-        return queue_committed(log.iter(), p, max, v34).unwrap_or(snap);
+        // Right: P must be in the history, else it is cut. Wrong (ZOOKEEPER-1154): what is above P follows it.
+        if switches.has(Switch::DiffWithoutTrunc) {
+            return diff_above(log, p, max);
+        }
+        let rules = Rules { any_epoch: v34 || equal_last, cuts_epoch_start: equal_last };
+        return queue_committed(log.iter(), p, max, rules).unwrap_or(snap);
     }
     if p < min && !v34 && settings.snapshot_size_factor_milli >= 0 {
         // Java clamps a factor above one to its default.
@@ -111,11 +121,12 @@ pub fn with_disk_log(inputs: &SyncInputs<'_>, from_disk: Option<Vec<TxnEntry>>) 
     let Some(from_disk) = from_disk else { return snap };
     let (Some(min), Some(max)) = (inputs.log.min(), inputs.log.max()) else { return snap };
     // Both sources overlap in `min`, or there is a gap between them (ZOOKEEPER-2418).
-    if from_disk.last().is_none_or(|last| last.zxid < min) {
+    let short = from_disk.last().is_none_or(|last| last.zxid < min);
+    if short && !inputs.switches.has(Switch::DiskDiffShort) {
         return snap;
     }
     let all = from_disk.iter().filter(|entry| entry.zxid < min).chain(inputs.log.iter());
-    match queue_committed(all, inputs.peer_last_zxid, max, false) {
+    match queue_committed(all, inputs.peer_last_zxid, max, Rules::default()) {
         Some(SyncPlan::Stream { mode: SyncMode::Diff, op, txns, forward_from }) => {
             SyncPlan::Stream { mode: SyncMode::DiskDiff, op, txns, forward_from }
         }
@@ -128,15 +139,30 @@ fn trunc(to: Zxid) -> SyncPlan {
     SyncPlan::Stream { mode: SyncMode::Trunc, op: SyncOp::Trunc(to), txns: Vec::new(), forward_from: to }
 }
 
+/// Everything above P, without a question whether P is in the history.
+fn diff_above(log: &CommittedLog, p: Zxid, max: Zxid) -> SyncPlan {
+    let txns: Vec<TxnEntry> = log.iter().filter(|entry| entry.zxid > p).cloned().collect();
+    SyncPlan::Stream { mode: SyncMode::Diff, op: SyncOp::Diff(max), txns, forward_from: max }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Rules {
+    /// TRUNC may cross epochs (3.4).
+    any_epoch: bool,
+    /// An epoch's beginning is a zxid like any other (ZOOKEEPER-2033).
+    cuts_epoch_start: bool,
+}
+
 /// `queueCommittedProposals`: P is in the history (DIFF), opens an epoch (DIFF), or lies between two
 /// transactions of one epoch (TRUNC to the one before it). `None`: it lies in an epoch of which the
-/// history has nothing to cut to; TRUNC must not cross epochs (3.4 does not ask: `any_epoch`).
+/// history has nothing to cut to; TRUNC must not cross epochs.
 fn queue_committed<'a>(
     history: impl Iterator<Item = &'a TxnEntry>,
     p: Zxid,
     last_committed: Zxid,
-    any_epoch: bool,
+    rules: Rules,
 ) -> Option<SyncPlan> {
+    let opens_epoch = p.counter() == 0 && !rules.cuts_epoch_start;
     let mut before: Option<Zxid> = None;
     let mut op = None;
     let mut txns: Vec<TxnEntry> = Vec::new();
@@ -146,11 +172,11 @@ fn queue_committed<'a>(
             continue;
         }
         if op.is_none() {
-            if entry.zxid == p || p.counter() == 0 {
+            if entry.zxid == p || opens_epoch {
                 op = Some((SyncMode::Diff, SyncOp::Diff(last_committed)));
             } else {
                 let to = before?;
-                if !any_epoch && (entry.zxid.epoch() != p.epoch() || to.epoch() != p.epoch()) {
+                if !rules.any_epoch && (entry.zxid.epoch() != p.epoch() || to.epoch() != p.epoch()) {
                     return None;
                 }
                 op = Some((SyncMode::TruncDiff, SyncOp::Trunc(to)));
@@ -160,7 +186,7 @@ fn queue_committed<'a>(
             txns.push(entry.clone());
         }
     }
-    let (mode, op) = op.or((p.counter() == 0).then_some((SyncMode::Diff, SyncOp::Diff(last_committed))))?;
+    let (mode, op) = op.or(opens_epoch.then_some((SyncMode::Diff, SyncOp::Diff(last_committed))))?;
     let forward_from = txns.last().map_or(p, |last| last.zxid);
     Some(SyncPlan::Stream { mode, op, txns, forward_from })
 }

@@ -16,6 +16,7 @@ use crate::disk::{DiskAnswer, DiskDone, DiskError, DiskOp, TxnEntry};
 use crate::event::{Event, SyncMode};
 use crate::io::{ConnId, Task};
 use crate::state_machine::StateMachine;
+use crate::switches::Switch;
 
 impl<S: StateMachine> Leader<S> {
     pub(super) fn synchronise(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId, peer_last_zxid: Zxid) {
@@ -91,6 +92,13 @@ impl<S: StateMachine> Leader<S> {
                 let Some(handler) = self.handlers.get_mut(&conn) else { return };
                 handler.queue(&mut ctx.io, &packet);
                 self.send_committed(ctx, conn, &txns);
+                // Right: in this step. Wrong: in another one, and what is committed and applied in between
+                // is neither in `txns` nor outstanding then.
+                if ctx.io.config.switches.has(Switch::SyncRangeNotAtomic) {
+                    let Some(handler) = self.handlers.get_mut(&conn) else { return };
+                    handler.phase = H::AwaitingForwarding { last_seen: forward_from };
+                    return ctx.io.schedule(Task::StartForwarding(conn));
+                }
                 self.start_forwarding(ctx, conn, forward_from);
                 self.finish_sync(ctx, conn);
             }
@@ -108,6 +116,11 @@ impl<S: StateMachine> Leader<S> {
                     zxid,
                     H::SendingSnapshot { cursor: ctx.db.state.snapshot_begin() },
                 );
+                // Right: NEWLEADER comes behind what is proposed while the snapshot is sent. Wrong
+                // (ZOOKEEPER-3104): before it.
+                if ctx.io.config.switches.has(Switch::NewLeaderBeforeSnapshotTail) {
+                    self.queue_new_leader(ctx, conn);
+                }
                 self.start_forwarding(ctx, conn, forward_from);
             }
             SyncPlan::ReadLog { .. } => unreachable!("the log was read before"),
@@ -157,6 +170,15 @@ impl<S: StateMachine> Leader<S> {
         handler.forwarding = true;
     }
 
+    /// `Task::StartForwarding`.
+    pub(super) fn forward_late(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId) {
+        let Some(handler) = self.handlers.get(&conn) else { return };
+        if let H::AwaitingForwarding { last_seen } = handler.phase {
+            self.start_forwarding(ctx, conn, last_seen);
+            self.finish_sync(ctx, conn);
+        }
+    }
+
     /// `Task::SnapshotSender`: one slice; what is proposed meanwhile waits in the queue, and NEWLEADER
     /// comes behind it (ZOOKEEPER-3104).
     pub(super) fn send_snapshot_slice(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId) {
@@ -187,7 +209,7 @@ impl<S: StateMachine> Leader<S> {
         handler.phase = H::AwaitingNewLeaderAck;
         handler.read_deadline = ctx.io.now.mono + ctx.io.config.settings.init_time();
         handler.schedule(&mut ctx.io);
-        if !handler.pre_1_0 {
+        if !handler.new_leader_queued {
             self.queue_new_leader(ctx, conn);
         }
     }
@@ -197,6 +219,7 @@ impl<S: StateMachine> Leader<S> {
             unreachable!("NEWLEADER leaves only when currentEpoch is durable")
         };
         let Some(handler) = self.handlers.get_mut(&conn) else { return };
+        handler.new_leader_queued = true;
         let config: Option<Bytes> = (!handler.pre_1_0).then(|| self.config_text.clone());
         handler.queue(&mut ctx.io, &Packet::NewLeader { zxid: epoch.first_zxid(), config });
         ctx.io.event(Event::NewLeaderSent { epoch, to: handler.sid });
@@ -217,5 +240,6 @@ fn inputs<'a, S>(ctx: &'a Ctx<'_, S>, peer_last_zxid: Zxid) -> SyncInputs<'a> {
         log: &ctx.db.committed_log,
         snapshot_bytes: ctx.db.snapshot_bytes,
         settings: &ctx.io.config.settings,
+        switches: ctx.io.config.switches,
     }
 }

@@ -19,13 +19,14 @@ use wire::{Direction, Epoch, Inbound, Packet, QuorumStream, ServerId, Zxid};
 
 use crate::context::{Ctx, Leave, RoleResult};
 use crate::disk::{DiskDone, OpId, TxnEntry};
-use crate::event::Event;
+use crate::event::{Event, SyncMode};
 use crate::io::{ConnId, Input, Task};
 use crate::processors::{
     ClientSessions, CommitProcessor, LearnerRequestProcessor, SendAckRequestProcessor, SnapshotTaker,
     SyncRequestProcessor,
 };
 use crate::state_machine::StateMachine;
+use crate::switches::{Switch, Switches};
 use crate::time::Nanos;
 use sync::{Durable, Syncing};
 
@@ -68,6 +69,8 @@ enum Phase {
     MakingDurable {
         sync: Syncing,
         step: Durable,
+        op: OpId,
+        then: VecDeque<Durable>,
     },
     AwaitingUpToDate(Syncing),
     Serving,
@@ -220,7 +223,11 @@ impl<S: StateMachine> Learner<S> {
                     ctx.db.state.restore(record).map_err(|e| Leave::LostLeader(format!("snapshot: {e}")))?;
                 }
                 Some(Inbound::SnapshotBytes(bytes)) => self.keep_snapshot(ctx, bytes),
-                Some(Inbound::SnapshotEnd) => {}
+                Some(Inbound::SnapshotEnd) => {
+                    if let Phase::Syncing(sync) = &mut self.phase {
+                        sync.snapshot_is_whole();
+                    }
+                }
             }
         }
         Ok(())
@@ -268,8 +275,36 @@ impl<S: StateMachine> Learner<S> {
         Leave::LostLeader(format!("expected {expected}, received {packet}"))
     }
 
+    /// Is memory kept as it is when the role ends now? Right: never, it is read from the disk again.
+    ///
+    /// | the role ends | wrong |
+    /// |---|---|
+    /// | amid a SNAP that came whole, before NEWLEADER | ZOOKEEPER-3642: the leader's tree and zxid are kept |
+    /// | amid a DIFF, before NEWLEADER | ZOOKEEPER-2355: the zxid that DIFF raised is kept |
+    /// | behind a TRUNC, before NEWLEADER | ZOOKEEPER-5094: what was applied behind it is kept, in no log |
+    /// | amid any other SNAP or TRUNC | |
+    /// | before a synchronisation | kept if it was kept before |
+    /// | later | |
+    /// | at any time but amid a SNAP or TRUNC | ZOOKEEPER-2845: kept, though the log holds more |
+    pub fn keeps_memory(&self, switches: Switches, is_stale: bool) -> bool {
+        let reuses = switches.has(Switch::ReuseDbWithoutLogTail);
+        match &self.phase {
+            Phase::Syncing(sync) => match sync.mode() {
+                SyncMode::Snap => sync.is_whole() && switches.has(Switch::KeepPartialSnap),
+                SyncMode::Diff => reuses || switches.has(Switch::DiffRaisesZxidAtOnce),
+                SyncMode::Trunc => switches.has(Switch::KeepPartialTrunc),
+                _ => false,
+            },
+            Phase::Truncating { .. } => false,
+            Phase::MakingDurable { sync, .. } => reuses && sync.mode() == SyncMode::Diff,
+            Phase::AwaitingUpToDate(_) | Phase::Serving => reuses,
+            _ => reuses || is_stale,
+        }
+    }
+
     /// The role ends: the connection, the clients and a snapshot under way end with it.
-    pub fn shut_down(mut self, ctx: &mut Ctx<'_, S>) {
+    /// The log writer is given back, with what is queued for it.
+    pub fn shut_down(mut self, ctx: &mut Ctx<'_, S>) -> SyncRequestProcessor {
         let dialled = match self.phase {
             Phase::Connecting { conn, .. } => conn,
             _ => None,
@@ -283,5 +318,6 @@ impl<S: StateMachine> Learner<S> {
         self.snapshot.abandon(&mut ctx.io);
         self.clients.disconnect_all(&mut ctx.io);
         ctx.io.event(Event::ConnectionDropped { with: Some(self.leader), reason: "role left".into() });
+        self.sync
     }
 }

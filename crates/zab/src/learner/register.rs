@@ -27,6 +27,7 @@ use crate::disk::{DiskOp, EpochFile, OpId};
 use crate::event::Event;
 use crate::io::{CloseReason, ConnId, Port};
 use crate::state_machine::StateMachine;
+use crate::switches::Switch;
 use crate::time::Nanos;
 
 /// Protocol version of a leader and a learner since 1.0.
@@ -150,6 +151,9 @@ impl<S: StateMachine> Learner<S> {
         let accepted = ctx.epochs.accepted;
         if epoch > accepted {
             let op = ctx.io.disk(DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, epoch));
+            if ctx.io.config.switches.has(Switch::EpochMemoryFirst) {
+                ctx.epochs.accepted = epoch;
+            }
             self.phase = Phase::AcceptingEpoch { op, epoch, reply: ctx.epochs.current };
             Ok(())
         } else if epoch == accepted {

@@ -30,6 +30,7 @@ use crate::context::{Ctx, Io, Leave, RoleResult};
 use crate::disk::{DiskAnswer, DiskDone, DiskError, DiskOp, EpochFile, OpId, TxnEntry};
 use crate::event::{Event, SyncMode, txn_digest};
 use crate::state_machine::StateMachine;
+use crate::switches::Switch;
 
 /// A synchronisation under way.
 #[derive(Clone, Debug)]
@@ -40,18 +41,20 @@ pub(super) struct Syncing {
     base: Zxid,
     /// The zxid of SNAP.
     snapshot: Zxid,
+    snapshot_is_whole: bool,
     last_queued: Option<Zxid>,
     /// Proposed and not committed.
     not_logged: VecDeque<TxnEntry>,
     /// Committed before NEWLEADER, in order.
     committed: Vec<TxnEntry>,
+    new_leader_acked: bool,
 }
 
-/// The steps between NEWLEADER and its ACK.
-#[derive(Clone, Debug)]
+/// What NEWLEADER makes durable.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Durable {
-    History { op: OpId },
-    CurrentEpoch { op: OpId },
+    History,
+    CurrentEpoch,
 }
 
 impl Syncing {
@@ -61,10 +64,30 @@ impl Syncing {
             mode,
             base,
             snapshot: Zxid::NONE,
+            snapshot_is_whole: false,
             last_queued: None,
             not_logged: VecDeque::new(),
             committed: Vec::new(),
+            new_leader_acked: false,
         }
+    }
+
+    pub fn mode(&self) -> SyncMode {
+        self.mode
+    }
+
+    /// The last byte of the snapshot came.
+    pub fn snapshot_is_whole(&mut self) {
+        self.snapshot_is_whole = true;
+    }
+
+    pub fn is_whole(&self) -> bool {
+        self.snapshot_is_whole
+    }
+
+    /// Right: nothing of a synchronisation is applied before UPTODATE.
+    fn is_applied_at_once(&self, io: &Io<'_>) -> bool {
+        self.mode == SyncMode::Trunc && io.config.switches.has(Switch::KeepPartialTrunc)
     }
 
     /// The role ends before NEWLEADER: what came of a snapshot is of no use.
@@ -74,13 +97,25 @@ impl Syncing {
         }
     }
 
-    fn queue(&mut self, zxid: Zxid, txn: Bytes) -> RoleResult {
+    /// ZOOKEEPER-3911: what a DIFF brought as committed goes back into the queue, to be logged and delivered
+    /// at UPTODATE. Gives its zxids.
+    fn keep_in_memory(&mut self) -> Vec<Zxid> {
+        let committed = std::mem::take(&mut self.committed);
+        let zxids = committed.iter().map(|entry| entry.zxid).collect();
+        self.not_logged = committed.into_iter().chain(self.not_logged.drain(..)).collect();
+        zxids
+    }
+
+    fn queue(&mut self, io: &mut Io<'_>, zxid: Zxid, txn: Bytes) -> RoleResult {
         let entry = TxnEntry::received(zxid, txn).map_err(Leave::LostLeader)?;
         let last = self.last_queued.unwrap_or(self.base);
         // Behind a fuzzy snapshot the first may be one that it holds already; behind the beginning of an
         // epoch, which no transaction carries, the first may be any.
         let free = self.last_queued.is_none() && (entry.zxid <= last || last.counter() == 0);
-        if !free && !entry.zxid.follows(last) {
+        let gap = !free && !entry.zxid.follows(last);
+        if gap && io.config.switches.learner_takes_gaps() {
+            io.event(Event::ZxidGap { expected: Zxid(last.0 + 1), got: entry.zxid });
+        } else if gap {
             return Err(Leave::LostLeader(format!(
                 "gap in the synchronisation: {} after {last}",
                 entry.zxid
@@ -126,8 +161,15 @@ impl<S: StateMachine> Learner<S> {
                 ctx.db.last_processed = zxid;
                 Phase::Syncing(Syncing { snapshot: zxid, ..Syncing::new(epoch, mode, zxid) })
             }
-            // The zxid inside DIFF moves nothing (ZOOKEEPER-2355).
-            mode => Phase::Syncing(Syncing::new(epoch, mode, ctx.db.last_processed)),
+            mode => {
+                let base = ctx.db.last_processed;
+                // Right: the zxid inside DIFF moves nothing. Wrong (ZOOKEEPER-2355): it is the last
+                // processed one from now on, and stays so if nothing comes behind it.
+                if ctx.io.config.switches.has(Switch::DiffRaisesZxidAtOnce) {
+                    ctx.db.last_processed = zxid;
+                }
+                Phase::Syncing(Syncing::new(epoch, mode, base))
+            }
         };
         Ok(())
     }
@@ -141,10 +183,19 @@ impl<S: StateMachine> Learner<S> {
     pub(super) fn on_sync_packet(&mut self, ctx: &mut Ctx<'_, S>, packet: Packet) -> RoleResult {
         let Phase::Syncing(sync) = &mut self.phase else { unreachable!("called while synchronising") };
         match packet {
-            Packet::Proposal { zxid, txn } => sync.queue(zxid, txn),
-            Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => sync.commit_head(zxid),
+            Packet::Proposal { zxid, txn } => sync.queue(&mut ctx.io, zxid, txn),
+            Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => {
+                sync.commit_head(zxid)?;
+                // Java applies behind TRUNC at once; durable is that with the next snapshot, at NEWLEADER.
+                if sync.is_applied_at_once(&ctx.io)
+                    && let Some(entry) = sync.committed.last()
+                {
+                    deliver(ctx, entry);
+                }
+                Ok(())
+            }
             Packet::Inform { zxid, txn } | Packet::InformAndActivate { zxid, txn, .. } => {
-                sync.queue(zxid, txn)?;
+                sync.queue(&mut ctx.io, zxid, txn)?;
                 sync.commit_head(zxid)
             }
             Packet::NewLeader { zxid, .. } => {
@@ -166,38 +217,59 @@ impl<S: StateMachine> Learner<S> {
             unreachable!("called while synchronising")
         };
         ctx.io.event(Event::NewLeaderReceived { epoch: sync.epoch });
-        let op = if sync.mode == SyncMode::Snap {
-            Some(install(ctx, &mut sync))
-        } else if sync.committed.is_empty() {
-            None
+        let switches = ctx.io.config.switches;
+        if sync.mode == SyncMode::Diff && switches.has(Switch::AckNewLeaderWithDiffInMemory) {
+            self.early_commits.extend(sync.keep_in_memory());
+        }
+        // Right: the history is durable before currentEpoch says so, and both before the ACK. Wrong
+        // (ZOOKEEPER-4643): a DIFF or what follows a TRUNC comes after currentEpoch; (ZOOKEEPER-4646) and
+        // the ACK does not even wait for it. (A snapshot comes before it in all releases.)
+        let epoch_first = sync.mode != SyncMode::Snap
+            && (switches.has(Switch::EpochBeforeHistory) || switches.has(Switch::AckNewLeaderWithLogQueued));
+        let mut steps = VecDeque::from(if epoch_first {
+            [Durable::CurrentEpoch, Durable::History]
         } else {
-            for entry in &sync.committed {
-                let digest = txn_digest(&entry.txn);
-                ctx.io.event(Event::Logged { zxid: entry.zxid, digest });
-            }
-            ctx.io.disk(DiskOp::Append(sync.committed.clone()));
-            Some(ctx.io.disk(DiskOp::Sync))
-        };
-        match op {
-            Some(op) => {
-                self.phase = Phase::MakingDurable { sync, step: Durable::History { op } };
-                Ok(())
-            }
-            None => self.on_history_durable(ctx, sync),
+            [Durable::History, Durable::CurrentEpoch]
+        });
+        // Wrong (ZOOKEEPER-1282): currentEpoch comes at UPTODATE only.
+        if switches.has(Switch::EpochAtUpToDate) {
+            steps.retain(|step| matches!(step, Durable::History));
         }
+        self.make_durable(ctx, sync, steps)
     }
 
-    fn on_history_durable(&mut self, ctx: &mut Ctx<'_, S>, sync: Syncing) -> RoleResult {
-        if ctx.epochs.current == sync.epoch {
-            return self.ack_new_leader(ctx, sync);
+    /// The next of the steps that asks anything of the disk; behind the last one the ACK of NEWLEADER, or
+    /// what waits at UPTODATE.
+    fn make_durable(
+        &mut self,
+        ctx: &mut Ctx<'_, S>,
+        mut sync: Syncing,
+        mut steps: VecDeque<Durable>,
+    ) -> RoleResult {
+        while let Some(step) = steps.pop_front() {
+            let op = match step {
+                Durable::History => history(ctx, &mut sync),
+                Durable::CurrentEpoch if ctx.epochs.current == sync.epoch => None,
+                Durable::CurrentEpoch => {
+                    Some(ctx.io.disk(DiskOp::WriteEpoch(EpochFile::CurrentEpoch, sync.epoch)))
+                }
+            };
+            let waits = !matches!(step, Durable::History)
+                || sync.mode == SyncMode::Snap
+                || !ctx.io.config.switches.has(Switch::AckNewLeaderWithLogQueued);
+            if let Some(op) = op
+                && waits
+            {
+                self.phase = Phase::MakingDurable { sync, step, op, then: steps };
+                return Ok(());
+            }
         }
-        let op = ctx.io.disk(DiskOp::WriteEpoch(EpochFile::CurrentEpoch, sync.epoch));
-        self.phase = Phase::MakingDurable { sync, step: Durable::CurrentEpoch { op } };
-        Ok(())
+        if sync.new_leader_acked { self.on_up_to_date(ctx, sync) } else { self.ack_new_leader(ctx, sync) }
     }
 
-    fn ack_new_leader(&mut self, ctx: &mut Ctx<'_, S>, sync: Syncing) -> RoleResult {
+    fn ack_new_leader(&mut self, ctx: &mut Ctx<'_, S>, mut sync: Syncing) -> RoleResult {
         let epoch = sync.epoch;
+        sync.new_leader_acked = true;
         ctx.io.event(Event::NewLeaderAckSent { epoch });
         if !self.pre_1_0 {
             self.say(&Packet::Ack { zxid: epoch.first_zxid() });
@@ -207,8 +279,22 @@ impl<S: StateMachine> Learner<S> {
         if self.pre_1_0 {
             return self.on_up_to_date(ctx, sync);
         }
+        // Right: what is proposed and not committed waits for UPTODATE. Wrong (ZOOKEEPER-4394): a follower
+        // empties the queue into its log now, and a COMMIT before UPTODATE finds it empty (see there).
+        let proposed = if self.dies_of_early_commits(ctx) {
+            std::mem::take(&mut sync.not_logged)
+        } else {
+            VecDeque::new()
+        };
         self.phase = Phase::AwaitingUpToDate(sync);
+        for entry in proposed {
+            self.log_and_ack(ctx, entry);
+        }
         Ok(())
+    }
+
+    fn dies_of_early_commits(&self, ctx: &Ctx<'_, S>) -> bool {
+        ctx.io.config.switches.has(Switch::EarlyCommitFatal) && !self.observer
     }
 
     pub(super) fn on_handshake_disk(&mut self, ctx: &mut Ctx<'_, S>, done: &DiskDone) -> RoleResult {
@@ -217,11 +303,17 @@ impl<S: StateMachine> Learner<S> {
             Err(e @ DiskError::CannotTruncate(_)) if self.pre_1_0 => {
                 return Err(Leave::Because(e.to_string()));
             }
+            // Wrong: the process ends, and comes to the same TRUNC when it is started again.
+            Err(e @ DiskError::CannotTruncate(_))
+                if ctx.io.config.switches.has(Switch::TruncAtEpochStart) =>
+            {
+                return Err(Leave::Disk(e.clone()));
+            }
             Err(e @ DiskError::CannotTruncate(_)) => {
                 self.register_again(ctx, e.to_string());
                 return Ok(());
             }
-            Err(e) => return Err(Leave::Disk(e.clone())),
+            Err(e) => return Err(self.epoch_not_written(ctx, done.id, e)),
         };
         match &self.phase {
             Phase::AcceptingEpoch { .. } | Phase::AcceptingEpochPre1 { .. } => {
@@ -234,6 +326,9 @@ impl<S: StateMachine> Learner<S> {
                     unreachable!("Truncate is answered by what is left")
                 };
                 ctx.db.load(recovered).map_err(Leave::Because)?;
+                if ctx.io.config.switches.trunc_is_believed() {
+                    ctx.db.last_processed = zxid;
+                }
                 let last = ctx.db.last_processed;
                 let begins_epoch = zxid.counter() == 0 && last < zxid;
                 assert!(last == zxid || begins_epoch, "TRUNC {zxid} leaves {last} last");
@@ -251,35 +346,63 @@ impl<S: StateMachine> Learner<S> {
         }
     }
 
+    /// Right: a disk that failed stops the member. Wrong, for acceptedEpoch: it is an exception of this role,
+    /// and the epoch in memory, which was changed first, stays.
+    fn epoch_not_written(&self, ctx: &Ctx<'_, S>, done: OpId, error: &DiskError) -> Leave {
+        match self.phase {
+            Phase::AcceptingEpoch { op, .. }
+                if op == done && ctx.io.config.switches.has(Switch::EpochMemoryFirst) =>
+            {
+                Leave::Because(format!("acceptedEpoch is not written: {error}"))
+            }
+            _ => Leave::Disk(error.clone()),
+        }
+    }
+
     fn on_durable_step(&mut self, ctx: &mut Ctx<'_, S>, done: OpId) -> RoleResult {
-        let Phase::MakingDurable { sync, step } = std::mem::replace(&mut self.phase, Phase::Registering)
-        else {
-            unreachable!("called while making durable")
+        let (sync, step, then) = match std::mem::replace(&mut self.phase, Phase::Registering) {
+            Phase::MakingDurable { sync, step, op, then } if op == done => (sync, step, then),
+            phase => {
+                self.phase = phase;
+                return Ok(());
+            }
         };
         match step {
-            Durable::History { op } if op == done => self.on_history_durable(ctx, sync),
-            Durable::CurrentEpoch { op } if op == done => {
-                ctx.epochs.current = sync.epoch;
-                self.ack_new_leader(ctx, sync)
-            }
-            step => {
-                self.phase = Phase::MakingDurable { sync, step };
-                Ok(())
-            }
+            Durable::History => self.on_history_durable(ctx, &sync),
+            Durable::CurrentEpoch => ctx.epochs.current = sync.epoch,
+        }
+        self.make_durable(ctx, sync, then)
+    }
+
+    /// Right: nothing leaves before the ACK of NEWLEADER. Wrong (ZOOKEEPER-4685): the log acknowledges what
+    /// it holds by itself, and that the ACK of NEWLEADER still waits for currentEpoch does not hold it up.
+    fn on_history_durable(&mut self, ctx: &mut Ctx<'_, S>, sync: &Syncing) {
+        if ctx.io.config.switches.has(Switch::ProposalAckOvertakes)
+            && sync.mode != SyncMode::Snap
+            && !self.observer
+        {
+            let durable: Vec<Zxid> = sync.committed.iter().map(|entry| entry.zxid).collect();
+            self.send_ack.process(&mut ctx.io, &durable, &mut self.out);
         }
     }
 
     pub(super) fn on_packet_before_uptodate(&mut self, ctx: &mut Ctx<'_, S>, packet: Packet) -> RoleResult {
+        let dies = self.dies_of_early_commits(ctx);
         let Phase::AwaitingUpToDate(sync) = &mut self.phase else { unreachable!("called before UPTODATE") };
         match packet {
-            Packet::Proposal { zxid, txn } => sync.queue(zxid, txn),
+            Packet::Proposal { zxid, txn } => sync.queue(&mut ctx.io, zxid, txn),
             Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => {
+                if dies && sync.not_logged.is_empty() {
+                    let what = format!("NullPointerException: COMMIT {zxid}, and the queue is empty");
+                    ctx.io.event(Event::Exception { what: what.clone() });
+                    return Err(Leave::LostLeader(what));
+                }
                 ctx.io.mark("learner: COMMIT between NEWLEADER and UPTODATE");
                 self.early_commits.push_back(zxid);
                 Ok(())
             }
             Packet::Inform { zxid, txn } | Packet::InformAndActivate { zxid, txn, .. } => {
-                sync.queue(zxid, txn)?;
+                sync.queue(&mut ctx.io, zxid, txn)?;
                 self.early_commits.push_back(zxid);
                 Ok(())
             }
@@ -301,14 +424,15 @@ impl<S: StateMachine> Learner<S> {
     /// acknowledged one by one.
     fn on_up_to_date(&mut self, ctx: &mut Ctx<'_, S>, sync: Syncing) -> RoleResult {
         let epoch = sync.epoch;
+        if ctx.epochs.current != epoch {
+            // Only where NEWLEADER was acknowledged without it.
+            return self.make_durable(ctx, sync, [Durable::CurrentEpoch].into());
+        }
         self.say(&Packet::Ack { zxid: epoch.first_zxid() });
         self.established = Some(epoch);
-        if sync.mode != SyncMode::Snap {
+        if sync.mode != SyncMode::Snap && !sync.is_applied_at_once(&ctx.io) {
             for entry in &sync.committed {
-                ctx.db.apply(entry);
-                ctx.db.committed_log.add(entry.clone());
-                let tree = ctx.db.state.digest();
-                ctx.io.event(Event::Delivered { zxid: entry.zxid, digest: txn_digest(&entry.txn), tree });
+                deliver(ctx, entry);
             }
         }
         ctx.io.event(Event::UpToDate { epoch });
@@ -331,6 +455,11 @@ impl<S: StateMachine> Learner<S> {
     /// What an observer got between NEWLEADER and UPTODATE: committed proposals are logged and applied
     /// (ZOOKEEPER-1551), others (of an old leader) are skipped.
     fn serve_observer(&mut self, ctx: &mut Ctx<'_, S>, not_logged: VecDeque<TxnEntry>) -> RoleResult {
+        // Wrong: only a follower looks at what came behind NEWLEADER.
+        if ctx.io.config.switches.has(Switch::ObserverDropsSyncTail) {
+            self.early_commits.clear();
+            return Ok(());
+        }
         // Where proposals were skipped, the next INFORM follows what came before them.
         if !not_logged.is_empty() {
             self.last_queued = Zxid::ZERO;
@@ -348,13 +477,43 @@ impl<S: StateMachine> Learner<S> {
     }
 }
 
+/// To the disk: what was committed before NEWLEADER, behind the snapshot if one came.
+fn history<S: StateMachine>(ctx: &mut Ctx<'_, S>, sync: &mut Syncing) -> Option<OpId> {
+    if sync.mode == SyncMode::Snap {
+        return Some(install(ctx, sync));
+    }
+    if sync.committed.is_empty() {
+        return None;
+    }
+    for entry in &sync.committed {
+        let digest = txn_digest(&entry.txn);
+        ctx.io.event(Event::Logged { zxid: entry.zxid, digest });
+    }
+    ctx.io.disk(DiskOp::Append(sync.committed.clone()));
+    Some(ctx.io.disk(DiskOp::Sync))
+}
+
+fn deliver<S: StateMachine>(ctx: &mut Ctx<'_, S>, entry: &TxnEntry) {
+    ctx.db.apply(entry);
+    remember(ctx, entry);
+    let tree = ctx.db.state.digest();
+    ctx.io.event(Event::Delivered { zxid: entry.zxid, digest: txn_digest(&entry.txn), tree });
+}
+
+/// Right: what a synchronisation applies enters the committed log. Wrong: what is broadcast later does only.
+fn remember<S: StateMachine>(ctx: &mut Ctx<'_, S>, entry: &TxnEntry) {
+    if !ctx.io.config.switches.has(Switch::SyncBypassesCommittedLog) {
+        ctx.db.committed_log.add(entry.clone());
+    }
+}
+
 /// Apply what was committed behind the snapshot, and install both.
 fn install<S: StateMachine>(ctx: &mut Ctx<'_, S>, sync: &mut Syncing) -> OpId {
     ctx.io.event(Event::Restored { zxid: ctx.db.last_processed, tree: ctx.db.state.digest() });
     for entry in &sync.committed {
         // The snapshot is fuzzy: it may hold this effect already, and replaying it is harmless.
         ctx.db.apply(entry);
-        ctx.db.committed_log.add(entry.clone());
+        remember(ctx, entry);
         let (digest, tree) = (txn_digest(&entry.txn), ctx.db.state.digest());
         ctx.io.event(Event::Logged { zxid: entry.zxid, digest });
         ctx.io.event(Event::Delivered { zxid: entry.zxid, digest, tree });

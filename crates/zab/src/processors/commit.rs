@@ -14,6 +14,7 @@ use crate::disk::TxnEntry;
 use crate::event::{Event, txn_digest};
 use crate::io::{ClientId, ClientOutput, Task};
 use crate::state_machine::StateMachine;
+use crate::switches::Switch;
 
 /// A request of a client that is connected to this member.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ impl LocalRequest {
 #[derive(Clone, Debug)]
 enum Committed {
     Txn(TxnEntry),
+    /// Its zxid is the last processed one already, and not all of it is applied (`begin`).
+    Begun(TxnEntry),
     /// A sync is answered only after what was committed before it is applied.
     Sync {
         session: SessionId,
@@ -98,7 +101,12 @@ impl CommitProcessor {
         let mut last = None;
         while let Some(committed) = self.committed.pop_front() {
             match committed {
-                Committed::Txn(entry) => {
+                Committed::Txn(entry) if begin(ctx, &entry) => {
+                    self.committed.push_front(Committed::Begun(entry));
+                    self.schedule(&mut ctx.io);
+                    return last;
+                }
+                Committed::Txn(entry) | Committed::Begun(entry) => {
                     last = Some(entry.zxid);
                     self.apply(ctx, clients, &entry);
                 }
@@ -168,6 +176,21 @@ impl CommitProcessor {
     pub fn forget(&mut self, session: SessionId) {
         self.waiting.remove(&session);
     }
+}
+
+/// Right: a transaction is applied in one step, its zxid is raised at the end of it. Wrong: the zxid is raised
+/// after its first part (ZOOKEEPER-3127), or before the table of sessions (ZOOKEEPER-3144), and a snapshot may
+/// begin before the rest. False where nothing is left for another step.
+fn begin<S: StateMachine>(ctx: &mut Ctx<'_, S>, entry: &TxnEntry) -> bool {
+    let switches = ctx.io.config.switches;
+    let kind = || TxnHeader::peek(&entry.txn).map(|header| header.kind);
+    let begun = (switches.has(Switch::ZxidBeforeMultiDone)
+        && ctx.db.state.apply_first_part(entry.zxid, &entry.txn))
+        || (switches.has(Switch::ZxidBeforeSession) && kind() == Some(op::CREATE_SESSION));
+    if begun {
+        ctx.db.last_processed = ctx.db.last_processed.max(entry.zxid);
+    }
+    begun
 }
 
 fn ctx_last<S: StateMachine>(ctx: &Ctx<'_, S>) -> Zxid {

@@ -65,8 +65,12 @@ impl ProposalRequestProcessor {
         self.last_proposed = zxid;
     }
 
-    /// The zxid of the next proposal. The last counter is never proposed (ZOOKEEPER-1277): `None`.
-    pub fn next_zxid(&self) -> Option<Zxid> {
+    /// The zxid of the next proposal. The last counter is never proposed (ZOOKEEPER-1277): `None`. `rolls`: it
+    /// is, and the one after it carries into the epoch.
+    pub fn next_zxid(&self, rolls: bool) -> Option<Zxid> {
+        if rolls {
+            return Some(Zxid(self.last_proposed.0 + 1));
+        }
         (self.last_proposed.counter() < Zxid::ROLL_OVER - 1).then(|| self.last_proposed.next())
     }
 
@@ -147,7 +151,7 @@ mod tests {
     }
 
     fn propose(processor: &mut ProposalRequestProcessor) -> Zxid {
-        let zxid = processor.next_zxid().expect("a counter is left");
+        let zxid = processor.next_zxid(false).expect("a counter is left");
         processor.propose(TxnEntry { zxid, txn: Bytes::new() }, 0);
         zxid
     }
@@ -202,6 +206,10 @@ mod tests {
         let (mut processor, _) = of_three();
         processor.begin_behind(z(u32::MAX - 2));
         assert_eq!(propose(&mut processor), z(u32::MAX - 1));
-        assert_eq!(processor.next_zxid(), None);
+        assert_eq!(processor.next_zxid(false), None);
+        assert_eq!(processor.next_zxid(true), Some(z(u32::MAX)));
+        let (mut processor, _) = of_three();
+        processor.begin_behind(z(u32::MAX));
+        assert_eq!(processor.next_zxid(true), Some(Zxid::new(Epoch(2), 0)));
     }
 }

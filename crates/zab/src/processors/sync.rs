@@ -7,6 +7,7 @@ use crate::context::{Io, Leave};
 use crate::disk::{DiskDone, DiskOp, OpId, TxnEntry};
 use crate::event::{Event, txn_digest};
 use crate::io::Task;
+use crate::switches::Switch;
 
 #[derive(Clone, Debug, Default)]
 pub struct SyncRequestProcessor {
@@ -15,6 +16,10 @@ pub struct SyncRequestProcessor {
     syncing: Option<OpId>,
     /// Zxids under the fsync that is going on.
     batch: Vec<Zxid>,
+    /// The append before that fsync.
+    appending: Option<OpId>,
+    /// Only with `dead-log-writer-ignored`: it has failed, and writes nothing any more.
+    dead: bool,
     /// Transactions since the last snapshot of this role.
     logged: u64,
 }
@@ -42,7 +47,7 @@ impl SyncRequestProcessor {
     /// `Task::SyncProcessor`: one group commit.
     pub fn run(&mut self, io: &mut Io<'_>) {
         self.scheduled = false;
-        if self.syncing.is_some() || self.queued.is_empty() {
+        if self.dead || self.syncing.is_some() || self.queued.is_empty() {
             return;
         }
         let n = self.queued.len().min(io.config.settings.max_batch_size);
@@ -50,13 +55,19 @@ impl SyncRequestProcessor {
         let entries = std::mem::replace(&mut self.queued, rest);
         self.batch.clear();
         self.batch.extend(entries.iter().map(|entry| entry.zxid));
-        io.disk(DiskOp::Append(entries));
+        self.appending = Some(io.disk(DiskOp::Append(entries)));
         self.syncing = Some(io.disk(DiskOp::Sync));
     }
 
     /// The zxids that `done` made durable, in order; `None` where it is not this processor's. A log
     /// that cannot be written ends the role (ZOOKEEPER-2247).
     pub fn on_disk(&mut self, io: &mut Io<'_>, done: &DiskDone) -> Result<Option<&[Zxid]>, Leave> {
+        // Right: a log that cannot be written ends the role. Wrong: its task ends, and nobody looks.
+        let own = self.syncing == Some(done.id) || self.appending == Some(done.id);
+        if own && done.result.is_err() && io.config.switches.has(Switch::DeadLogWriterIgnored) {
+            self.dead = true;
+            return Ok(Some(&[]));
+        }
         if self.syncing != Some(done.id) {
             return Ok(None);
         }

@@ -292,6 +292,17 @@ impl StateMachine for RegisterMap {
         }
     }
 
+    /// Java's is a multi, of which this machine knows nothing; what has several parts here is the end of a
+    /// session that owns registers.
+    fn apply_first_part(&mut self, zxid: Zxid, txn: &Bytes) -> bool {
+        let Ok(Txn { body: TxnBody::CloseSession(Some(close)), .. }) = Txn::decode(txn) else { return false };
+        let Some(path) = close.paths2_delete.first() else { return false };
+        if self.registers.get(path).is_some_and(|register| register.czxid < zxid) {
+            self.remove(path);
+        }
+        true
+    }
+
     fn read(&self, kind: i32, body: &Bytes) -> Result<Bytes, i32> {
         if kind != op::GET_DATA || self.foreign {
             return Err(code::UNIMPLEMENTED);

@@ -25,30 +25,33 @@ pub enum Switch {
     EpochFromLog,
     /// ZOOKEEPER-1419. The last clause of the order of votes forgets the epoch: an equal zxid and a higher sid
     /// win even from an older epoch, so the order is not transitive and three votes can beat each other in a
-    /// ring.
+    /// ring: the election never ends.
     VoteOrderPrecedence,
     /// ZOOKEEPER-1732, ZOOKEEPER-1818. A peer that looks joins an established ensemble only when a quorum of
     /// its notifications agrees on leader, zxid, round and epoch, though those that joined late keep the round
     /// and zxid of their election.
     JoinStrictMatch,
     /// ZOOKEEPER-975. An election round also ends as soon as every voter was heard, agreed or not, with one's
-    /// own proposal as its result.
+    /// own proposal as its result, and without waiting for a better vote. Two can go on electing themselves
+    /// at once, each heard by all.
     FinishWhenAllHeard,
     /// ZOOKEEPER-3769. A notification that is too short to be one ends the task that receives them, for good:
     /// the peer goes on to send, and hears no vote any more.
     BadNotificationKillsReceiver,
     /// ZOOKEEPER-1291. LEADERINFO goes out as soon as a quorum has said its accepted epoch; the leader's own
-    /// acceptedEpoch is written after that, and may be lost.
+    /// acceptedEpoch is being written meanwhile, and may be lost with a quorum's ACKEPOCHs already counted.
     LeaderAcceptsEpochLate,
     /// ZOOKEEPER-2959. Any learner's id goes into the sets of those that connected, acknowledged the epoch and
     /// acknowledged NEWLEADER, and only their number is looked at: observers make a quorum.
     ObserversCount,
-    /// ZOOKEEPER-1192. A leader that waits for a quorum of ACKEPOCH waits on a condition that holds already, so
-    /// the first ACKEPOCH lets it synchronise. The quorum of NEWLEADER hides it unless a leader is without
-    /// votes.
+    /// ZOOKEEPER-1192. A leader that waits for a quorum of ACKEPOCH waits on a condition that holds already:
+    /// its own call comes back at once: it writes currentEpoch and synchronises whoever comes, learners that
+    /// are ahead of it too. The quorum of NEWLEADER hides most of that; two can send NEWLEADER of one epoch.
     EpochAckWaitsOnWrongFlag,
     /// ZOOKEEPER-790. The last processed zxid becomes (e, 0) when a leader begins to lead, before a quorum
-    /// follows it: a failed attempt leaves a vote of (e, 0) with no history behind it.
+    /// follows it: a failed attempt leaves a vote of (e, 0) with no history behind it. Without epoch files
+    /// (`EpochFromLog`) that vote beats any history of e-1; with them a later leader of e takes the zxid for
+    /// its own, and sends nothing.
     ZxidRaisedBeforeEstablished,
     /// ZOOKEEPER-3911, ZOOKEEPER-2678. The transactions of a DIFF wait in memory until UPTODATE; the ACK of
     /// NEWLEADER leaves before any of them is in the log.
@@ -57,13 +60,13 @@ pub enum Switch {
     /// ZOOKEEPER-4643. currentEpoch is written first and the transactions of the DIFF after it: a crash in
     /// between leaves a server that claims an epoch whose initial history it lacks.
     EpochBeforeHistory,
-    /// ZOOKEEPER-4646, ZOOKEEPER-4785. The transactions of a DIFF are handed to the log and the ACK of
-    /// NEWLEADER leaves while they are in its queue.
+    /// ZOOKEEPER-4646, ZOOKEEPER-4785. The transactions of a DIFF are handed to the log, behind currentEpoch
+    /// (as in all releases that had it), and the ACK of NEWLEADER leaves while they are in its queue.
     #[serde(rename = "ack-newleader-with-log-queued")]
     AckNewLeaderWithLogQueued,
     /// ZOOKEEPER-4685, ZOOKEEPER-3023. The log acknowledges the transactions of a DIFF by itself as they become
-    /// durable, which may go out before the ACK of NEWLEADER; the leader takes the first ACK for that of
-    /// NEWLEADER.
+    /// durable, which may go out before the ACK of NEWLEADER. A Java leader takes the first ACK for that of
+    /// NEWLEADER; ours keeps it until that one comes.
     ProposalAckOvertakes,
     /// ZOOKEEPER-4394. The queue of proposals is emptied at NEWLEADER; a COMMIT before UPTODATE for one of them
     /// finds nothing, and the learner dies and begins again.
@@ -77,10 +80,10 @@ pub enum Switch {
     /// zxid.
     ReuseDbWithoutLogTail,
     /// ZOOKEEPER-3642. A SNAP that ends before NEWLEADER leaves the received tree and its zxid in memory,
-    /// though the disk has neither.
+    /// though the disk has neither. (One that did not come whole is read from the disk again here.)
     KeepPartialSnap,
     /// ZOOKEEPER-2355. The last processed zxid becomes that of the DIFF packet before any of its transactions
-    /// has arrived.
+    /// has arrived; the connection breaks, and the zxid is what the member votes and synchronises with.
     DiffRaisesZxidAtOnce,
     /// ZOOKEEPER-1154. A learner whose last zxid lies within the committed log and is not in it is sent DIFF
     /// with what is above it, instead of being cut to the last transaction in common first.
@@ -97,17 +100,19 @@ pub enum Switch {
     EpochAtUpToDate,
     /// ZOOKEEPER-1551. What an observer receives between its snapshot and UPTODATE is dropped.
     ObserverDropsSyncTail,
-    /// ZOOKEEPER-1549. TRUNC cuts log files only: a snapshot above its zxid, such as a leader takes before it
-    /// is established, is what the database is then loaded from.
+    /// ZOOKEEPER-1549. TRUNC cuts log files only: a snapshot above its zxid is what the database is then loaded
+    /// from, and counts as the state at that zxid. A leader takes such a snapshot when it begins, with a tail
+    /// in it that no quorum may have.
     TruncKeepsNewerSnapshot,
     /// ZOOKEEPER-2099. A leader reads its log files for a DIFF as if those before and behind an installed
-    /// snapshot were adjacent.
+    /// snapshot were adjacent. (The logs that end below a snapshot stay when it is installed, as Java's do.)
     DiskDiffOverGap,
     /// ZOOKEEPER-2418. The log files that a DIFF is read from end before the committed log in memory begins,
     /// and nobody looks.
     DiskDiffShort,
     /// ZOOKEEPER-4925. A transaction applied during synchronisation does not enter the committed log in memory,
-    /// later ones do: a range that looks dense and is not.
+    /// later ones do: a range that looks dense and is not. The committed log is kept from role to role, as
+    /// Java's is; filled anew from the disk it would have no hole.
     SyncBypassesCommittedLog,
     /// ZOOKEEPER-4712, ZOOKEEPER-3642. The processors of a role that was left live on: what was queued for the
     /// log reaches it after the vote was cast, even after the next synchronisation.
@@ -115,8 +120,9 @@ pub enum Switch {
     /// ZOOKEEPER-5094. A TRUNC that breaks off before NEWLEADER leaves in memory what was committed after the
     /// cut; the log has the cut only.
     KeepPartialTrunc,
-    /// ZOOKEEPER-2033. That a learner's zxid is the leader's last processed one is looked at last: one at (e,
-    /// 0) that faces a committed log ending in epoch e-1 is told to truncate, which it cannot.
+    /// ZOOKEEPER-2033. That a learner's zxid is the leader's last processed one is looked at last, and (e, 0)
+    /// is a zxid like others: a learner that came there by SNAP is told to truncate into epoch e-1. It cannot,
+    /// and its process ends; started again it comes to the same TRUNC.
     TruncAtEpochStart,
     /// ZOOKEEPER-1653, ZOOKEEPER-2354. A crash between a snapshot of epoch e and its currentEpoch leaves a
     /// server that refuses to start, for its history is of a later epoch than its currentEpoch.
@@ -128,14 +134,15 @@ pub enum Switch {
     SnapshotNotSynced,
     /// ZOOKEEPER-2325. A log without any valid snapshot is replayed on an empty tree instead of being refused.
     MissingSnapshotsMeanEmpty,
-    /// ZOOKEEPER-2307. An epoch changes in memory before its file is written, and stays so when the write
-    /// fails.
+    /// ZOOKEEPER-2307. acceptedEpoch changes in memory before its file is written, and stays so when the write
+    /// fails, from role to role. The next handshake finds it accepted already and writes currentEpoch only.
     EpochMemoryFirst,
     /// ZOOKEEPER-2247, ZOOKEEPER-4203. When an append or a sync fails the log's task ends; the server keeps its
-    /// role and its heartbeats.
+    /// role and its heartbeats, and acknowledges nothing any more. A leader's own ACK is then missing for good.
     DeadLogWriterIgnored,
     /// ZOOKEEPER-3127. The last processed zxid is raised after the first part of a transaction: a snapshot
-    /// begun in that moment bears a zxid whose effects it has in part only.
+    /// begun in that moment bears a zxid whose effects it has in part only. Java's transaction is a multi; the
+    /// register map has none, and shows it with the end of a session that owns several registers.
     ZxidBeforeMultiDone,
     /// ZOOKEEPER-3144. The last processed zxid is raised before the table of sessions is changed: a snapshot
     /// begun in that moment lacks the session of its zxid.
@@ -249,6 +256,25 @@ impl Switches {
     }
     pub fn has(self, switch: Switch) -> bool {
         self.0 & (1 << switch as u8) != 0
+    }
+    /// The releases that had these took a gap in a synchronisation with a warning: a learner logs what comes
+    /// (until ZOOKEEPER-4925). Without that none of them would come further than the learner's connection.
+    pub fn learner_takes_gaps(self) -> bool {
+        const AMONG: [Switch; 4] = [
+            Switch::SyncRangeNotAtomic,
+            Switch::DiskDiffOverGap,
+            Switch::DiskDiffShort,
+            Switch::SyncBypassesCommittedLog,
+        ];
+        AMONG.into_iter().any(|switch| self.has(switch))
+    }
+    /// The releases that had these took the zxid of a TRUNC for where their history ends, whatever it left.
+    pub fn trunc_is_believed(self) -> bool {
+        self.has(Switch::TruncRemovesTooMuch) || self.has(Switch::TruncKeepsNewerSnapshot)
+    }
+    /// An installed snapshot leaves the logs below it, and they can be read for a DIFF (3.5 on).
+    pub fn install_keeps_logs(self) -> bool {
+        self.has(Switch::DiskDiffOverGap) || self.has(Switch::DiskDiffShort)
     }
     pub fn iter(self) -> impl Iterator<Item = Switch> {
         Switch::ALL.into_iter().filter(move |switch| self.has(*switch))
