@@ -54,8 +54,6 @@ const KEYS: &[(&str, Treatment)] = &[
     ("metricsProvider.httpHost", Accepted("no metrics provider of Java's")),
     ("metricsProvider.httpPort", Accepted("no metrics provider of Java's")),
     ("metricsProvider.exportJvmInfo", Accepted("no metrics provider of Java's")),
-    ("autopurge.snapRetainCount", Accepted("nothing is purged yet")),
-    ("autopurge.purgeInterval", Accepted("nothing is purged yet")),
     ("maxClientCnxns", Accepted("clients are not counted yet")),
     // Properties
     ("forceSync", OnlyAs { allowed: &["yes"], because: "what is acknowledged is synced" }),

@@ -22,6 +22,8 @@ const MAX_VOTERS: usize = 64;
 const MIN_COMMIT_LOG_COUNT: usize = 500;
 /// `snapCount` has one, as in `ZooKeeperServer.getSnapCount`.
 const MIN_SNAP_COUNT: u64 = 2;
+/// `autopurge.snapRetainCount` has one, as in `DatadirCleanupManager`.
+const MIN_SNAP_RETAIN_COUNT: usize = 3;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -61,6 +63,9 @@ pub struct ZooCfg {
     peer_type: Option<LearnerType>,
     standalone_enabled: bool,
     dynamic_config_file: Option<PathBuf>,
+    /// `autopurge.purgeInterval` is above 0. Ours purges with each snapshot.
+    purges: bool,
+    retained: usize,
     groups: BTreeMap<ServerId, i64>,
     weights: BTreeMap<ServerId, i64>,
 }
@@ -109,6 +114,8 @@ impl ZooCfg {
             peer_type: None,
             standalone_enabled: true,
             dynamic_config_file: None,
+            purges: false,
+            retained: MIN_SNAP_RETAIN_COUNT,
             groups: BTreeMap::new(),
             weights: BTreeMap::new(),
         };
@@ -181,6 +188,8 @@ impl ZooCfg {
                 self.settings.snapshot_size_factor_milli = (factor * 1000.0) as i64;
             }
             "preAllocSize" => self.storage.prealloc = above_zero(value)? << 10,
+            "autopurge.purgeInterval" => self.purges = number::<u32>(value)? > 0,
+            "autopurge.snapRetainCount" => self.retained = number::<usize>(value)?.max(MIN_SNAP_RETAIN_COUNT),
             "snapshot.trust.empty" => self.storage.trust_empty = boolean(value)?,
             "jute.maxbuffer" => self.settings.jute_maxbuffer = above_zero(value)? as usize,
             "testingonly.initialZxid" => self.settings.initial_zxid = Some(number(value)?),
@@ -363,7 +372,7 @@ impl ZooCfg {
     }
 
     pub fn storage(&self) -> StorageSettings {
-        self.storage.clone()
+        StorageSettings { snap_retain_count: self.purges.then_some(self.retained), ..self.storage.clone() }
     }
 }
 

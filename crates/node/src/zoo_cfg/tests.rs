@@ -149,6 +149,12 @@ fn settings_of_the_machine_and_of_its_disk() {
     assert_eq!((settings.snapshot_size_factor_milli, settings.jute_maxbuffer), (-1000, 4 << 20));
     assert!(!settings.sync_enabled && !settings.leader_serves);
     assert_eq!(settings.cnx_timeout, Nanos::from_millis(100));
+    assert_eq!(cfg.storage().snap_retain_count, None);
+    let purge =
+        |more: &str| parse(&format!("{GOOD}{more}")).expect("a good file").storage().snap_retain_count;
+    assert_eq!(purge("autopurge.purgeInterval=24\n"), Some(3));
+    assert_eq!(purge("autopurge.purgeInterval=24\nautopurge.snapRetainCount=1\n"), Some(3));
+    assert_eq!(purge("autopurge.snapRetainCount=9\nautopurge.purgeInterval=1\n"), Some(9));
     assert_eq!(parse(&text.replace("=700", "=7")).expect("a good file").storage().commit_log_count, 500);
 }
 

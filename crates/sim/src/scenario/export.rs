@@ -30,6 +30,7 @@ impl Scenario {
             disk: DiskEntry {
                 sync_us: world.disk.mean_sync_ns / 1000,
                 prealloc: world.disk.prealloc,
+                snap_retain_count: world.disk.snap_retain_count,
                 task_delay_milli: world.task_delay_milli,
                 task_delay_max_us: world.task_delay_max_ns / 1000,
             },

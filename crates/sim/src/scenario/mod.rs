@@ -101,6 +101,9 @@ impl Default for NetworkEntry {
 pub struct DiskEntry {
     pub sync_us: u64,
     pub prealloc: u64,
+    /// Snapshots that stay when a new one is made, with the logs from the oldest one on; without: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snap_retain_count: Option<usize>,
     /// An internal task is late so often (of a thousand), by at most so long.
     pub task_delay_milli: u64,
     pub task_delay_max_us: u64,
@@ -108,7 +111,13 @@ pub struct DiskEntry {
 
 impl Default for DiskEntry {
     fn default() -> Self {
-        DiskEntry { sync_us: 2000, prealloc: 65536, task_delay_milli: 0, task_delay_max_us: 20_000 }
+        DiskEntry {
+            sync_us: 2000,
+            prealloc: 65536,
+            snap_retain_count: None,
+            task_delay_milli: 0,
+            task_delay_max_us: 20_000,
+        }
     }
 }
 
@@ -341,7 +350,11 @@ impl Scenario {
                     segmentation: self.network.segmentation,
                     ns_per_byte: self.network.ns_per_byte,
                 },
-                disk: DiskSpec { mean_sync_ns: self.disk.sync_us * 1000, prealloc: self.disk.prealloc },
+                disk: DiskSpec {
+                    mean_sync_ns: self.disk.sync_us * 1000,
+                    prealloc: self.disk.prealloc,
+                    snap_retain_count: self.disk.snap_retain_count,
+                },
                 task_delay_milli: self.disk.task_delay_milli,
                 task_delay_max_ns: self.disk.task_delay_max_us * 1000,
                 drift_ppm: self.clock.drift_ppm,

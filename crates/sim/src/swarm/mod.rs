@@ -137,6 +137,7 @@ fn world(draws: &mut Draws, seed: u64, members: Vec<Config>) -> WorldSpec {
         disk: DiskSpec {
             mean_sync_ns: one_of(draws, &[100_000, 2_000_000, 15_000_000, 60_000_000]),
             prealloc: one_of(draws, &[0, 8192, 65536]),
+            snap_retain_count: one_of(&mut Draws::new(seed, Concern::World, 1), &[None, Some(3), Some(1)]),
         },
         task_delay_milli: one_of(draws, &[0, 20, 200]),
         task_delay_max_ns: one_of(draws, &[2_000_000, 50_000_000]),

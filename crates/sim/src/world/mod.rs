@@ -39,6 +39,21 @@ pub struct DiskSpec {
     /// Mean of a sync, a load, the writing of an epoch file or a snapshot.
     pub mean_sync_ns: u64,
     pub prealloc: u64,
+    /// Snapshots that stay when a new one is sealed; `None`: all.
+    pub snap_retain_count: Option<usize>,
+}
+
+impl DiskSpec {
+    /// `trust_empty`: the disk may be a new member's.
+    fn storage_settings(&self, config: &Config, trust_empty: bool) -> StorageSettings {
+        StorageSettings {
+            prealloc: self.prealloc,
+            commit_log_count: config.settings.commit_log_count,
+            trust_empty,
+            snap_retain_count: self.snap_retain_count,
+            switches: config.switches,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -215,12 +230,7 @@ impl World {
             .map(|config| {
                 let entity = config.sid.0 as u64;
                 let mut draws = Draws::new(spec.seed, Concern::Clock, entity);
-                let settings = StorageSettings {
-                    prealloc: spec.disk.prealloc,
-                    commit_log_count: config.settings.commit_log_count,
-                    trust_empty: true,
-                    switches: config.switches,
-                };
+                let settings = spec.disk.storage_settings(config, true);
                 let drift = draws.below(2 * spec.drift_ppm + 1) as i64 - spec.drift_ppm as i64;
                 Member {
                     config: config.clone(),
