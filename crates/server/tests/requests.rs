@@ -1,14 +1,16 @@
-//! Requests that a server must answer rightly, one rule each: those that wedge or stop a Java server, quotas,
+//! Requests that a server must answer rightly, one rule each: those that wedge or stop a Java server,
 //! sessions, watches and who may see what they saw.
 #![allow(clippy::disallowed_methods)]
 
-use bytes::{Bytes, BytesMut};
+mod common;
+
+use bytes::Bytes;
+use common::alone::{SESSION, Server, body, create, create_ttl, delete, set, text};
 use server::data_tree::ROOT;
-use server::{ReadRequest, Settings, ZooKeeperServer, container_manager, is_client_request};
+use server::{Settings, container_manager, is_client_request};
 use wire::client::{
-    AddWatchRequest, CreateRequest, CreateTTLRequest, DeleteRequest, ExistsRequest, GetChildrenRequest,
-    GetDataRequest, MultiRequest, Op, OpResult, RemoveWatchesRequest, Request, Response, SetACLRequest,
-    SetDataRequest, SetWatches2,
+    AddWatchRequest, ExistsRequest, GetChildrenRequest, GetDataRequest, MultiRequest, Op, OpResult,
+    RemoveWatchesRequest, Request, Response, SetACLRequest, SetDataRequest, SetWatches2,
 };
 use wire::txn::{CreateTTLTxn, CreateTxn, DeleteTxn, MultiTxn, SubTxn};
 use wire::{
@@ -16,106 +18,6 @@ use wire::{
     code, op,
 };
 use zab::{ClientId, StateMachine, WriteRequest};
-
-const SESSION: SessionId = SessionId(0x100);
-
-struct Server {
-    server: ZooKeeperServer,
-    zxid: Zxid,
-    auth: Vec<Id>,
-}
-
-fn text(text: &str) -> Bytes {
-    Bytes::copy_from_slice(text.as_bytes())
-}
-
-fn body(request: &Request) -> Bytes {
-    let mut out = BytesMut::new();
-    request.encode(&mut out);
-    out.freeze()
-}
-
-fn create(path: &str, flags: i32) -> CreateRequest {
-    CreateRequest { path: text(path), data: Some(text("x")), acl: Some(vec![Acl::open()]), flags }
-}
-
-fn create_ttl(path: &str, flags: i32, ttl: i64) -> CreateTTLRequest {
-    let CreateRequest { path, data, acl, flags } = create(path, flags);
-    CreateTTLRequest { path, data, acl, flags, ttl }
-}
-
-fn set(path: &str, data: &str) -> Request {
-    Request::SetData(SetDataRequest { path: text(path), data: Some(text(data)), version: -1 })
-}
-
-fn delete(path: &str) -> Request {
-    Request::Delete(DeleteRequest { path: text(path), version: -1 })
-}
-
-impl Server {
-    fn new(settings: Settings) -> Server {
-        let server = ZooKeeperServer::new(settings);
-        let mut server = Server { server, zxid: Zxid(1 << 32), auth: vec![Id::of("ip", "127.0.0.1")] };
-        let opened = server.raw(SESSION, op::CREATE_SESSION, &4000.to_bytes());
-        assert_eq!(opened, Ok(Bytes::new()));
-        server
-    }
-
-    fn prepare(&mut self, session: SessionId, kind: i32, body: &Bytes) -> (Zxid, Bytes) {
-        self.zxid = self.zxid.next();
-        let write = WriteRequest { session, cxid: 1, op: kind, body, auth: &self.auth, session_error: None };
-        (self.zxid, self.server.prepare(self.zxid, 1_700_000_000_000, &write))
-    }
-
-    fn raw(&mut self, session: SessionId, kind: i32, body: &Bytes) -> Result<Bytes, i32> {
-        let (zxid, txn) = self.prepare(session, kind, body);
-        let header = TxnHeader::peek(&txn).expect("a header");
-        assert_eq!((header.zxid, header.client_id), (zxid, session), "every write takes its zxid");
-        self.server.apply(zxid, &txn).result
-    }
-
-    fn write(&mut self, request: &Request) -> Result<Response, i32> {
-        let kind = request.op();
-        self.raw(SESSION, kind, &body(request)).map(|reply| Response::decode(kind, reply).expect("a reply"))
-    }
-
-    fn create(&mut self, path: &str) {
-        self.write(&Request::Create(create(path, 0))).expect("created");
-    }
-
-    fn read(&mut self, client: u64, request: &Request) -> Result<Response, i32> {
-        let (kind, body) = (request.op(), body(request));
-        let read = ReadRequest {
-            client: Some(ClientId(client)),
-            session: SESSION,
-            op: kind,
-            body: &body,
-            auth: &self.auth,
-        };
-        self.server.read_request(&read).map(|reply| Response::decode(kind, reply).expect("a reply"))
-    }
-
-    /// `client type path`, in order.
-    fn events(&mut self) -> Vec<String> {
-        let event = |n: server::Notification| {
-            let kind = wire::EventType::of(n.event.kind).expect("a type");
-            assert!(n.event.state == 3 && n.zxid <= self.zxid);
-            let missed = if n.zxid == Zxid::NONE { " missed" } else { "" };
-            format!("{} {kind} {}{missed}", n.client.0, String::from_utf8_lossy(&n.event.path))
-        };
-        self.server.take_notifications().into_iter().map(event).collect()
-    }
-
-    fn data(&self, path: &str) -> String {
-        let tree = &self.server.database().tree;
-        let id = tree.find(path.as_bytes()).expect("a node");
-        String::from_utf8_lossy(tree.node(id).data().unwrap_or_default()).into_owned()
-    }
-
-    fn mismatches(&self) -> u64 {
-        self.server.database().digest_mismatches()
-    }
-}
 
 /// Trap 21: where flags and type do not agree, nothing is made of it.
 #[test]
@@ -421,60 +323,6 @@ fn sequential_names_at_the_end() {
     let exists = || Err(code::NODE_EXISTS);
     let name = |number: &str| Ok(format!("/a/n{number}"));
     assert_eq!(names, [name("2147483646"), name("2147483647"), exists(), exists()]);
-    assert_eq!(server.mismatches(), 0);
-}
-
-#[test]
-fn quotas() {
-    let mut server = Server::new(Settings { enforce_quota: true, ..Settings::default() });
-    for path in ["/a", "/a/b", "/zookeeper/quota/a"] {
-        server.create(path);
-    }
-    let node =
-        |path: &str, data: &str| Request::Create(CreateRequest { data: Some(text(data)), ..create(path, 0) });
-    let limits = "count=1,bytes=-1=;byteHardLimit=10;countHardLimit=3";
-    server.write(&node("/zookeeper/quota/a/zookeeper_limits", limits)).expect("created");
-    server.write(&node("/zookeeper/quota/a/zookeeper_stats", "anything")).expect("created");
-    let stats = "/zookeeper/quota/a/zookeeper_stats";
-    assert_eq!(server.data(stats), "count=2,bytes=2");
-    server.create("/ab");
-    server.create("/a/c");
-    assert_eq!(server.data(stats), "count=3,bytes=3");
-    assert_eq!(server.write(&Request::Create(create("/a/d", 0))), Err(code::QUOTA_EXCEEDED));
-    server.write(&delete("/a/c")).expect("deleted");
-    assert_eq!(server.write(&set("/a", "123456789")).map(|_| ()), Ok(()));
-    assert_eq!(server.data(stats), "count=2,bytes=10");
-    assert_eq!(server.write(&set("/a/b", "xx")), Err(code::QUOTA_EXCEEDED));
-    assert_eq!(server.write(&set("/a/b", "y")).map(|_| ()), Ok(()));
-    assert_eq!(server.mismatches(), 0, "statistics are in no digest");
-
-    // Loaded again, everything is counted anew.
-    let mut again = ZooKeeperServer::new(Settings::default());
-    again.clear();
-    let mut slices = BytesMut::new();
-    let mut cursor = server.server.snapshot_begin();
-    while !server.server.snapshot_slice(&mut cursor, 50, &mut slices) {}
-    let mut parser = wire::SnapshotParser::new();
-    parser.feed(slices.freeze());
-    while let Some(record) = parser.next_record().expect("a record") {
-        let record = match record {
-            SnapshotRecord::Node { path, acl_key, stat, .. } if path == stats => {
-                SnapshotRecord::Node { path, data: Some(text("count=77,bytes=0")), acl_key, stat }
-            }
-            other => other,
-        };
-        again.restore(record).expect("restored");
-    }
-    server.server = again;
-    assert_eq!(server.data(stats), "count=2,bytes=10");
-
-    server.write(&delete("/zookeeper/quota/a/zookeeper_limits")).expect("deleted");
-    server.create("/a/d");
-    assert_eq!(server.data(stats), "count=2,bytes=10", "without limits nothing is counted");
-    // Text that is no statistics stops nobody.
-    server.write(&node("/zookeeper/quota/a/zookeeper_limits", "count")).expect("created");
-    server.write(&set(stats, "count=x")).expect("set");
-    server.create("/a/e");
     assert_eq!(server.mismatches(), 0);
 }
 

@@ -274,6 +274,16 @@ impl DataTree {
         self.acls.remove(old);
     }
 
+    /// How many bytes more the node has now. Every change of the data of a node that is in the tree comes
+    /// through here, those of quota statistics too: what is added must be what its deletion takes away.
+    fn replace_data(&mut self, id: NodeId, data: Option<&[u8]>) -> i64 {
+        let node = self.nodes.get_mut(id);
+        let (before, after) = (node.data().map_or(0, <[u8]>::len), data.map_or(0, <[u8]>::len));
+        node.set_data(data);
+        self.data_bytes = self.data_bytes + after as u64 - before as u64;
+        after as i64 - before as i64
+    }
+
     fn parent(&self, path: &[u8]) -> Option<NodeId> {
         self.find(split(path)?.0)
     }
@@ -361,10 +371,8 @@ impl DataTree {
     pub fn set_config(&mut self, text: &[u8], version: Zxid, wall_ms: i64) -> Result<(), i32> {
         self.add_config_node();
         let id = self.find(CONFIG_NODE).ok_or(code::NO_NODE)?;
+        self.replace_data(id, Some(text));
         let node = self.nodes.get_mut(id);
-        let before = node.data().map_or(0, <[u8]>::len);
-        self.data_bytes = self.data_bytes + text.len() as u64 - before as u64;
-        node.set_data(Some(text));
         (node.version, node.mzxid, node.mtime) = (-1, version, wall_ms);
         Ok(())
     }

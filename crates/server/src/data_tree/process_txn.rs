@@ -177,10 +177,12 @@ impl DataTree {
             pzxid: header.zxid,
         };
         let id = self.put(parent, path, data, slot, &stat);
+        // Of the node as it was asked for: statistics of a quota are counted behind that.
+        let stat = (header.kind != op::CREATE).then(|| self.stat(id));
         self.quota_created(path, data.map_or(0, <[u8]>::len) as i64);
         let parent_name = if parent == ROOT { b"/" } else { parent_path };
         listener.created(path, self.acl(id), parent_name, self.acl(parent));
-        Ok((header.kind != op::CREATE).then(|| self.stat(id)))
+        Ok(stat)
     }
 
     /// cversion and pzxid of a parent, only upwards. A record of before 3.4 has no number: one more.
@@ -221,14 +223,12 @@ impl DataTree {
         listener: &mut impl ChangeListener,
     ) -> Outcome {
         let id = self.find(path).ok_or(code::NO_NODE)?;
+        let more = self.replace_data(id, data);
         let node = self.nodes.get_mut(id);
-        let (before, after) = (node.data().map_or(0, <[u8]>::len), data.map_or(0, <[u8]>::len));
-        node.set_data(data);
         (node.version, node.mzxid, node.mtime) = (version, header.zxid, header.time_ms);
-        self.data_bytes = self.data_bytes + after as u64 - before as u64;
         self.redigest(id, path);
         let stat = self.stat(id);
-        self.quota_changed(path, 0, after as i64 - before as i64);
+        self.quota_changed(path, 0, more);
         listener.data_changed(path, self.acl(id));
         Ok(Some(stat))
     }
