@@ -286,6 +286,10 @@ fn containers_and_ttl_nodes_that_had_their_time() {
     server.write(&Request::CreateTTL(create_ttl("/parent", 5, 10))).expect("created");
     server.create("/parent/a");
     server.write(&delete("/used/a")).expect("deleted");
+    // Nobody makes a TTL of 0; who brought one in meant none.
+    let stat = StatPersisted { ephemeral_owner: 0xff << 56, ..StatPersisted::default() };
+    let ageless = SnapshotRecord::Node { path: text("/ageless"), data: None, acl_key: -1, stat };
+    server.server.restore(ageless).expect("restored");
     let due = |server: &Server, at: i64, never_used: i64| -> Vec<String> {
         let due = container_manager::candidates(&server.server.database().tree, at, never_used);
         due.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect()

@@ -251,7 +251,7 @@ impl DataTree {
         listed: &[Bytes],
         listener: &mut impl ChangeListener,
     ) {
-        let mut own = self.ephemerals.get(&session.0).cloned().unwrap_or_default();
+        let mut own = self.ephemerals.of(session.0).cloned().unwrap_or_default();
         for path in listed {
             own.remove(path);
             // One that is gone already is no matter.
@@ -260,7 +260,6 @@ impl DataTree {
         for path in own {
             _ = self.delete(&path, zxid, listener);
         }
-        self.ephemerals.remove(&session.0);
     }
 
     /// A session that owns nodes and is not in the session table ends here and now, without a transaction
