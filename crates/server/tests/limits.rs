@@ -31,7 +31,9 @@ fn the_list_of_a_session_that_ends() {
         // What is taken back does not count.
         let fails = vec![Op::Create(ephemeral('a')), Op::Create(ephemeral('b')), Op::Create(ephemeral('a'))];
         let multi = body(&Request::Multi(MultiRequest { ops: fails }));
-        let mut prepared = vec![server.prepare(SESSION, op::MULTI, &multi)];
+        let small = body(&Request::Create(create("/small", 1)));
+        let mut prepared =
+            vec![server.prepare(SESSION, op::CREATE, &small), server.prepare(SESSION, op::MULTI, &multi)];
         for name in ['a', 'b', 'c'] {
             prepared.push(server.prepare(SESSION, op::CREATE, &body(&Request::Create(ephemeral(name)))));
             if applied {
@@ -51,7 +53,7 @@ fn the_list_of_a_session_that_ends() {
         let TxnBody::CloseSession(Some(list)) = Txn::decode(&close).expect("readable").body else {
             panic!("a list");
         };
-        assert_eq!(list.paths2_delete.len(), 2);
+        assert_eq!(list.paths2_delete.len(), 3);
         server.server.apply(zxid, &close).result.expect("closed");
         assert_eq!(server.server.database().tree.node_count(), 4);
         assert_eq!((server.mismatches(), server.server.outstanding_changes()), (0, 0));
@@ -101,9 +103,10 @@ fn lists_that_grow() {
     assert_eq!(server.write(&Request::Create(node("/long", 31))), Err(code::INVALID_ACL));
     server.write(&Request::Create(node("/a", 8))).expect("created");
     let ops = ["/b", "/c", "/d"].map(|path| Op::Create(node(path, 8))).to_vec();
-    let multi = Request::Multi(MultiRequest { ops: ops.clone() });
-    assert_eq!(server.write(&multi), Err(code::MARSHALLING_ERROR));
-    assert_eq!(server.server.outstanding_changes(), 0);
+    let multi = body(&Request::Multi(MultiRequest { ops: ops.clone() }));
+    let (zxid, refused) = server.prepare(SESSION, op::MULTI, &multi);
+    assert_eq!(server.server.outstanding_changes(), 0, "nothing of it will come");
+    assert_eq!(server.server.apply(zxid, &refused).result, Err(code::MARSHALLING_ERROR));
     let multi = Request::Multi(MultiRequest { ops: ops[..2].to_vec() });
     let Ok(Response::Multi(made)) = server.write(&multi) else { panic!("a reply") };
     assert!(made.results.iter().all(|result| matches!(result, OpResult::Create(_))));
