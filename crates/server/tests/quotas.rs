@@ -25,6 +25,21 @@ fn size(server: &Server) -> u64 {
     bytes as u64
 }
 
+/// Another server with what this one writes as a snapshot, its records changed.
+fn loaded(server: &Server, change: impl Fn(SnapshotRecord) -> SnapshotRecord) -> ZooKeeperServer {
+    let mut again = ZooKeeperServer::new(Settings::default());
+    again.clear();
+    let mut slices = BytesMut::new();
+    let mut cursor = server.server.snapshot_begin();
+    while !server.server.snapshot_slice(&mut cursor, 50, &mut slices) {}
+    let mut parser = wire::SnapshotParser::new();
+    parser.feed(slices.freeze());
+    while let Some(record) = parser.next_record().expect("a record") {
+        again.restore(change(record)).expect("restored");
+    }
+    again
+}
+
 #[test]
 fn quotas() {
     let mut server = Server::new(Settings { enforce_quota: true, ..Settings::default() });
@@ -48,23 +63,12 @@ fn quotas() {
     assert_eq!(server.mismatches(), 0, "statistics are in no digest");
 
     // Loaded again, everything is counted anew.
-    let mut again = ZooKeeperServer::new(Settings::default());
-    again.clear();
-    let mut slices = BytesMut::new();
-    let mut cursor = server.server.snapshot_begin();
-    while !server.server.snapshot_slice(&mut cursor, 50, &mut slices) {}
-    let mut parser = wire::SnapshotParser::new();
-    parser.feed(slices.freeze());
-    while let Some(record) = parser.next_record().expect("a record") {
-        let record = match record {
-            SnapshotRecord::Node { path, acl_key, stat, .. } if path == stats => {
-                SnapshotRecord::Node { path, data: Some(text("count=77,bytes=0")), acl_key, stat }
-            }
-            other => other,
-        };
-        again.restore(record).expect("restored");
-    }
-    server.server = again;
+    server.server = loaded(&server, |record| match record {
+        SnapshotRecord::Node { path, acl_key, stat, .. } if path == stats => {
+            SnapshotRecord::Node { path, data: Some(text("count=77,bytes=0")), acl_key, stat }
+        }
+        other => other,
+    });
     assert_eq!(server.data(stats), "count=2,bytes=10");
 
     server.write(&delete("/zookeeper/quota/a/zookeeper_limits")).expect("deleted");
@@ -75,6 +79,38 @@ fn quotas() {
     server.write(&set(stats, "count=x")).expect("set");
     server.create("/a/e");
     assert_eq!(server.mismatches(), 0);
+}
+
+/// A change counts for the deepest path with limits only; a server that loads the tree counts everything for
+/// each, be it written before the quotas or behind them.
+#[test]
+fn quotas_in_one_another() {
+    for top in ["/a", "/zz"] {
+        let mut server = Server::new(Settings::default());
+        let below = |path: &str| format!("{top}{path}");
+        let quotas = [format!("/zookeeper/quota{top}"), format!("/zookeeper/quota{top}/b")];
+        for path in [top, &below("/b"), &quotas[0], &quotas[1]] {
+            server.create(path);
+        }
+        for of in &quotas {
+            for name in ["zookeeper_limits", "zookeeper_stats"] {
+                server.write(&Request::Create(node(&format!("{of}/{name}"), "count=9"))).expect("created");
+            }
+        }
+        let stats = |server: &Server| {
+            let [outer, inner] = &quotas;
+            [outer, inner].map(|of| server.data(&format!("{of}/zookeeper_stats")))
+        };
+        server.create(&below("/b/c"));
+        server.create(&below("/c"));
+        assert_eq!(stats(&server), ["count=3,bytes=3", "count=2,bytes=2"]);
+        server.write(&set(&below("/b/c"), "1234")).expect("set");
+        server.write(&delete(&below("/c"))).expect("deleted");
+        assert_eq!(stats(&server), ["count=2,bytes=2", "count=2,bytes=5"]);
+        server.server = loaded(&server, |record| record);
+        assert_eq!(stats(&server), ["count=3,bytes=6", "count=2,bytes=5"], "{top}");
+        assert_eq!(server.server.database().tree.approximate_data_size(), size(&server));
+    }
 }
 
 /// Statistics grow by themselves: their bytes are added, too, or deleting them takes away what never came.
