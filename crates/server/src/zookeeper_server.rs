@@ -96,7 +96,7 @@ impl StateMachine for ZooKeeperServer {
     type SnapshotCursor = Cursor;
 
     fn prepare(&mut self, zxid: Zxid, wall_ms: i64, request: &WriteRequest<'_>) -> Bytes {
-        self.prep.request_to_txn(&self.db, &self.settings, zxid, wall_ms, request).to_bytes()
+        self.prep.request_to_txn(&self.db, &self.settings, zxid, wall_ms, request)
     }
 
     fn forget_prepared(&mut self) {
