@@ -9,8 +9,10 @@
 
 mod peer;
 pub mod recording;
+mod state;
 
 pub use peer::{Deadline, Peer, Status};
+pub use state::{State, StateCursor, StateKind};
 pub use zab::leader::LeaderStatus;
 pub use zab::register_map::RegisterMap;
 pub use zab::{

@@ -12,7 +12,7 @@ use wire::{Stat, code, op};
 
 use crate::data_tree::{DataTree, ProcessTxnResult};
 
-pub use read::ReadRequest;
+pub use zab::ReadRequest;
 pub(crate) use read::{Answer, answer, is_watch_request};
 
 /// The record for the client that asked, or the error code. SessionMoved stands for no reply at all: the

@@ -177,7 +177,7 @@ impl<S: StateMachine> Leader<S> {
                 self.run(ctx, task);
                 Ok(())
             }
-            Input::Boot | Input::Connected { .. } => Ok(()),
+            Input::Boot | Input::Connected { .. } | Input::ClientAccepted { .. } => Ok(()),
         }
     }
 
@@ -290,5 +290,6 @@ impl<S: StateMachine> Leader<S> {
         }
         self.snapshot.abandon(&mut ctx.io);
         self.clients.disconnect_all(&mut ctx.io);
+        self.clients.forget_gone(ctx.db);
     }
 }
