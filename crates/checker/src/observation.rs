@@ -60,15 +60,39 @@ pub enum ClientObservation<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum TreeObservation<'a> {
     /// It asks for a session (0), or for its session again.
-    Connecting { client: u64, attempt: u32, session: SessionId, last_zxid: Zxid },
+    Connecting {
+        client: u64,
+        attempt: u32,
+        session: SessionId,
+        last_zxid: Zxid,
+    },
     /// It was taken in.
-    Connected { client: u64, attempt: u32, session: SessionId, timeout_ms: i32 },
+    Connected {
+        client: u64,
+        attempt: u32,
+        session: SessionId,
+        timeout_ms: i32,
+    },
     /// It was told that its session is over.
-    Expired { client: u64, attempt: u32, session: SessionId },
+    Expired {
+        client: u64,
+        attempt: u32,
+        session: SessionId,
+    },
     /// The connection ended; no reply to what was asked will come.
-    Disconnected { client: u64, attempt: u32, session: SessionId },
+    Disconnected {
+        client: u64,
+        attempt: u32,
+        session: SessionId,
+    },
     /// A request left. Of those with an xid of their own, and setWatches.
-    Asked { client: u64, attempt: u32, session: SessionId, xid: i32, request: &'a Request },
+    Asked {
+        client: u64,
+        attempt: u32,
+        session: SessionId,
+        xid: i32,
+        request: &'a Request,
+    },
     Answered {
         client: u64,
         attempt: u32,
@@ -78,9 +102,20 @@ pub enum TreeObservation<'a> {
         request: &'a Request,
         result: Result<&'a Response, i32>,
     },
-    Notified { client: u64, attempt: u32, session: SessionId, zxid: Zxid, event: &'a WatcherEvent },
+    Notified {
+        client: u64,
+        attempt: u32,
+        session: SessionId,
+        zxid: Zxid,
+        event: &'a WatcherEvent,
+    },
     /// A reply that answers nothing, or not what is next.
-    Nonsense { client: u64, attempt: u32, session: SessionId, xid: i32 },
+    Nonsense {
+        client: u64,
+        attempt: u32,
+        session: SessionId,
+        xid: i32,
+    },
 }
 
 /// What a reply said.

@@ -16,7 +16,11 @@ pub(crate) struct TreeClients {
 
 impl TreeClients {
     /// Hands on what there is to judge.
-    pub fn translate(&mut self, observation: &TreeObservation<'_>, mut hand_on: impl FnMut(&ClientObservation<'_>)) {
+    pub fn translate(
+        &mut self,
+        observation: &TreeObservation<'_>,
+        mut hand_on: impl FnMut(&ClientObservation<'_>),
+    ) {
         match *observation {
             TreeObservation::Asked { client, session, xid: cxid, request, .. } if cxid > 0 => {
                 self.waiting.entry(client).or_default().push((session, cxid));
@@ -24,7 +28,9 @@ impl TreeClients {
                 let path = std::str::from_utf8(path).unwrap_or_default();
                 hand_on(&ClientObservation::Invoked { client, session, cxid, op: request.op(), path, value });
             }
-            TreeObservation::Answered { client, session, xid: cxid, zxid, request, result, .. } if cxid > 0 => {
+            TreeObservation::Answered { client, session, xid: cxid, zxid, request, result, .. }
+                if cxid > 0 =>
+            {
                 self.waiting.entry(client).or_default().retain(|(_, waiting)| *waiting != cxid);
                 let outcome = outcome(request, result);
                 hand_on(&ClientObservation::Replied { client, session, cxid, zxid, outcome });
@@ -64,7 +70,9 @@ fn outcome(request: &Request, result: Result<&Response, i32>) -> Outcome {
         (_, Ok(Response::Exists(found))) => {
             Outcome::Read { version: found.stat.version, mzxid: found.stat.mzxid }
         }
-        (request, Ok(_)) if op::is_write(request.op()) && request.op() != op::CLOSE_SESSION => Outcome::Written,
+        (request, Ok(_)) if op::is_write(request.op()) && request.op() != op::CLOSE_SESSION => {
+            Outcome::Written
+        }
         _ => Outcome::Done,
     }
 }

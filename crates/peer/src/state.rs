@@ -5,9 +5,9 @@ use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use server::ZooKeeperServer;
 use wire::{SessionId, SnapshotRecord, Zxid};
+use zab::ClientId;
 use zab::register_map::{self, RegisterMap};
 use zab::state_machine::{Applied, Notification, ReadRequest, StateMachine, WriteRequest};
-use zab::ClientId;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

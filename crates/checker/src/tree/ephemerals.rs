@@ -21,7 +21,9 @@ pub(crate) fn before(h: &TreeHistory, txn: &Txn) -> Option<String> {
     let name = |path: &Bytes| String::from_utf8_lossy(path).into_owned();
     match (left, others) {
         (Some(path), _) => Some(format!("session {session} is closed and leaves {}", name(path))),
-        (None, Some(path)) => Some(format!("session {session} is closed and takes {}, not its own", name(path))),
+        (None, Some(path)) => {
+            Some(format!("session {session} is closed and takes {}, not its own", name(path)))
+        }
         (None, None) => None,
     }
 }
@@ -38,4 +40,51 @@ pub(crate) fn after(h: &TreeHistory, sessions: &Sessions, txn: &Txn) -> Option<S
             format!("{path} belongs to session {}, which is not open", SessionId(owner))
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tree::testing::*;
+
+    #[test]
+    fn made_and_gone_with_the_session() {
+        let mut run = TreeRun::new();
+        run.commit(B, 0, open());
+        run.commit(A, 1, create("/a", true));
+        run.commit(B, 1, create("/b", true));
+        run.commit(A, 2, delete("/a"));
+        run.commit(A, 3, create("/a", true));
+        run.commit(A, 0, close(&["/a"]));
+        run.commit(B, 0, close(&["/b"]));
+        run.sound();
+    }
+
+    #[test]
+    fn one_is_left() {
+        let mut run = TreeRun::new();
+        run.commit(A, 1, create("/a", true));
+        run.commit(A, 2, create("/b", true));
+        run.commit(A, 0, close(&["/a"]));
+        run.first_is("EPH");
+    }
+
+    #[test]
+    fn anothers_is_taken() {
+        let mut run = TreeRun::new();
+        run.commit(B, 0, open());
+        run.commit(B, 1, create("/b", true));
+        run.commit(A, 0, close(&["/b"]));
+        run.first_is("EPH");
+    }
+
+    #[test]
+    fn made_after_the_end() {
+        let mut run = TreeRun::new();
+        run.commit(A, 0, close(&[]));
+        run.commit(A, 1, create("/a", true));
+        run.first_is("SES");
+        let mut run = TreeRun::new();
+        run.commit(B, 1, create("/a", true));
+        run.first_is("SES");
+    }
 }

@@ -270,3 +270,43 @@ impl TreeHistory {
         self.impossible.get_or_insert_with(|| format!("{zxid} {what} {path}, {why}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::tree::testing::*;
+
+    #[test]
+    fn a_history_of_one_node() {
+        let mut run = TreeRun::new();
+        let made = run.commit(A, 1, create("/a", false));
+        let below = run.commit(A, 2, create("/a/b", false));
+        let set_at = run.commit(A, 3, set("/a", "w", 1));
+        let gone = run.commit(A, 4, delete("/a/b"));
+        let stat = |zxid| run.stat("/a", zxid);
+        assert_eq!((stat(made).num_children, stat(below).num_children, stat(gone).num_children), (0, 1, 0));
+        assert_eq!((stat(below).cversion, stat(gone).cversion), (1, 2));
+        assert_eq!((stat(below).pzxid, stat(gone).pzxid, stat(gone).mzxid), (below, gone, set_at));
+        assert!(run.checkers.history.at(b"/a/b", set_at).is_some());
+        assert!(run.checkers.history.at(b"/a/b", gone).is_none());
+        run.sound();
+    }
+
+    #[test]
+    fn what_cannot_be_carried_out() {
+        for (what, twice) in [
+            (create("/a", false), true),
+            (create("/x/y", false), false),
+            (delete("/x"), false),
+            (set("/a", "w", 2), true),
+            (set("/x", "w", 1), false),
+        ] {
+            let mut run = TreeRun::new();
+            if twice {
+                run.commit(A, 1, create("/a", false));
+            }
+            run.sound();
+            run.commit(A, 2, what);
+            run.first_is("PREP");
+        }
+    }
+}

@@ -8,7 +8,7 @@ mod reads;
 mod sequential;
 mod sessions;
 #[cfg(test)]
-mod tests;
+mod testing;
 mod watches;
 
 use std::collections::BTreeMap;

@@ -22,12 +22,8 @@ pub(crate) fn judge(
     let there = |path: &Bytes| h.at(path, zxid).is_some();
     let wrong = |path: &Bytes, what: String| Some(format!("{} {what}", String::from_utf8_lossy(path)));
     match (request, result) {
-        (Request::Exists(r), Err(code::NO_NODE)) if there(&r.path) => {
-            wrong(&r.path, "is not found".into())
-        }
-        (Request::GetData(r), Err(code::NO_NODE)) if there(&r.path) => {
-            wrong(&r.path, "is not found".into())
-        }
+        (Request::Exists(r), Err(code::NO_NODE)) if there(&r.path) => wrong(&r.path, "is not found".into()),
+        (Request::GetData(r), Err(code::NO_NODE)) if there(&r.path) => wrong(&r.path, "is not found".into()),
         (Request::GetChildren(r), Err(code::NO_NODE)) if there(&r.path) => {
             wrong(&r.path, "is not found".into())
         }
@@ -104,4 +100,55 @@ fn children(h: &TreeHistory, path: &[u8], zxid: Zxid, told: &[Bytes]) -> Option<
     told.sort_unstable();
     (expected != told)
         .then(|| format!("{} has children {told:?}, which are {expected:?}", String::from_utf8_lossy(path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::client::{ExistsResponse, GetDataResponse, Response};
+    use wire::code;
+
+    use crate::tree::testing::*;
+
+    #[test]
+    fn reads_at_every_zxid() {
+        let mut run = TreeRun::new();
+        let made = run.commit(A, 1, create("/a", false));
+        let set_at = run.commit(A, 2, set("/a", "w", 1));
+        let gone = run.commit(A, 3, delete("/a"));
+        for zxid in [z(1), made, set_at, gone] {
+            let read = wire::client::Request::GetData(wire::client::GetDataRequest {
+                path: "/a".into(),
+                watch: false,
+            });
+            run.answer_rightly(zxid, &read);
+        }
+        run.sound();
+    }
+
+    #[test]
+    fn an_older_state_than_the_replys() {
+        let mut run = TreeRun::new();
+        let made = run.commit(A, 1, create("/a", false));
+        let set_at = run.commit(A, 2, set("/a", "w", 1));
+        let stat = run.stat("/a", made);
+        run.answer(set_at, &exists("/a"), Ok(&Response::Exists(ExistsResponse { stat })));
+        run.first_is("READ");
+    }
+
+    #[test]
+    fn other_data() {
+        let mut run = TreeRun::new();
+        let made = run.commit(A, 1, create("/a", false));
+        let found = GetDataResponse { data: Some("w".into()), stat: run.stat("/a", made) };
+        run.answer(made, &get("/a"), Ok(&Response::GetData(found)));
+        run.first_is("READ");
+    }
+
+    #[test]
+    fn a_node_that_is_there_and_not_found() {
+        let mut run = TreeRun::new();
+        let made = run.commit(A, 1, create("/a", false));
+        run.answer(made, &get("/a"), Err(code::NO_NODE));
+        run.first_is("READ");
+    }
 }

@@ -18,7 +18,13 @@ pub(crate) struct Sequential {
 
 impl Sequential {
     /// The request was answered at `zxid` with this path.
-    pub fn made(&mut self, h: &TreeHistory, zxid: Zxid, asked: &CreateRequest, path: &[u8]) -> Option<String> {
+    pub fn made(
+        &mut self,
+        h: &TreeHistory,
+        zxid: Zxid,
+        asked: &CreateRequest,
+        path: &[u8],
+    ) -> Option<String> {
         if !matches!(asked.flags, 2 | 3 | 6) {
             return None;
         }
@@ -37,5 +43,54 @@ impl Sequential {
         let found = found.map(|(at, n)| format!("{shown} at {zxid}, where {n} was given at {at}"));
         given.insert(zxid, number);
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tree::testing::*;
+
+    fn two(first: &str, second: &str) -> TreeRun {
+        let mut run = TreeRun::new();
+        run.commit(A, 1, create("/q", false));
+        let one = run.commit(A, 2, create(first, false));
+        let other = if first == second { one.next() } else { run.commit(A, 3, create(second, false)) };
+        // The later one's reply comes first.
+        if first == second {
+            run.commit(A, 3, set(first, "w", 1));
+        }
+        run.named(other, "/q/n", second);
+        run.named(one, "/q/n", first);
+        run
+    }
+
+    #[test]
+    fn names_grow() {
+        two("/q/n0000000000", "/q/n0000000001").sound();
+        two("/q/n0000000003", "/q/n0000000009").sound();
+    }
+
+    #[test]
+    fn a_number_comes_twice_or_falls() {
+        two("/q/n0000000001", "/q/n0000000001").first_is("SEQ");
+        two("/q/n0000000002", "/q/n0000000001").first_is("SEQ");
+    }
+
+    #[test]
+    fn no_number() {
+        two("/q/n0000000001", "/q/n000000000x").first_is("SEQ");
+        two("/q/n0000000001", "/q/n1").first_is("SEQ");
+    }
+
+    #[test]
+    fn a_parent_that_was_made_again_counts_anew() {
+        let mut run = two("/q/n0000000000", "/q/n0000000001");
+        for path in ["/q/n0000000000", "/q/n0000000001", "/q"] {
+            run.commit(A, 5, delete(path));
+        }
+        run.commit(A, 6, create("/q", false));
+        let again = run.commit(A, 7, create("/q/n0000000000", false));
+        run.named(again, "/q/n", "/q/n0000000000");
+        run.sound();
     }
 }

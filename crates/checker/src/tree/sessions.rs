@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use wire::{SessionId, Txn, Zxid, op};
+use wire::{SessionId, Txn, TxnBody, Zxid, op};
 use zab::Nanos;
 
 #[derive(Clone, Debug, Default)]
@@ -83,7 +83,11 @@ impl Sessions {
 
     pub fn committed(&mut self, txn: &Txn) -> Option<String> {
         let (id, zxid, kind) = (txn.header.client_id, txn.header.zxid, txn.header.kind);
-        if kind == op::ERROR {
+        let does_nothing = match &txn.body {
+            TxnBody::Multi(parts) => parts.failed(),
+            _ => kind == op::ERROR,
+        };
+        if does_nothing {
             return None;
         }
         let proposed = self.proposed.get(&zxid).copied();
@@ -111,7 +115,8 @@ impl Sessions {
             return Some(format!("{zxid} is of session {id}, which was closed at {closed}"));
         }
         let attempt = *session.asked.get(&txn.header.cxid)?;
-        let later = session.accepted.iter().find(|(a, _, known, _)| *a > attempt && Some(*known) < proposed)?;
+        let later =
+            session.accepted.iter().find(|(a, _, known, _)| *a > attempt && Some(*known) < proposed)?;
         Some(format!(
             "session {id} cxid {} was asked on connection {attempt} and proposed after connection {} was accepted",
             txn.header.cxid, later.0
@@ -123,10 +128,87 @@ impl Session {
     /// A leader's own closing has no cxid. Clocks run apart by a few hundredths at most.
     fn closes_early(&self, cxid: i32, proposed: Option<Nanos>) -> Option<String> {
         let proposed = proposed.filter(|_| cxid == 0)?;
-        let (_, asked, _, timeout_ms) = self.accepted.iter().rev().find(|(_, _, known, _)| *known < proposed)?;
+        let (_, asked, _, timeout_ms) =
+            self.accepted.iter().rev().find(|(_, _, known, _)| *known < proposed)?;
         let timeout = Nanos::from_millis(u64::from(timeout_ms.max(&0).unsigned_abs()) * 95 / 100);
-        (proposed < *asked + timeout).then(|| {
-            format!("of {timeout_ms} ms is expired at {proposed}, and was heard of after {asked}")
-        })
+        (proposed < *asked + timeout)
+            .then(|| format!("of {timeout_ms} ms is expired at {proposed}, and was heard of after {asked}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::Zxid;
+
+    use crate::tree::testing::*;
+
+    #[test]
+    fn a_session_that_moves_and_ends() {
+        let mut run = TreeRun::new();
+        run.ask(1, 1, &exists("/"));
+        run.next_is_proposed();
+        run.at(1100);
+        run.connecting(2, z(1));
+        run.connected(2, A);
+        // Proposed before the move, committed behind it.
+        run.commit_proposed(A, 1, create("/a", false));
+        run.ask(1, 2, &exists("/"));
+        run.at(1200);
+        run.commit(A, 2, error());
+        run.at(6000);
+        let end = run.commit(A, 0, close(&[]));
+        run.commit(A, 0, close(&[]));
+        run.commit(A, 3, error());
+        run.answer_rightly(Zxid(end.0 - 1), &exists("/"));
+        run.sound();
+    }
+
+    #[test]
+    fn opened_twice() {
+        let mut run = TreeRun::new();
+        run.commit(A, 0, open());
+        run.first_is("SES");
+    }
+
+    #[test]
+    fn alive_behind_its_end() {
+        let mut run = TreeRun::new();
+        let end = run.commit(A, 1, close(&[]));
+        run.sound();
+        run.answer_rightly(end, &exists("/"));
+        run.first_is("SES");
+        let mut run = TreeRun::new();
+        let end = run.commit(A, 1, close(&[]));
+        run.connecting(2, end);
+        run.connected(2, A);
+        run.first_is("SES");
+        let mut run = TreeRun::new();
+        run.commit(A, 1, close(&[]));
+        run.commit(A, 2, create("/a", false));
+        run.first_is("SES");
+    }
+
+    #[test]
+    fn two_owners() {
+        let mut run = TreeRun::new();
+        run.ask(1, 1, &exists("/"));
+        run.connecting(2, z(1));
+        run.at(1100);
+        run.connected(2, A);
+        run.at(1101);
+        run.commit(A, 1, create("/a", false));
+        run.first_is("SES");
+    }
+
+    #[test]
+    fn expired_too_early() {
+        let mut run = TreeRun::new();
+        run.at(4000);
+        run.connecting(2, z(1));
+        run.at(4100);
+        run.connected(2, A);
+        run.at(7000);
+        run.commit(A, 0, close(&[]));
+        run.first_is("SES");
     }
 }

@@ -55,13 +55,7 @@ impl ConnectionWatches {
     }
 
     /// A reply at `zxid`.
-    pub fn answered(
-        &mut self,
-        h: &TreeHistory,
-        zxid: Zxid,
-        request: &Request,
-        err: i32,
-    ) -> Option<String> {
+    pub fn answered(&mut self, h: &TreeHistory, zxid: Zxid, request: &Request, err: i32) -> Option<String> {
         if zxid <= Zxid::ZERO {
             return None;
         }
@@ -87,7 +81,10 @@ impl ConnectionWatches {
                 None => return Some(format!("a reply at {zxid} comes before {}", show(&event))),
             }
         }
-        self.received.front().filter(|(at, _, _)| *at <= zxid).map(|told| format!("{} for nothing", show(told)))
+        self.received
+            .front()
+            .filter(|(at, _, _)| *at <= zxid)
+            .map(|told| format!("{} for nothing", show(told)))
     }
 
     fn fire(&mut self, zxid: Zxid, change: Change, path: &Bytes, out: &mut Vec<Event>) {
@@ -192,10 +189,126 @@ impl ConnectionWatches {
         }
         let told = std::mem::take(&mut self.received);
         (told != missed).then(|| {
-            let list = |events: &mut dyn Iterator<Item = &Event>| {
-                events.map(show).collect::<Vec<_>>().join(", ")
-            };
-            format!("setWatches at {zxid} tells [{}], and missed is [{}]", list(&mut told.iter()), list(&mut missed.iter()))
+            let list =
+                |events: &mut dyn Iterator<Item = &Event>| events.map(show).collect::<Vec<_>>().join(", ");
+            format!(
+                "setWatches at {zxid} tells [{}], and missed is [{}]",
+                list(&mut told.iter()),
+                list(&mut missed.iter())
+            )
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::client::{AddWatchRequest, Request, SetWatches2};
+    use wire::{EventType, Zxid};
+
+    use crate::tree::testing::*;
+
+    fn set_watches(since: Zxid, data: &str, exist: &str) -> Request {
+        Request::SetWatches2(SetWatches2 {
+            relative_zxid: since,
+            data_watches: vec![data.to_owned().into()],
+            exist_watches: vec![exist.to_owned().into()],
+            child_watches: Vec::new(),
+            persistent_watches: Vec::new(),
+            persistent_recursive_watches: Vec::new(),
+        })
+    }
+
+    /// `/a` is watched, then set twice.
+    fn watched() -> (TreeRun, Zxid, Zxid) {
+        let mut run = TreeRun::new();
+        let made = run.commit(A, 1, create("/a", false));
+        run.answer_rightly(made, &get("/a"));
+        let first = run.commit(A, 2, set("/a", "w", 1));
+        let second = run.commit(A, 3, set("/a", "x", 2));
+        (run, first, second)
+    }
+
+    fn look(run: &mut TreeRun, zxid: Zxid) {
+        let other = Request::Exists(wire::client::ExistsRequest { path: "/other".into(), watch: false });
+        run.answer_rightly(zxid, &other);
+    }
+
+    #[test]
+    fn told_once_and_in_time() {
+        let (mut run, first, second) = watched();
+        run.notify(first, EventType::NodeDataChanged, "/a");
+        look(&mut run, second);
+        run.sound();
+    }
+
+    #[test]
+    fn not_told_before_the_reply_that_shows_it() {
+        let (mut run, first, _) = watched();
+        look(&mut run, first);
+        run.first_is("WATCH");
+    }
+
+    #[test]
+    fn told_twice() {
+        let (mut run, first, second) = watched();
+        run.notify(first, EventType::NodeDataChanged, "/a");
+        run.notify(second, EventType::NodeDataChanged, "/a");
+        look(&mut run, second);
+        run.first_is("WATCH");
+    }
+
+    #[test]
+    fn told_something_else() {
+        let (mut run, first, second) = watched();
+        run.notify(first, EventType::NodeDeleted, "/a");
+        look(&mut run, second);
+        run.first_is("WATCH");
+    }
+
+    #[test]
+    fn persistent_and_recursive_watches_tell_all() {
+        let add =
+            |path: &str, mode| Request::AddWatch(AddWatchRequest { path: path.to_owned().into(), mode });
+        for all in [true, false] {
+            let mut run = TreeRun::new();
+            let made = run.commit(A, 1, create("/a", false));
+            run.answer_rightly(made, &add("/a", 0));
+            run.answer_rightly(made, &add("/", 1));
+            let below = run.commit(A, 2, create("/a/b", false));
+            let set_at = run.commit(A, 3, set("/a/b", "w", 1));
+            run.notify(below, EventType::NodeCreated, "/a/b");
+            run.notify(below, EventType::NodeChildrenChanged, "/a");
+            if all {
+                run.notify(set_at, EventType::NodeDataChanged, "/a/b");
+            }
+            look(&mut run, set_at);
+            if all { run.sound() } else { run.first_is("WATCH") }
+        }
+    }
+
+    #[test]
+    fn missed_while_away() {
+        for told in [true, false] {
+            let mut run = TreeRun::new();
+            let made = run.commit(A, 1, create("/a", false));
+            run.answer_rightly(made, &get("/a"));
+            run.answer_rightly(made, &exists("/b"));
+            run.connecting(2, made);
+            run.connected(2, A);
+            let set_at = run.commit(A, 2, set("/a", "w", 1));
+            if told {
+                run.notify(Zxid::NONE, EventType::NodeDataChanged, "/a");
+            }
+            run.answer_rightly(set_at, &set_watches(made, "/a", "/b"));
+            if !told {
+                run.first_is("WATCH");
+                continue;
+            }
+            // The other stands.
+            let other = run.commit(A, 3, create("/b", false));
+            run.sound();
+            look(&mut run, other);
+            run.first_is("WATCH");
+        }
     }
 }

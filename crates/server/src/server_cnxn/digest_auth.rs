@@ -44,8 +44,7 @@ fn compress(state: &mut [u32; 5], block: &[u8]) {
             2 => (b & c | b & d | c & d, 0x8f1b_bcdc),
             _ => (b ^ c ^ d, 0xca62_c1d6_u32),
         };
-        let next =
-            a.rotate_left(5).wrapping_add(f).wrapping_add(e).wrapping_add(k).wrapping_add(*word);
+        let next = a.rotate_left(5).wrapping_add(f).wrapping_add(e).wrapping_add(k).wrapping_add(*word);
         (a, b, c, d, e) = (next, a, b.rotate_left(30), c, d);
     }
     for (sum, word) in state.iter_mut().zip([a, b, c, d, e]) {

@@ -39,7 +39,10 @@ pub(crate) enum Step {
     Ask(ClientInput),
     Say(Bytes),
     /// `last_words` go out before.
-    Close { last_words: Bytes, reason: String },
+    Close {
+        last_words: Bytes,
+        reason: String,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -156,10 +159,9 @@ impl ServerCnxn {
                 last_words: reply(xid, Zxid::ZERO, code::AUTH_FAILED, b""),
                 reason: format!("no authentication by {}", String::from_utf8_lossy(&packet.scheme)),
             },
-            Some(id) => Step::Ask(ClientInput::AddAuth {
-                client: self.client,
-                id: Id { scheme: packet.scheme, id },
-            }),
+            Some(id) => {
+                Step::Ask(ClientInput::AddAuth { client: self.client, id: Id { scheme: packet.scheme, id } })
+            }
         }
     }
 

@@ -29,7 +29,8 @@ mod tests {
 
     #[test]
     fn passwords_of_a_java_server() {
-        let hex = |id: i64| generate_passwd(SessionId(id)).iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let hex =
+            |id: i64| generate_passwd(SessionId(id)).iter().map(|b| format!("{b:02x}")).collect::<String>();
         assert_eq!(hex(0x0100_002e_a779_0000), "8ddec78496a19d57b35c939fcf92ad9b");
         assert_eq!(hex(0x0100_0027_8688_0000), "0a67b590cf0c9d0df83935de30c70085");
         assert_eq!(hex(1), "054cc74a37327db215e702e20c73f005");

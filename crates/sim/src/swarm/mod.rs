@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use peer::{Config, LearnerType, Member, Nanos, QuorumVerifier, Settings, StateKind, Switches, SyncTable, View};
+use peer::{
+    Config, LearnerType, Member, Nanos, QuorumVerifier, Settings, StateKind, Switches, SyncTable, View,
+};
 use wire::ServerId;
 
 use crate::draw::{Concern, Draws};

@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 use wire::client::{
-    AddWatchRequest, CheckVersionRequest, CheckWatchesRequest, CreateRequest, CreateTTLRequest, DeleteRequest,
-    ExistsRequest, GetACLRequest, GetAllChildrenNumberRequest, GetChildren2Request, GetChildrenRequest,
-    GetDataRequest, GetEphemeralsRequest, MultiRequest, Op, ReconfigRequest, RemoveWatchesRequest, Request,
-    SetACLRequest, SetDataRequest, SyncRequest,
+    AddWatchRequest, CheckVersionRequest, CheckWatchesRequest, CreateRequest, CreateTTLRequest,
+    DeleteRequest, ExistsRequest, GetACLRequest, GetAllChildrenNumberRequest, GetChildren2Request,
+    GetChildrenRequest, GetDataRequest, GetEphemeralsRequest, MultiRequest, Op, ReconfigRequest,
+    RemoveWatchesRequest, Request, SetACLRequest, SetDataRequest, SyncRequest,
 };
 use wire::{Acl, NullableString};
 

@@ -328,7 +328,10 @@ impl ZooClient {
     }
 
     fn on_reply(&mut self, world: &mut World, header: ReplyHeader, packet: Bytes) -> Option<Answer> {
-        let asked = self.pending.pop_front().filter(|asked| asked.xid == header.xid);
+        // What is no operation is refused before its turn, and the connection ends.
+        let no_operation = |asked: &Asked| asked.xid == header.xid && !server::is_client_request(asked.kind);
+        let overtakes = self.pending.iter().position(no_operation);
+        let asked = self.pending.remove(overtakes.unwrap_or(0)).filter(|asked| asked.xid == header.xid);
         let reply = asked.as_ref().map(|asked| Reply::decode(asked.kind, packet));
         let (Some(asked), Some(Ok(reply))) = (asked, reply) else {
             let (client, attempt, session) = (self.id, self.attempt, self.session);

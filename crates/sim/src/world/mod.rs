@@ -7,7 +7,8 @@ use bytes::Bytes;
 use checker::{Checkers, EnsembleSpec, Observation};
 use peer::{
     ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskAnswer, DiskDone, DiskError, DiskOp,
-    EpochFile, Event, Input, Lane, Nanos, Now, OpId, Outbox, Output, Peer, Port, Recovered, Role, State, StateKind, Task,
+    EpochFile, Event, Input, Lane, Nanos, Now, OpId, Outbox, Output, Peer, Port, Recovered, Role, State,
+    StateKind, Task,
 };
 use storage::{Storage, StorageSettings};
 use wire::{Epoch, ServerId, Zxid};
