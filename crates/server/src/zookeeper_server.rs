@@ -127,6 +127,22 @@ impl StateMachine for ZooKeeperServer {
         answer(&self.db.tree, &self.settings, &request).result.map(|response| encoded(&response))
     }
 
+    fn read_request(&mut self, request: &ReadRequest<'_>) -> Result<Bytes, i32> {
+        ZooKeeperServer::read_request(self, request)
+    }
+
+    fn synced(&self, body: &Bytes) -> Result<Bytes, i32> {
+        self.read(op::SYNC, body)
+    }
+
+    fn client_gone(&mut self, client: ClientId) {
+        ZooKeeperServer::client_gone(self, client);
+    }
+
+    fn take_notifications(&mut self) -> Vec<Notification> {
+        ZooKeeperServer::take_notifications(self)
+    }
+
     fn digest(&self) -> u64 {
         self.db.digest()
     }

@@ -30,6 +30,7 @@ fn spec(voters: u64, in_flight: u32, simulated_ms: u64) -> RunSpec {
         .collect();
     RunSpec {
         world: WorldSpec {
+            state: peer::StateKind::Registers,
             seed: 1,
             members,
             network: NetworkSpec { mean_latency_ns: 100_000, segmentation: false, ns_per_byte: 0 },

@@ -312,10 +312,7 @@ impl Workload {
     }
 
     pub fn on_output(&mut self, world: &mut World, output: &ClientOutput) {
-        let (ClientOutput::Connected { client, .. }
-        | ClientOutput::Expired { client }
-        | ClientOutput::Reply { client, .. }
-        | ClientOutput::Disconnected { client }) = output;
+        let client = output.client();
         let (i, attempt) = ((client.0 >> 32) as usize, client.0 as u32);
         if i >= self.clients.len() || self.clients[i].attempt != attempt {
             return;
@@ -336,6 +333,8 @@ impl Workload {
             }
             ClientOutput::Disconnected { .. } => self.lose(world, i),
             ClientOutput::Reply { cxid, zxid, result, .. } => self.on_reply(world, i, *cxid, *zxid, result),
+            // Registers are not watched.
+            ClientOutput::Notification { .. } => {}
         }
     }
 

@@ -6,18 +6,19 @@
 use std::collections::BTreeMap;
 
 use checker::{FinalState, FreshWrite, Violation};
-use peer::{ClientId, ClientInput, ClientOutput, Event, Nanos, Role, SyncMode};
+use peer::{ClientId, ClientInput, ClientOutput, Event, Nanos, Role, StateKind, SyncMode};
 use wire::txn::set_data_request;
 use wire::{ServerId, Zxid, code, op};
 
 use crate::plan::{Action, Fields, Named, Pending, Step, Who, event_json, has_fields, millis};
+use crate::tree_workload::{self, TreeWorkload};
 use crate::workload::{Workload, WorkloadSpec};
 use crate::world::{Happened, Moment, World, WorldSpec, is_of_a_write};
 
 mod act;
 mod outcome;
 
-pub use self::outcome::{Outcome, Stats, Verdict};
+pub use self::outcome::{Outcome, Stats, TreeStats, Verdict};
 
 #[derive(Clone, Debug)]
 pub struct RunSpec {
@@ -68,6 +69,8 @@ enum Phase {
 pub struct Runner {
     pub world: World,
     workload: Workload,
+    /// The workload, where the state is a tree; the other one then has no clients.
+    tree: Option<Box<TreeWorkload>>,
     steps: Vec<Pending>,
     /// Those that wait for an event or a moment, in order.
     waiting: Vec<usize>,
@@ -110,12 +113,17 @@ impl Runner {
         world.trace = options.trace.then(Vec::new);
         world.tell_moments = spec.timeline.iter().any(Step::waits_for_moment);
         let members = world.member_ids();
-        let workload = Workload::new(spec.world.seed, spec.workload.clone(), &members);
+        let is_tree = spec.world.state == StateKind::Tree;
+        let tree = is_tree.then(|| TreeWorkload::new(spec.world.seed, spec.workload.clone(), &members));
+        let clients = if is_tree { 0 } else { spec.workload.clients };
+        let registers = WorkloadSpec { clients, ..spec.workload.clone() };
+        let workload = Workload::new(spec.world.seed, registers, &members);
         let steps: Vec<Pending> = spec.timeline.iter().map(|step| Pending::new(step.clone())).collect();
         let mut runner = Runner {
             world,
             workload,
             waiting: (0..steps.len()).filter(|index| steps[*index].step.when.is_some()).collect(),
+            tree: tree.map(Box::new),
             steps,
             stats: Stats::default(),
             story: Vec::new(),
@@ -142,6 +150,7 @@ impl Runner {
             self.world.boot(*sid, Nanos::ZERO);
         }
         self.workload.start(&mut self.world);
+        self.tree_load(TreeWorkload::start);
         for index in 0..self.steps.len() {
             if let Some(at) = self.steps[index].step.at {
                 self.world.timer(millis(at), STEP_TIMER | index as u64);
@@ -194,18 +203,37 @@ impl Runner {
         match happened {
             Happened::Timer(timer) if timer >> 56 == 0xfe => self.try_fresh(),
             Happened::Timer(timer) if timer >> 56 == 0xfd => self.act_step((timer & 0xffff_ffff) as usize),
+            Happened::Timer(timer) if timer >> 56 == tree_workload::TICK => {
+                self.tree_load(|load, world| load.on_timer(world, timer));
+            }
             Happened::Timer(timer) => self.workload.on_timer(&mut self.world, timer),
             Happened::Client { output, .. } => self.on_client(&output),
             Happened::Event { member, event } => self.on_event(member, &event),
+            Happened::ClientBytes { client, link, bytes } => {
+                self.tree_load(|load, world| load.on_bytes(world, client, link, bytes));
+            }
+            Happened::ClientClosed { client, link } => {
+                self.tree_load(|load, world| load.on_closed(world, client, link));
+            }
             Happened::Moment { .. } => {}
         }
+    }
+
+    fn tree_load(&mut self, act: impl FnOnce(&mut TreeWorkload, &mut World)) {
+        if let Some(tree) = &mut self.tree {
+            act(tree, &mut self.world);
+        }
+    }
+
+    fn writes_in_flight(&self) -> usize {
+        self.workload.writes_in_flight() + self.tree.as_ref().map_or(0, |tree| tree.writes_in_flight())
     }
 
     /// Faults that took effect while a write was in flight: without any, the run tests little.
     fn count_effects(&mut self) {
         let effects = self.world.faults.effects;
         if effects != self.effects {
-            if self.workload.writes_in_flight() > 0 {
+            if self.writes_in_flight() > 0 {
                 self.stats.effects_amid_writes += effects - self.effects;
             }
             self.effects = effects;
@@ -239,6 +267,7 @@ impl Runner {
             }
             Phase::Busy { .. } => {
                 self.workload.stop();
+                self.tree_load(|load, _| load.stop());
                 self.fresh = FreshWrite::Unanswered;
                 self.phase = Phase::Fresh;
                 self.until = (now + LOOK).min(self.end_at);
@@ -272,8 +301,9 @@ impl Runner {
                     .client(member, ClientInput::Request { client: FRESH, cxid: 1, op: op::SET_DATA, body });
             }
             ClientOutput::Reply { client: FRESH, zxid, result, .. } => {
-                // A member over a history that is no register map's refuses it, by a transaction.
-                if result.is_ok() || *result == Err(code::UNIMPLEMENTED) {
+                // A member over a history that is no register map's refuses it, by a transaction; so does a tree,
+                // where the node is missing.
+                if matches!(result, Ok(_) | Err(code::UNIMPLEMENTED | code::NO_NODE)) {
                     self.fresh = FreshWrite::Acknowledged(*zxid);
                 }
             }
@@ -387,6 +417,7 @@ impl Runner {
     fn heal(&mut self) {
         self.tell("-- everything heals, everybody starts".into());
         self.workload.only = None;
+        self.tree_load(|load, _| load.only = None);
         self.world.heal();
         for sid in self.world.member_ids() {
             self.world.calm(sid);
@@ -479,6 +510,11 @@ impl Runner {
         self.stats.committed = self.world.committed;
         self.stats.acknowledged_writes = self.workload.acknowledged;
         self.stats.unknown_outcomes = self.workload.unknown;
+        if let Some(tree) = &self.tree {
+            self.stats.acknowledged_writes += tree.acknowledged;
+            self.stats.unknown_outcomes += tree.unknown;
+            self.stats.tree = Some(tree.stats());
+        }
         let verdict = if violations.iter().any(|v| !v.invariant.starts_with("LV-")) {
             Verdict::Violation
         } else if !violations.is_empty() {

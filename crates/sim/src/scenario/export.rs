@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use peer::{Config, LearnerType, QuorumVerifier, Settings, Switch, Switches};
+use peer::{Config, LearnerType, QuorumVerifier, Settings, StateKind, Switch, Switches};
 
-use super::{ClockEntry, DiskEntry, Expect, MemberEntry, NetworkEntry, Scenario, SettingsEntry};
+use super::{ClockEntry, DiskEntry, Expect, MemberEntry, NetworkEntry, Scenario, SettingsEntry, StateName};
 use crate::run::{Outcome, RunSpec, Verdict};
 
 impl Scenario {
@@ -20,6 +20,10 @@ impl Scenario {
             description: Vec::new(),
             seed: world.seed,
             members: world.members.iter().map(|config| member(config, spec, &base, common)).collect(),
+            state: match world.state {
+                StateKind::Registers => StateName::Registers,
+                StateKind::Tree => StateName::Tree,
+            },
             settings: base,
             switches: names(common),
             network: NetworkEntry {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use peer::{Config, LearnerType, Member, QuorumVerifier, Switch, SyncMode, View};
+use peer::{Config, LearnerType, Member, QuorumVerifier, StateKind, Switch, SyncMode, View};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wire::ServerId;
@@ -31,6 +31,9 @@ pub struct Scenario {
     pub description: Vec<String>,
     pub seed: u64,
     pub members: Vec<MemberEntry>,
+    /// What the members replicate.
+    #[serde(default, skip_serializing_if = "StateName::is_default")]
+    pub state: StateName,
     #[serde(default)]
     pub settings: SettingsEntry,
     /// Historical behaviours of all members.
@@ -54,6 +57,28 @@ pub struct Scenario {
     /// Checks that this scenario gives up, each with its reason.
     #[serde(default)]
     pub waive: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum StateName {
+    /// A flat map of registers: the fast workload.
+    #[default]
+    Registers,
+    /// ZooKeeper's data tree, with clients that speak its protocol.
+    Tree,
+}
+
+impl StateName {
+    pub fn kind(self) -> StateKind {
+        match self {
+            StateName::Registers => StateKind::Registers,
+            StateName::Tree => StateKind::Tree,
+        }
+    }
+    fn is_default(&self) -> bool {
+        *self == StateName::Registers
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -345,6 +370,7 @@ impl Scenario {
             world: WorldSpec {
                 seed,
                 members,
+                state: self.state.kind(),
                 network: NetworkSpec {
                     mean_latency_ns: self.network.latency_us * 1000,
                     segmentation: self.network.segmentation,

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use peer::{Config, LearnerType, Member, Nanos, QuorumVerifier, Settings, Switches, SyncTable, View};
+use peer::{
+    Config, LearnerType, Member, Nanos, QuorumVerifier, Settings, StateKind, Switches, SyncTable, View,
+};
 use wire::ServerId;
 
 use crate::draw::{Concern, Draws};
@@ -37,7 +39,26 @@ pub fn view(voters: u64, observers: u64, verifier: Option<QuorumVerifier>) -> Vi
     View { members, verifier: verifier.unwrap_or(QuorumVerifier::Majority { voters }) }
 }
 
+/// Of registers or, one seed in five, of the data tree: drawn apart, so that all else is as it were with the other.
 pub fn plan(seed: u64, switches: Switches) -> RunSpec {
+    if Draws::new(seed, Concern::State, 0).chance(200) {
+        plan_tree(seed, switches)
+    } else {
+        plan_registers(seed, switches)
+    }
+}
+
+/// The same ensemble and faults, over the data tree.
+pub fn plan_tree(seed: u64, switches: Switches) -> RunSpec {
+    let mut spec = plan_registers(seed, switches);
+    let mut draws = Draws::new(seed, Concern::State, 1);
+    spec.world.state = StateKind::Tree;
+    spec.workload.session_timeout_ms = one_of(&mut draws, &[2000, 4000, 10_000]);
+    spec.workload.syncs_milli /= 2;
+    spec
+}
+
+pub fn plan_registers(seed: u64, switches: Switches) -> RunSpec {
     let mut draws = Draws::new(seed, Concern::World, 0);
     let view = ensemble(&mut draws);
     let settings = settings(&mut draws);
@@ -129,6 +150,7 @@ fn world(draws: &mut Draws, seed: u64, members: Vec<Config>) -> WorldSpec {
     WorldSpec {
         seed,
         members,
+        state: StateKind::Registers,
         network: NetworkSpec {
             mean_latency_ns: one_of(draws, &[200_000, 2_000_000, 10_000_000, 40_000_000]),
             segmentation: draws.chance(700),

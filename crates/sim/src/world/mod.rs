@@ -7,12 +7,13 @@ use bytes::Bytes;
 use checker::{Checkers, EnsembleSpec, Observation};
 use peer::{
     ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskAnswer, DiskDone, DiskError, DiskOp,
-    EpochFile, Event, Input, Lane, Nanos, Now, OpId, Outbox, Output, Peer, Port, Recovered, Role, Task,
+    EpochFile, Event, Input, Lane, Nanos, Now, OpId, Outbox, Output, Peer, Port, Recovered, Role, State,
+    StateKind, Task,
 };
 use storage::{Storage, StorageSettings};
 use wire::{Epoch, ServerId, Zxid};
-use zab::register_map::RegisterMap;
 
+mod client_links;
 mod connections;
 mod describe;
 mod disk;
@@ -21,6 +22,8 @@ mod moments;
 mod processes;
 mod runaway;
 
+pub use self::client_links::LinkId;
+use self::client_links::{Carried, ClientLinks};
 pub use self::describe::TraceLine;
 use self::describe::{describe_input, describe_output};
 use self::disk::lane_index;
@@ -60,6 +63,8 @@ impl DiskSpec {
 pub struct WorldSpec {
     pub seed: u64,
     pub members: Vec<Config>,
+    /// What the members replicate.
+    pub state: StateKind,
     pub network: NetworkSpec,
     pub disk: DiskSpec,
     /// A task is delayed so often (of a thousand), by at most so long.
@@ -79,6 +84,11 @@ enum What {
         connection: usize,
         direction: usize,
         segment: Segment,
+    },
+    ClientArrive {
+        link: LinkId,
+        to_member: bool,
+        carried: Carried,
     },
     DiskDone {
         member: usize,
@@ -137,13 +147,15 @@ enum What {
 struct Member {
     config: Config,
     sid: ServerId,
-    peer: Option<Peer<RegisterMap>>,
+    peer: Option<Peer<State>>,
     storage: Storage<SimFs>,
     incarnation: u32,
     listening: [bool; 2],
     lanes: [VecDeque<(OpId, DiskOp)>; 3],
     lane_busy: [bool; 3],
     conns: BTreeMap<ConnId, (usize, usize)>,
+    /// Connections of clients that speak ZooKeeper's protocol.
+    client_conns: BTreeMap<ConnId, LinkId>,
     next_accepted: u64,
     paused_until: Nanos,
     held: VecDeque<Input>,
@@ -195,6 +207,17 @@ pub enum Happened {
         member: ServerId,
         output: ClientOutput,
     },
+    /// Bytes reached a client.
+    ClientBytes {
+        client: u64,
+        link: LinkId,
+        bytes: Bytes,
+    },
+    /// A client's connection was refused, closed or reset.
+    ClientClosed {
+        client: u64,
+        link: LinkId,
+    },
     Event {
         member: ServerId,
         event: Event,
@@ -212,6 +235,7 @@ pub struct World {
     queue: Queue<What>,
     members: Vec<Member>,
     network: Network,
+    client_links: ClientLinks,
     pub checkers: Checkers,
     pub check: bool,
     pub hash: TraceHash,
@@ -267,6 +291,7 @@ impl World {
                     lanes: Default::default(),
                     lane_busy: [false; 3],
                     conns: BTreeMap::new(),
+                    client_conns: BTreeMap::new(),
                     next_accepted: 0,
                     paused_until: Nanos::ZERO,
                     held: VecDeque::new(),
@@ -296,11 +321,13 @@ impl World {
         let mut ensemble = EnsembleSpec::of(&spec.members[0].view);
         ensemble.allow_zxid_jumps = spec.allow_zxid_jumps;
         ensemble.waived = spec.waived.clone();
+        ensemble.tree = spec.state == StateKind::Tree && spec.disks.is_empty();
         World {
             now: Nanos::ZERO,
             queue: Queue::new(),
             network: Network::new(spec.seed, &sids, spec.network.clone()),
             members,
+            client_links: ClientLinks::default(),
             checkers: Checkers::new(&ensemble),
             check: true,
             hash: TraceHash::default(),
@@ -378,6 +405,7 @@ impl World {
         match what {
             What::Timer(timer) => self.happened.push_back(Happened::Timer(timer)),
             What::Arrive { connection, direction, segment } => self.arrive(connection, direction, segment),
+            What::ClientArrive { link, to_member, carried } => self.client_arrive(link, to_member, carried),
             What::DiskDone { member, incarnation, lane } => {
                 if self.members[member].incarnation == incarnation {
                     self.disk_done(member, lane);
