@@ -61,6 +61,15 @@ fn quotas() {
     assert_eq!(server.write(&set("/a/b", "xx")), Err(code::QUOTA_EXCEEDED));
     assert_eq!(server.write(&set("/a/b", "y")).map(|_| ()), Ok(()));
     assert_eq!(server.mismatches(), 0, "statistics are in no digest");
+    // Above limits that came later, what adds nothing is no matter; -1 is no limit.
+    let limits = |text: &str| set("/zookeeper/quota/a/zookeeper_limits", text);
+    server.write(&limits("count=1,bytes=1=;byteHardLimit=5;countHardLimit=1")).expect("set");
+    for (data, expected) in [("z", Ok(())), ("", Err(code::QUOTA_EXCEEDED))] {
+        assert_eq!(server.write(&set("/a/b", data)).map(|_| ()), expected, "{data}");
+    }
+    server.write(&limits("count=1,bytes=1=;byteHardLimit=-1;countHardLimit=-1")).expect("set");
+    server.create("/a/more");
+    server.write(&delete("/a/more")).expect("deleted");
 
     // Loaded again, everything is counted anew.
     server.server = loaded(&server, |record| match record {

@@ -4,15 +4,15 @@
 
 mod common;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use common::alone::{SESSION, Server, body, create, create_ttl, delete, set, text};
 use server::data_tree::ROOT;
 use server::{Settings, container_manager, is_client_request};
 use wire::client::{GetDataRequest, MultiRequest, Op, OpResult, Request, Response};
 use wire::txn::{CreateTTLTxn, CreateTxn, CreateTxnV0, DeleteTxn, MultiTxn, SubTxn};
 use wire::{
-    Acl, Id, Jute, NullableString, SessionId, SnapshotRecord, StatPersisted, Txn, TxnBody, TxnHeader, Zxid,
-    code, op,
+    Acl, Id, Jute, NullableString, SessionId, SnapshotParser, SnapshotRecord, StatPersisted, Txn, TxnBody,
+    TxnHeader, Zxid, code, op,
 };
 use zab::{StateMachine, WriteRequest};
 
@@ -413,4 +413,61 @@ fn transactions_without_effect() {
     assert!(!server.server.is_whole(), "a type of a later release: its effect is not known");
     let tree = &server.server.database().tree;
     assert_eq!(tree.all_children_number(ROOT), 4);
+}
+
+/// A failed multi of Java's log may have the data of its operations still, where the codes should be.
+#[test]
+fn a_failed_multi_of_javas_log() {
+    let mut server = Server::new(Settings::default());
+    let make = CreateTxn { path: text("/a"), data: None, acl: None, ephemeral: false, parent_c_version: 1 };
+    let operation = || SubTxn { kind: op::ERROR, ..SubTxn::new(op::CREATE, &TxnBody::Create(make.clone())) };
+    let error = SubTxn { kind: op::ERROR, data: Some(code::NO_NODE.to_bytes()) };
+    let txns = vec![operation(), error, operation()];
+    server.zxid = server.zxid.next();
+    let header = TxnHeader { client_id: SESSION, cxid: 1, zxid: server.zxid, time_ms: 1, kind: op::MULTI };
+    let txn = Txn::new(header, TxnBody::Multi(MultiTxn { txns }), None).to_bytes();
+    let reply = server.server.apply(server.zxid, &txn).result.expect("an answer");
+    let Response::Multi(reply) = Response::decode(op::MULTI, reply).expect("a reply") else {
+        panic!("a multi")
+    };
+    let codes = reply.results.into_iter().map(|result| match result {
+        OpResult::Error(error) => error.err,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(codes.collect::<Vec<_>>(), [code::OK, code::NO_NODE, code::RUNTIME_INCONSISTENCY]);
+    assert!(server.server.database().tree.find(b"/a").is_none());
+}
+
+/// Of digests the user; of other ids all, an address with colons too.
+#[test]
+fn who_a_client_is() {
+    let mut server = Server::new(Settings::default());
+    server.auth = vec![Id::of("ip", "fe80::1"), Id::of("digest", "ann:secret"), Id::of("super", "")];
+    let Ok(Response::WhoAmI(who)) = server.read(1, &Request::WhoAmI) else { panic!("an answer") };
+    let users = who.client_info.into_iter().map(|info| (info.auth_scheme, info.user));
+    let expected = [("ip", "fe80::1"), ("digest", "ann"), ("super", "")];
+    assert_eq!(users.collect::<Vec<_>>(), expected.map(|(scheme, user)| (text(scheme), text(user))));
+}
+
+/// The log has what was made after a snapshot began.
+#[test]
+fn what_a_snapshot_leaves_out() {
+    let mut server = Server::new(Settings::default());
+    server.create("/a");
+    let mut cursor = server.server.snapshot_begin();
+    let mut slices = BytesMut::new();
+    assert!(!server.server.snapshot_slice(&mut cursor, 1, &mut slices));
+    for path in ["/a/new", "/b"] {
+        server.create(path);
+    }
+    while !server.server.snapshot_slice(&mut cursor, 1, &mut slices) {}
+    let mut parser = SnapshotParser::new();
+    parser.feed(slices.freeze());
+    let mut paths = Vec::new();
+    while let Some(record) = parser.next_record().expect("a record") {
+        if let SnapshotRecord::Node { path, .. } = record {
+            paths.push(path);
+        }
+    }
+    assert_eq!(paths, ["", "/a", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"].map(text));
 }
