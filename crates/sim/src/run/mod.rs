@@ -10,9 +10,9 @@ use peer::{ClientId, ClientInput, ClientOutput, Event, Nanos, Role, SyncMode};
 use wire::txn::set_data_request;
 use wire::{ServerId, Zxid, code, op};
 
-use crate::plan::{Action, Named, Pending, Step, Who, event_json, millis};
+use crate::plan::{Action, Fields, Named, Pending, Step, Who, event_json, has_fields, millis};
 use crate::workload::{Workload, WorkloadSpec};
-use crate::world::{Happened, Moment, World, WorldSpec};
+use crate::world::{Happened, Moment, World, WorldSpec, is_of_a_write};
 
 mod act;
 mod outcome;
@@ -69,8 +69,8 @@ pub struct Runner {
     pub world: World,
     workload: Workload,
     steps: Vec<Pending>,
-    /// Some step waits for an event or a moment.
-    triggers: bool,
+    /// Those that wait for an event or a moment, in order.
+    waiting: Vec<usize>,
     stats: Stats,
     story: Vec<String>,
     seen: BTreeMap<String, u64>,
@@ -115,7 +115,7 @@ impl Runner {
         let mut runner = Runner {
             world,
             workload,
-            triggers: steps.iter().any(|pending| pending.step.when.is_some()),
+            waiting: (0..steps.len()).filter(|index| steps[*index].step.when.is_some()).collect(),
             steps,
             stats: Stats::default(),
             story: Vec::new(),
@@ -132,6 +132,7 @@ impl Runner {
             effects: 0,
             disks_matter: !spec.world.disks.is_empty(),
         };
+        runner.ask_for_writes();
         runner.begin(spec, &members);
         runner
     }
@@ -153,9 +154,7 @@ impl Runner {
         while self.phase != Phase::Over {
             match self.world.next(self.until) {
                 Some(Happened::Moment { member, moment }) => {
-                    if self.triggers {
-                        self.trigger_moment(member, &moment);
-                    }
+                    self.trigger_moment(member, &moment);
                     return Some((member, moment));
                 }
                 Some(happened) => self.on(happened),
@@ -292,12 +291,7 @@ impl Runner {
 
     fn on_event(&mut self, member: ServerId, event: &Event) {
         match event {
-            Event::Committed { .. } => self.stats.committed += 1,
-            Event::Proposed { .. }
-            | Event::Logged { .. }
-            | Event::Delivered { .. }
-            | Event::AckSent { .. }
-            | Event::AckCounted { .. } => {}
+            event if is_of_a_write(event) => {}
             event => {
                 if !matches!(event, Event::Mark { .. } | Event::Warning { .. }) {
                     self.last_event.insert(member.0, event.name());
@@ -309,9 +303,7 @@ impl Runner {
             *self.seen.entry(event.name().to_owned()).or_default() += 1;
             *self.seen.entry(format!("{}@{member}", event.name())).or_default() += 1;
         }
-        if self.triggers {
-            self.trigger(member, event.name(), || event_json(event));
-        }
+        self.trigger(member, event.name(), |fields| has_fields(&event_json(event), fields));
     }
 
     fn on_rare_event(&mut self, member: ServerId, event: &Event) {
@@ -343,30 +335,45 @@ impl Runner {
     }
 
     fn trigger_moment(&mut self, member: ServerId, moment: &Moment) {
-        self.trigger(member, moment.name(), || moment.json());
+        self.trigger(member, moment.name(), |fields| moment.has(fields));
     }
 
-    /// Steps that wait for this event.
-    fn trigger(&mut self, member: ServerId, name: &str, json: impl Fn() -> serde_json::Value) {
-        for index in 0..self.steps.len() {
+    /// Steps that wait for this event; `has` tells whether it has the fields that one asks for.
+    fn trigger(&mut self, member: ServerId, name: &str, has: impl Fn(&Fields) -> bool) {
+        let mut at = 0;
+        while let Some(&index) = self.waiting.get(at) {
             let pending = &mut self.steps[index];
-            let Some(when) = &pending.step.when else { continue };
-            if pending.done || when.event != name || !when.matches(member, &json) {
+            let Some(when) = &pending.step.when else { unreachable!("it waits") };
+            if when.event != name || !when.matches(member, &has) {
+                at += 1;
                 continue;
             }
             pending.seen += 1;
             if pending.seen < when.nth {
+                at += 1;
                 continue;
             }
             pending.done = true;
             pending.it = Some(member);
-            if when.after_ms > 0 {
-                let at = self.world.now + millis(when.after_ms);
-                self.world.timer(at, STEP_TIMER | index as u64);
+            let after_ms = when.after_ms;
+            self.waiting.remove(at);
+            self.ask_for_writes();
+            if after_ms > 0 {
+                self.world.timer(self.world.now + millis(after_ms), STEP_TIMER | index as u64);
             } else {
                 self.act_step(index);
             }
         }
+    }
+
+    /// The events of every write are told where somebody waits for them.
+    fn ask_for_writes(&mut self) {
+        const WRITE: [&str; 6] = ["proposed", "logged", "ackSent", "ackCounted", "committed", "delivered"];
+        let waits = |index: &usize| {
+            self.steps[*index].step.when.as_ref().is_some_and(|when| WRITE.contains(&when.event.as_str()))
+        };
+        self.world.tell_writes =
+            self.options.watch || self.options.stop_at_violation || self.waiting.iter().any(waits);
     }
 
     fn act_step(&mut self, index: usize) {
@@ -469,6 +476,7 @@ impl Runner {
         }
         self.stats.simulated_ms = now.0 / 1_000_000;
         self.stats.events = self.world.events;
+        self.stats.committed = self.world.committed;
         self.stats.acknowledged_writes = self.workload.acknowledged;
         self.stats.unknown_outcomes = self.workload.unknown;
         let verdict = if violations.iter().any(|v| !v.invariant.starts_with("LV-")) {

@@ -174,6 +174,19 @@ struct Member {
     installing: Option<(Zxid, Epoch)>,
 }
 
+/// The events that every write brings, at every member.
+pub fn is_of_a_write(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Proposed { .. }
+            | Event::Logged { .. }
+            | Event::AckSent { .. }
+            | Event::AckCounted { .. }
+            | Event::Committed { .. }
+            | Event::Delivered { .. }
+    )
+}
+
 /// What a step gave to the runner.
 #[derive(Clone, Debug)]
 pub enum Happened {
@@ -207,8 +220,12 @@ pub struct World {
     pub events: u64,
     spec: WorldSpec,
     happened: VecDeque<Happened>,
-    /// Events are handed to the runner (else only to the checkers).
+    /// Events are handed to the runner (else only to the checkers) ...
     pub tell_events: bool,
+    /// ... and so are those of every write (`is_of_a_write`), which are most of all.
+    pub tell_writes: bool,
+    /// COMMITs decided.
+    pub committed: u64,
     pub trace: Option<Vec<TraceLine>>,
     /// The world stops before each packet that is delivered and each disk operation that is carried out.
     pub tell_moments: bool,
@@ -221,6 +238,14 @@ pub struct World {
 }
 
 const WALL_START_MS: i64 = 1_700_000_000_000;
+
+/// `time * by / of`, in 64 bits where they hold it: for the first hours of a run.
+fn scaled(time: Nanos, by: i64, of: i64) -> i64 {
+    match i64::try_from(time.0).ok().and_then(|time| time.checked_mul(by)) {
+        Some(product) => product / of,
+        None => (i128::from(time.0) * i128::from(by) / i128::from(of)) as i64,
+    }
+}
 
 impl World {
     pub fn new(spec: WorldSpec) -> World {
@@ -284,6 +309,8 @@ impl World {
             spec,
             happened: VecDeque::new(),
             tell_events: true,
+            tell_writes: true,
+            committed: 0,
             trace: None,
             tell_moments: false,
             stopped_before: None,
@@ -438,7 +465,7 @@ impl World {
             let wall_ms = WALL_START_MS + (self.now.0 / 1_000_000) as i64 + m.wall_offset_ms;
             return Now { mono: self.now, wall_ms };
         }
-        let drift = (i128::from(self.now.0) * i128::from(m.drift_ppm) / 1_000_000) as i64;
+        let drift = scaled(self.now, m.drift_ppm, 1_000_000);
         let mono = Nanos(self.now.0.saturating_add_signed(drift));
         let wall_ms = WALL_START_MS + (mono.0 / 1_000_000) as i64 + m.wall_offset_ms;
         Now { mono, wall_ms }
@@ -446,12 +473,11 @@ impl World {
 
     /// The world's time at which the member's clock shows `local`.
     fn world_time(&self, member: usize, local: Nanos) -> Nanos {
-        let ppm = i128::from(self.members[member].drift_ppm);
+        let ppm = self.members[member].drift_ppm;
         if ppm == 0 {
             return local;
         }
-        let at = i128::from(local.0) * 1_000_000 / (1_000_000 + ppm);
-        Nanos(at as u64 + 1)
+        Nanos(scaled(local, 1_000_000, 1_000_000 + ppm) as u64 + 1)
     }
 
     fn input(&mut self, member: usize, input: Input) {
@@ -513,10 +539,14 @@ impl World {
         match output {
             Output::Event(event) => {
                 self.observe(member, &Observation::Event(&event));
-                if matches!(event, Event::UpToDate { .. } | Event::Established { .. }) {
-                    self.members[member].lost_disk = false;
+                match event {
+                    Event::UpToDate { .. } | Event::Established { .. } => {
+                        self.members[member].lost_disk = false;
+                    }
+                    Event::Committed { .. } => self.committed += 1,
+                    _ => {}
                 }
-                if self.tell_events {
+                if self.tell_events && (self.tell_writes || !is_of_a_write(&event)) {
                     let sid = self.members[member].sid;
                     self.happened.push_back(Happened::Event { member: sid, event });
                 }
