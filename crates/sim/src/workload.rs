@@ -35,6 +35,8 @@ pub struct WorkloadSpec {
     pub through: Vec<i64>,
     /// Clients begin at this time.
     pub start_ms: u64,
+    /// They go on for so long once everything is healed and everybody is back.
+    pub busy_ms: u64,
 }
 
 impl Default for WorkloadSpec {
@@ -51,6 +53,7 @@ impl Default for WorkloadSpec {
             session_timeout_ms: 10_000,
             through: Vec::new(),
             start_ms: 0,
+            busy_ms: 2000,
         }
     }
 }
@@ -168,6 +171,10 @@ impl Workload {
             self.lose(world, i);
             world.client(member, ClientInput::Disconnect { client: id });
         }
+    }
+
+    pub fn busy(&self) -> Nanos {
+        Nanos::from_millis(self.spec.busy_ms)
     }
 
     pub fn writes_in_flight(&self) -> usize {

@@ -102,8 +102,7 @@ pub fn run_with(spec: &RunSpec, options: Options) -> Outcome {
     runner.finish()
 }
 
-/// Time with load after everybody is back, then convergence is looked at so often.
-const BUSY: Nanos = Nanos::from_millis(2000);
+/// Convergence is looked at so often; and so long after the last write everybody must have it.
 const LOOK: Nanos = Nanos::from_millis(500);
 const SETTLE: Nanos = Nanos::from_millis(3000);
 
@@ -256,7 +255,7 @@ impl Runner {
             Phase::Busy { converged: false, at_most } if now < at_most => {
                 if self.is_converged() {
                     self.phase = Phase::Busy { converged: true, at_most };
-                    self.until = (now + BUSY).min(at_most);
+                    self.until = (now + self.workload.busy()).min(at_most);
                 } else {
                     self.until = (now + LOOK).min(at_most);
                 }

@@ -72,7 +72,8 @@ pub fn plan_registers(seed: u64, switches: Switches) -> RunSpec {
     let faults_ms = draws.range(from * 1000, to * 1000);
     let start = draws.range(300, 2500);
     let world = world(&mut draws, seed, members);
-    let workload = workload(&mut draws);
+    let answer_ms = (4 * world.network.mean_latency_ns + 2 * world.disk.mean_sync_ns) / 1_000_000;
+    let workload = workload(&mut draws, answer_ms);
     // A slow ensemble takes longer to its first leader, and between faults; and a silent death is
     // noticed after syncLimit only.
     let sync_ms = settings.sync_time().0 / 1_000_000;
@@ -170,8 +171,10 @@ fn world(draws: &mut Draws, seed: u64, members: Vec<Config>) -> WorldSpec {
     }
 }
 
-fn workload(draws: &mut Draws) -> WorkloadSpec {
-    WorkloadSpec {
+/// Requests of all clients together are mostly few (`rate`): a fault finds a write in flight as well among
+/// 25 a second as among 2000, and CPU time goes into more seeds. Answers take about `answer_ms`.
+fn workload(draws: &mut Draws, answer_ms: u64) -> WorkloadSpec {
+    let mut workload = WorkloadSpec {
         clients: draws.range(2, 5) as u32,
         in_flight: one_of(draws, &[1, 1, 1, 4]),
         think_ms: one_of(draws, &[5, 30, 100, 300]),
@@ -180,7 +183,14 @@ fn workload(draws: &mut Draws) -> WorkloadSpec {
         closes_milli: draws.below(20),
         request_timeout_ms: one_of(draws, &[700, 1500, 4000]),
         ..WorkloadSpec::default()
+    };
+    workload.busy_ms = [300, 800, 2000][pick(draws, &[550, 350, 100])];
+    if let Some(rate) = [Some(25), Some(150), None][pick(draws, &[800, 170, 30])] {
+        let cycle_ms = u64::from(workload.clients * workload.in_flight) * 1000 / rate;
+        // Pauses are drawn up to `think_ms`: half of it on the average.
+        workload.think_ms = workload.think_ms.max(2 * cycle_ms.saturating_sub(answer_ms));
     }
+    workload
 }
 
 /// One scenario with another seed, its steps at times a little earlier or later, in their order.
