@@ -26,7 +26,9 @@ impl World {
     }
 
     pub(super) fn send(&mut self, member: usize, conn: ConnId, bytes: Bytes, notify: bool) {
-        let Some(&(connection, end)) = self.members[member].conns.get(&conn) else { return };
+        let Some(&(connection, end)) = self.members[member].conns.get(&conn) else {
+            return self.send_to_client(member, conn, bytes, notify);
+        };
         if self.sends_in_part(member, (connection, end), &bytes) {
             return;
         }
@@ -48,6 +50,8 @@ impl World {
     pub(super) fn close(&mut self, member: usize, conn: ConnId, reason: CloseReason) {
         if let Some((connection, end)) = self.members[member].conns.remove(&conn) {
             self.end_connection(connection, end, reason);
+        } else {
+            self.close_to_client(member, conn, reason);
         }
     }
 
