@@ -13,7 +13,7 @@ const BUGS: [&str; 10] = ["01", "06", "07", "10", "15", "16", "20", "23", "31", 
 /// Fresh seeds, swept for so long.
 const FRESH: &str = "2m";
 /// Short scenarios, and the faults put at every packet and disk step of them.
-const ENUMERATED: [&str; 3] = ["enumerated-handshake", "sync-diff", "sync-trunc"];
+const ENUMERATED: [&str; 3] = ["enumerated-handshake", "enumerated-tail", "enumerated-snapshots"];
 
 pub fn run(seeds: u64) -> Done {
     let mut took: Vec<(&str, Duration)> = Vec::new();
