@@ -8,7 +8,7 @@ use std::path::Path;
 
 use peer::{DiskAnswer, DiskOp, EpochFile, Recovered, Switches, SyncMode, TxnEntry};
 use sim::run::{Outcome, RunSpec, Verdict, run};
-use sim::swarm::plan;
+use sim::swarm::plan_registers;
 use storage::{MemFs, Storage, StorageSettings};
 use wire::{Epoch, ServerId, Zxid};
 
@@ -43,7 +43,7 @@ fn cut(files: Files, zxid: Zxid) -> Files {
 /// Plan `seed` over Java disks: a quorum has the whole history (one with a snapshot amid it, the others
 /// from the beginning), the rest a part of it or nothing.
 fn over_java_disks(seed: u64) -> RunSpec {
-    let mut spec = plan(seed, Switches::NONE);
+    let mut spec = plan_registers(seed, Switches::NONE);
     let config = &spec.world.members[0];
     let voters = config.view.voters().count() as i64;
     spec.world.disks.insert(ServerId(1), directory("3.8.0-leader"));

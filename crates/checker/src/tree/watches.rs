@@ -93,7 +93,7 @@ impl ConnectionWatches {
             Change::Deleted => EventType::NodeDeleted,
             Change::DataChanged => EventType::NodeDataChanged,
         };
-        let mut told = self.data.get(path).is_some();
+        let mut told = self.data.contains_key(path);
         remove(&mut self.data, path, STANDARD);
         let mut above = &path[..];
         while above != b"/" {

@@ -34,12 +34,12 @@ impl<S: StateMachine> Leader<S> {
         match packet {
             Packet::Ack { zxid } => self.on_ack(ctx, conn, zxid),
             Packet::Ping { touched, .. } => {
-                for (session, _) in touched_sessions(&touched.unwrap_or_default()) {
-                    self.tracker.touch(session, ctx.io.now.mono);
+                for (session, timeout_ms) in touched_sessions(&touched.unwrap_or_default()) {
+                    self.tracker.touch(session, timeout_ms, ctx.io.now.mono);
                 }
             }
-            Packet::Revalidate { session, .. } => {
-                let valid = self.tracker.touch(session, ctx.io.now.mono);
+            Packet::Revalidate { session, timeout_ms } => {
+                let valid = self.tracker.touch(session, timeout_ms, ctx.io.now.mono);
                 if valid {
                     self.tracker.set_owner(session, Owner::Learner(conn));
                 }
@@ -233,8 +233,8 @@ impl<S: StateMachine> Leader<S> {
                 self.commit.forget(session);
                 Ok(())
             }
-            Some(ClientAction::Revalidate { session, .. }) => {
-                let valid = self.tracker.touch(session, ctx.io.now.mono);
+            Some(ClientAction::Revalidate { session, timeout_ms }) => {
+                let valid = self.tracker.touch(session, timeout_ms, ctx.io.now.mono);
                 if valid {
                     self.tracker.set_owner(session, Owner::Local);
                 }

@@ -93,8 +93,8 @@ impl<S: StateMachine> Leader<S> {
 
     fn expire_sessions(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
         let now = ctx.io.now.mono;
-        for session in self.clients.drain_touched().into_keys() {
-            self.tracker.touch(session, now);
+        for (session, timeout_ms) in self.clients.drain_touched() {
+            self.tracker.touch(session, timeout_ms, now);
         }
         for session in self.tracker.expired(now) {
             ctx.io.event(Event::SessionExpired { session });
