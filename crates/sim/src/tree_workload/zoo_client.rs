@@ -308,11 +308,13 @@ impl ZooClient {
     }
 
     fn on_packet(&mut self, world: &mut World, packet: Bytes) -> Option<Answer> {
-        self.answered_at = world.now;
         let Ok(header) = ReplyHeader::read(&mut Reader::new(packet.clone()), "ReplyHeader") else {
             self.disconnect(world, false);
             return None;
         };
+        if header.xid != xid::NOTIFICATION {
+            self.answered_at = world.now;
+        }
         if header.zxid > Zxid::ZERO {
             self.last_zxid = self.last_zxid.max(header.zxid);
         }
