@@ -105,6 +105,12 @@ impl<S: StateMachine> Leader<S> {
             self.tracker.closing(request.session);
             return Ok(());
         }
+        if request.op == op::DELETE_CONTAINER
+            && request.from == Owner::Local
+            && request.session == SessionId(0)
+        {
+            return Ok(());
+        }
         self.tracker.check(request.session, request.from)
     }
 
