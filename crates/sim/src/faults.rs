@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-const COUNT: usize = 20;
+const COUNT: usize = 21;
 
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
@@ -31,6 +31,7 @@ pub enum FaultKind {
     ReplacedDisk,
     ConnectionStorm,
     SlowProcess,
+    CutFrame,
 }
 
 impl FaultKind {
@@ -55,6 +56,7 @@ impl FaultKind {
         FaultKind::ReplacedDisk,
         FaultKind::ConnectionStorm,
         FaultKind::SlowProcess,
+        FaultKind::CutFrame,
     ];
     pub fn name(self) -> &'static str {
         match self {
@@ -78,6 +80,7 @@ impl FaultKind {
             FaultKind::ReplacedDisk => "replaced disk",
             FaultKind::ConnectionStorm => "connection storm",
             FaultKind::SlowProcess => "slow process",
+            FaultKind::CutFrame => "cut frame",
         }
     }
 }

@@ -48,6 +48,7 @@ pub struct Direction {
 pub struct Connection {
     pub ends: [End; 2],
     pub directions: [Direction; 2],
+    pub port: Port,
     /// A black hole (the how many-th): nothing arrives any more, and nobody is told.
     pub black_hole: Option<usize>,
     /// `ends[0]` belongs to no member: what is sent to it goes nowhere.

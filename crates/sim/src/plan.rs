@@ -1,7 +1,7 @@
 //! What a run does and when: actions, at a time or when an event was seen. Scenario files and the
 //! swarm make the same plans.
 
-use peer::{Event, Nanos};
+use peer::{Event, Nanos, Port};
 use serde::{Deserialize, Serialize};
 use wire::ServerId;
 
@@ -68,6 +68,20 @@ pub enum Action {
     Reset {
         a: Who,
         b: Who,
+    },
+    /// Of what `from` sends next a part arrives, at least a byte and not all; then the connection is reset at
+    /// both ends.
+    CutFrame {
+        from: Who,
+        /// To this member; to anybody if not given.
+        #[serde(default)]
+        to: Option<Who>,
+        /// On a connection to this port; on any if not given.
+        #[serde(default)]
+        #[schemars(with = "Option<String>")]
+        port: Option<Port>,
+        /// The part, of a thousand.
+        keep_milli: u64,
     },
     /// The connections of the moment between two members swallow what they are given, without a word.
     BlackHole {

@@ -96,7 +96,7 @@ fn hunt_one(bug: &'static Bug, args: &HuntArgs) -> Result<Row, String> {
     let mut scenario = Scenario::of_failure(&spec, &name, &outcome);
     scenario.description = outcome.violations.iter().take(3).map(|v| v.detail.clone()).collect();
     if !args.no_shrink {
-        scenario = shrink_scenario(&scenario, &mut |_, _, _| {})?.scenario;
+        scenario = shrink_scenario(&scenario, args.shrink_limit, &mut |_, _, _| {})?.scenario;
     }
     row.steps = Some(Size::of(&scenario).steps);
     if let Some(folder) = &args.out {

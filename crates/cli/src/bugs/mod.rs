@@ -57,6 +57,9 @@ pub struct HuntArgs {
     /// Write each shrunk failure to this folder, as NUMBER-NAME.json.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Candidates that are looked at, at most, while one failure is made small.
+    #[arg(long, value_name = "N", default_value_t = 3000)]
+    shrink_limit: u64,
     /// Leave the failures as they are.
     #[arg(long)]
     no_shrink: bool,

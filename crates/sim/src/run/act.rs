@@ -70,6 +70,13 @@ impl Runner {
                     self.world.reset(a, b);
                 }
             }
+            Action::CutFrame { from, to, port, keep_milli } => {
+                let other = to.as_ref().map(|who| one(self, who));
+                // Who is named and is nobody is not anybody.
+                if let (Some(from), None | Some(Some(_))) = (one(self, from), other) {
+                    self.world.cut_frame(from, other.flatten(), *port, *keep_milli);
+                }
+            }
             Action::BlackHole { a, b } => {
                 if let (Some(a), Some(b)) = (one(self, a), one(self, b)) {
                     self.world.black_hole(a, b);

@@ -2,6 +2,7 @@
 //! ("it"), to the leader, or to anybody. The moments are those between which a handshake, a
 //! synchronisation or a write can be torn.
 
+use peer::Port;
 use serde_json::json;
 
 use super::faults::Plan;
@@ -42,6 +43,37 @@ pub(super) fn early(plan: &mut Plan) {
     }
 }
 
+/// Around a TRUNC, which is rare: as it is sent, received, carried out, and behind it.
+pub(super) fn around_trunc(plan: &mut Plan) {
+    let draws = &mut plan.draws;
+    let (event, key, value) = match pick(draws, &[300, 300, 200, 200]) {
+        0 => ("syncChosen", "mode", "truncdiff"),
+        1 => ("syncStarted", "mode", "trunc"),
+        2 => ("diskOp", "op", "Truncate"),
+        _ => ("syncChosen", "mode", "trunc"),
+    };
+    let after_ms = if draws.chance(400) { draws.range(1, 60) } else { 0 };
+    let mut fields = serde_json::Map::new();
+    fields.insert(key.into(), json!(value));
+    let nth = draws.range(1, 2) as u32;
+    push(plan, When { event: event.into(), member: None, fields, nth, after_ms });
+}
+
+/// A synchronisation arrives in part: the leader's answer to ACKEPOCH is cut.
+pub(super) fn cut_sync(plan: &mut Plan) {
+    let draws = &mut plan.draws;
+    let nth = draws.range(1, 8) as u32;
+    let action = Action::CutFrame {
+        from: Who::Named(Named::Leader),
+        to: Some(Who::Named(Named::It)),
+        port: Some(Port::Quorum),
+        keep_milli: draws.below(1000),
+    };
+    let when =
+        When { event: "ackEpochSent".into(), member: None, fields: serde_json::Map::new(), nth, after_ms: 0 };
+    plan.push(Step::when(when, vec![action]));
+}
+
 /// Amid a write: of the first ones, so that the run surely sees it.
 pub(super) fn at_a_write(plan: &mut Plan) {
     let event = one_of(&mut plan.draws, &WRITE).into();
@@ -52,6 +84,11 @@ pub(super) fn at_a_write(plan: &mut Plan) {
 
 /// One that comes after other faults: the how many-th is drawn wider.
 pub(super) fn later(plan: &mut Plan) {
+    match pick(&mut plan.draws, &[150, 100, 750]) {
+        0 => return around_trunc(plan),
+        1 => return cut_sync(plan),
+        _ => {}
+    }
     let when = moment(&mut plan.draws, 12, 400);
     push(plan, when);
 }
@@ -88,7 +125,7 @@ fn push_one(plan: &mut Plan, when: When) {
     let inside_disk = when.event == "diskOp" && when.after_ms == 0;
     let calls = inside_disk.then(|| draws.below(8) as u32);
     let amid_write = !inside_disk && draws.chance(400);
-    let (action, ends) = match pick(draws, &[260, 260, 120, 120, 80, 80, 40, 40]) {
+    let (action, ends) = match pick(draws, &[260, 260, 120, 120, 80, 80, 40, 40, 80]) {
         0 => (Action::Kill { member, amid_write, calls }, true),
         1 => (Action::PowerLoss { member, amid_write, calls }, true),
         2 => (Action::Pause { member, ms: draws.range(10, 2 * plan.sync_ms) }, false),
@@ -96,7 +133,11 @@ fn push_one(plan: &mut Plan, when: When) {
         4 => (Action::FailSync { member, count: 1 }, true),
         5 => (Action::Reset { a: member, b: Who::Named(Named::Leader) }, false),
         6 => (Action::SlowDisk { member, factor: draws.range(5, 100), ms: draws.range(100, 2000) }, false),
-        _ => (Action::ShortWrite { member, keep_milli: draws.below(1000) }, true),
+        7 => (Action::ShortWrite { member, keep_milli: draws.below(1000) }, true),
+        _ => {
+            let keep_milli = draws.below(1000);
+            (Action::CutFrame { from: member, to: None, port: None, keep_milli }, false)
+        }
     };
     let relief = match action {
         Action::Isolate { .. } => vec![Action::Heal {}],

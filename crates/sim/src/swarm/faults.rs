@@ -1,6 +1,8 @@
 //! The faults of a run: which kinds are on is drawn first; then when, to whom, how strong. A run with a
 //! few kinds often finds what one with all of them buries.
 
+use peer::Port;
+
 use super::{aimed, one_of, pick};
 use crate::draw::{Concern, Draws};
 use crate::plan::{Action, Named, Step, Who};
@@ -15,7 +17,9 @@ enum Kind {
     SlowProcess,
     Partition,
     Isolate,
+    ForeignTail,
     Reset,
+    CutFrame,
     SlowLink,
     BlackHole,
     RefuseConnects,
@@ -30,7 +34,7 @@ enum Kind {
     Aimed,
 }
 
-const KINDS: [Kind; 21] = [
+const KINDS: [Kind; 23] = [
     Kind::Kill,
     Kind::PowerLoss,
     Kind::RollingRestart,
@@ -39,7 +43,9 @@ const KINDS: [Kind; 21] = [
     Kind::SlowProcess,
     Kind::Partition,
     Kind::Isolate,
+    Kind::ForeignTail,
     Kind::Reset,
+    Kind::CutFrame,
     Kind::SlowLink,
     Kind::BlackHole,
     Kind::RefuseConnects,
@@ -87,6 +93,9 @@ pub(super) fn timeline(
     if on.contains(&Kind::Aimed) {
         // Those of the beginning: the first handshake, the first writes.
         aimed::early(&mut plan);
+        if plan.draws.chance(400) {
+            aimed::around_trunc(&mut plan);
+        }
     }
     if plan.draws.chance(850) {
         aimed::at_a_write(&mut plan);
@@ -136,6 +145,7 @@ impl Plan {
             Kind::RollingRestart => self.rolling_restart(at),
             Kind::RestartStorm => self.restart_storm(at),
             Kind::Partition | Kind::Isolate => self.cut(kind == Kind::Isolate, at),
+            Kind::ForeignTail => self.foreign_tail(at),
             Kind::FailSync | Kind::FailWrite | Kind::ShortWrite | Kind::DiskFull => {
                 let action = self.failing_disk(kind);
                 self.at(at, vec![action]);
@@ -223,6 +233,19 @@ impl Plan {
         self.at(at + healed, vec![Action::Heal {}]);
     }
 
+    /// A leader goes on alone for as long as it may, and comes back with what nobody else has when the others
+    /// have written on: its log is cut, and something happens around that.
+    fn foreign_tail(&mut self, at: u64) {
+        self.at(at, vec![Action::Isolate { member: Who::Named(Named::Leader) }]);
+        let healed = self.sync_ms + self.draws.range(500, 4000);
+        self.at(at + healed, vec![Action::Heal {}]);
+        if self.draws.chance(500) {
+            aimed::around_trunc(self);
+        } else {
+            aimed::cut_sync(self);
+        }
+    }
+
     fn failing_disk(&mut self, kind: Kind) -> Action {
         let member = self.target();
         match kind {
@@ -257,6 +280,11 @@ impl Plan {
                 times: self.draws.range(3, 15) as u32,
             },
             Kind::Reset => Action::Reset { a: member, b: self.anybody() },
+            Kind::CutFrame => {
+                let port =
+                    [None, Some(Port::Election), Some(Port::Quorum)][pick(&mut self.draws, &[400, 300, 300])];
+                Action::CutFrame { from: member, to: None, port, keep_milli: self.draws.below(1000) }
+            }
             Kind::SlowLink => {
                 let factor = self.draws.range(5, 100);
                 Action::SlowLink { from: member, to: self.anybody(), factor, ms }

@@ -63,11 +63,16 @@ pub fn plan_registers(seed: u64, switches: Switches) -> RunSpec {
     let mut draws = Draws::new(seed, Concern::World, 0);
     let view = ensemble(&mut draws);
     let settings = settings(&mut draws);
-    let members: Vec<Config> = view
+    let mut members: Vec<Config> = view
         .members
         .keys()
         .map(|sid| Config { sid: *sid, view: view.clone(), settings: settings.clone(), switches, seed: 0 })
         .collect();
+    // At times one sends snapshots only: where it led, the logs of the others have gaps.
+    if draws.chance(150) {
+        let one = draws.below(members.len() as u64) as usize;
+        members[one].settings.force_snapshot_sync = true;
+    }
     let count = members.len() as u64;
     let (from, to) = [(2, 4), (4, 10), (8, 30)][pick(&mut draws, &[500, 350, 150])];
     let faults_ms = draws.range(from * 1000, to * 1000);
@@ -135,7 +140,7 @@ fn settings(draws: &mut Draws) -> Settings {
         snapshot_slice: one_of(draws, &[256, 64 * 1024]),
         ..Settings::default()
     };
-    if draws.chance(150) {
+    if draws.chance(250) {
         settings.sync_table = SyncTable::V34;
     }
     if draws.chance(50) {

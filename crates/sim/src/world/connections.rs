@@ -10,6 +10,7 @@ impl World {
         let connection = self.network.open(Connection {
             ends: [End { member, conn, open: true }, End { member: to, conn: ConnId(0), open: false }],
             directions: [Direction::default(), Direction::default()],
+            port,
             black_hole: None,
             nobody: false,
             half_open_unfelt: false,
@@ -28,6 +29,9 @@ impl World {
         let Some(&(connection, end)) = self.members[member].conns.get(&conn) else {
             return self.send_to_client(member, conn, bytes, notify);
         };
+        if self.sends_in_part(member, (connection, end), &bytes) {
+            return;
+        }
         let Some(c) = &self.network.connections[connection] else { return };
         let to = c.ends[1 - end].member;
         if !self.network.cuts() {
@@ -160,6 +164,7 @@ impl World {
 
     /// All links pass again; what was held arrives late, in order.
     pub fn heal(&mut self) {
+        self.forget_frame_cuts();
         let n = self.members.len();
         for from in 0..n {
             for to in 0..n {
@@ -198,17 +203,18 @@ impl World {
             self.faults.effect(FaultKind::ConnectionStorm);
         }
         for i in 0..count {
+            let port = if i % 2 == 0 { Port::Election } else { Port::Quorum };
             let connection = self.network.open(Connection {
                 ends: [
                     End { member, conn: ConnId(0), open: true },
                     End { member, conn: ConnId(0), open: false },
                 ],
                 directions: [Direction::default(), Direction::default()],
+                port,
                 black_hole: None,
                 nobody: true,
                 half_open_unfelt: false,
             });
-            let port = if i % 2 == 0 { Port::Election } else { Port::Quorum };
             self.transmit(connection, 0, Segment::Syn { port }, 0);
             self.queue.push(self.now + duration, What::StormEnds { connection });
         }

@@ -15,6 +15,7 @@ use wire::{Epoch, ServerId, Zxid};
 
 mod client_links;
 mod connections;
+mod cut_frames;
 mod describe;
 mod disk;
 mod disk_faults;
@@ -164,6 +165,7 @@ struct Member {
     disk_slow_unfelt: bool,
     pause_unfelt: bool,
     refuses_unfelt: bool,
+    frame_cut: Option<cut_frames::FrameCut>,
     /// It crashes when its disk next works on something; true: by power loss.
     crash_amid_write: Option<bool>,
     /// It crashes inside the file-system call that its disk was told not to carry out any more.
@@ -300,6 +302,7 @@ impl World {
                     disk_slow_unfelt: false,
                     pause_unfelt: false,
                     refuses_unfelt: false,
+                    frame_cut: None,
                     crash_amid_write: None,
                     crash_at_call: None,
                     disk_full_until: Nanos::ZERO,

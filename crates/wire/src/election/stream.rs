@@ -31,6 +31,10 @@ impl ElectionStream {
     pub fn feed(&mut self, chunk: Bytes) {
         self.buffer = join(std::mem::take(&mut self.buffer), chunk);
     }
+    /// Of a frame the length came and a part of the rest.
+    pub fn is_amid_frame(&self) -> bool {
+        !self.expect_hello && self.buffer.len() > 4
+    }
 
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<ElectionInbound>, Error> {

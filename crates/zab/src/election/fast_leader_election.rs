@@ -152,7 +152,7 @@ impl Election {
             Input::Accepted { conn, .. } => self.cnx.on_accepted(io, conn),
             Input::Connected { conn } => self.cnx.on_connected(io, conn),
             Input::Closed { conn, .. } => {
-                let lost = self.cnx.on_closed(conn);
+                let lost = self.cnx.on_closed(io, conn);
                 if lost {
                     self.notify_soon(io);
                 }

@@ -156,9 +156,19 @@ impl QuorumCnxManager {
     }
 
     /// True where an established connection was lost, and with it perhaps what was sent last.
-    pub fn on_closed(&mut self, conn: ConnId) -> bool {
+    pub fn on_closed(&mut self, io: &Io<'_>, conn: ConnId) -> bool {
         self.incoming.remove(&conn);
+        let link = self.by_conn.get(&conn).and_then(|sid| self.links.get(sid));
+        if link.is_some_and(|link| matches!(&link.cnx, Cnx::Up { stream, .. } if stream.is_amid_frame())) {
+            self.senseless(io);
+        }
         self.forget(conn)
+    }
+
+    /// A frame that is no notification, or what came of one when its connection ended. Right: it is ignored.
+    /// Wrong (ZOOKEEPER-3769): it reaches the receiver, which ends.
+    fn senseless(&mut self, io: &Io<'_>) {
+        self.deaf |= io.config.switches.has(Switch::BadNotificationKillsReceiver);
     }
 
     /// No connection `conn` any more; what is in the slot waits for the next dial. True where it had been
@@ -201,7 +211,8 @@ impl QuorumCnxManager {
         for conn in late {
             let with = self.by_conn.get(&conn).copied();
             io.drop_connection(conn, with, "election: no connection or hello in time");
-            self.on_closed(conn);
+            self.incoming.remove(&conn);
+            self.forget(conn);
         }
     }
 
@@ -261,15 +272,14 @@ impl QuorumCnxManager {
 
     fn read(&mut self, io: &mut Io<'_>, conn: ConnId, out: &mut Vec<(ServerId, Notification)>) {
         let Some(&sid) = self.by_conn.get(&conn) else { return };
-        let Some(Link { cnx: Cnx::Up { stream, .. }, .. }) = self.links.get_mut(&sid) else { return };
         let broken = loop {
+            let Some(Link { cnx: Cnx::Up { stream, .. }, .. }) = self.links.get_mut(&sid) else { return };
             match stream.next() {
                 Ok(Some(ElectionInbound::Notification(_))) if self.deaf => {}
                 Ok(Some(ElectionInbound::Notification(Ok(n)))) => out.push((sid, n)),
-                // Right: a senseless frame is ignored. Wrong (ZOOKEEPER-3769): the receiver ends.
                 Ok(Some(ElectionInbound::Notification(Err(e)))) => {
                     io.warn(format!("election: {e}"));
-                    self.deaf = io.config.switches.has(Switch::BadNotificationKillsReceiver);
+                    self.senseless(io);
                 }
                 Ok(Some(ElectionInbound::Hello(_))) => unreachable!("one hello a connection"),
                 Ok(None) => return,

@@ -35,8 +35,8 @@ pub enum Switch {
     /// own proposal as its result, and without waiting for a better vote. Two can go on electing themselves
     /// at once, each heard by all.
     FinishWhenAllHeard,
-    /// ZOOKEEPER-3769. A notification that is too short to be one ends the task that receives them, for good:
-    /// the peer goes on to send, and hears no vote any more.
+    /// ZOOKEEPER-3769. A notification that is too short to be one, as when its connection ends within it, ends
+    /// the task that receives them, for good: the peer goes on to send, and hears no vote any more.
     BadNotificationKillsReceiver,
     /// ZOOKEEPER-1291. LEADERINFO goes out as soon as a quorum has said its accepted epoch; the leader's own
     /// acceptedEpoch is being written meanwhile, and may be lost with a quorum's ACKEPOCHs already counted.

@@ -1,4 +1,5 @@
-//! Each fault of the disks does what it says, the member lives through it or stops, and comes back.
+//! Each fault of disks, processes and connections does what it says, the member lives through it or stops, and
+//! comes back.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use serde_json::json;
@@ -96,4 +97,19 @@ fn storms_and_slow_processes_pass() {
     let outcome = hit(1, steps);
     assert_eq!(effects(&outcome, FaultKind::ConnectionStorm), 1);
     assert_eq!(effects(&outcome, FaultKind::SlowProcess), 20);
+}
+
+#[test]
+fn a_frame_that_is_cut_ends_its_connection_and_nothing_else() {
+    for (port, keep) in [("election", 500), ("quorum", 500), ("quorum", 0), ("quorum", 1000)] {
+        // Down and up again: what is sent on both ports is sent then.
+        let cut = json!({ "do": "cutFrame", "from": 2, "port": port, "keepMilli": keep });
+        let steps = json!([
+            { "at": 1900, "actions": [{ "do": "kill", "member": "leader" }] },
+            { "at": 2000, "actions": [cut, { "do": "start", "member": 1 }, { "do": "start", "member": 3 }] },
+            started_at(2000)
+        ]);
+        let outcome = hit(1, steps);
+        assert_eq!(effects(&outcome, FaultKind::CutFrame), 1, "{port} {keep}");
+    }
 }
