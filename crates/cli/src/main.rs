@@ -225,7 +225,7 @@ pub struct NodeArgs {
     #[arg(long, value_name = "ZOO.CFG")]
     config: PathBuf,
     /// Take requests from standard input (`set /path value`), print each acknowledgement. The member then
-    /// replicates a flat map of registers and no data tree: all members of the ensemble must be started so.
+    /// replicates a flat map of registers and no data tree: all Vivarium members of the ensemble must be started so.
     #[arg(long)]
     submit: bool,
     /// Write what goes into the machine and what comes out to this new file, for `vivarium replay`.
