@@ -156,4 +156,11 @@ fn clients_of_three_nodes() {
     let mine = Request::Exists(ExistsRequest { path: "/mine".into(), watch: false });
     second.ask(&Request::Sync(SyncRequest { path: "/".into() })).expect("synced");
     assert_eq!(second.ask(&mine), Err(code::NO_NODE));
+
+    // Clients' bytes are inputs like any other: the recordings replay.
+    for sid in [other, third] {
+        assert!(ensemble.signal(sid, "-TERM").success());
+        let (code, said) = crate::recordings::replay(&ensemble.recording(sid, 1));
+        assert_eq!(code, Some(0), "{said}");
+    }
 }
