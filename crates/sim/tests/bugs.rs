@@ -51,10 +51,11 @@ fn each_fails_as_it_says_and_is_clean_without_its_switch() {
 }
 
 #[test]
-fn each_is_of_a_bug_by_number_and_switch() {
+fn every_bug_has_one_with_its_switch() {
     let bugs: BTreeSet<String> = BUGS.iter().map(|bug| format!("{}-{}", bug.id, bug.switch.name())).collect();
-    for (name, scenario) in scenarios() {
-        assert!(bugs.contains(&name), "{name}: no bug is called so");
+    let all = scenarios();
+    assert_eq!(all.iter().map(|(name, _)| name.clone()).collect::<BTreeSet<String>>(), bugs);
+    for (name, scenario) in all {
         assert_eq!(scenario.switches, [name.split_once('-').expect("NUMBER-NAME").1], "{name}");
     }
 }

@@ -77,11 +77,13 @@ fn events_are_named_as_their_json_names_them() {
 }
 
 /// A step that waits for a moment of the host which never comes changes nothing: stopping before packets
-/// and disk operations leaves the run as it is.
+/// and disk operations leaves the run as it is. (Steps tied to an event act between the packets of one instant
+/// then, and behind all of them else; they are left out here.)
 #[test]
 fn stopping_at_moments_leaves_the_run_alone() {
     for seed in 0..6 {
-        let spec = plan(seed, Switches::NONE);
+        let mut spec = plan(seed, Switches::NONE);
+        spec.timeline.retain(|step| step.when.is_none());
         let mut stopping = spec.clone();
         let never = serde_json::json!({ "event": "diskOp", "nth": 4_000_000_000u32 });
         let when = serde_json::from_value(never).expect("a trigger");

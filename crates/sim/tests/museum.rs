@@ -7,21 +7,25 @@ use sim::run::{Options, run_with};
 use sim::swarm::plan;
 
 /// The switch, and seeds that are enough, with room for another swarm.
-const FOUND: [(Switch, u64); 14] = [
+const FOUND: [(Switch, u64); 18] = [
     (Switch::EpochFromLog, 300),
     (Switch::LeaderAcceptsEpochLate, 600),
     (Switch::ObserversCount, 300),
     (Switch::EpochAckWaitsOnWrongFlag, 2000),
     (Switch::ZxidRaisedBeforeEstablished, 600),
     (Switch::AckNewLeaderWithDiffInMemory, 300),
-    (Switch::EpochBeforeHistory, 3000),
     (Switch::AckNewLeaderWithLogQueued, 300),
     (Switch::ProposalAckOvertakes, 300),
     (Switch::EarlyCommitFatal, 300),
     (Switch::NewLeaderBeforeSnapshotTail, 600),
     (Switch::ReuseDbWithoutLogTail, 300),
-    (Switch::KeepPartialSnap, 2000),
-    (Switch::VoteOrderPrecedence, 3000),
+    (Switch::VoteOrderPrecedence, 2000),
+    (Switch::DiffWithoutTrunc, 600),
+    (Switch::TruncRemovesTooMuch, 600),
+    (Switch::SyncRangeNotAtomic, 600),
+    (Switch::BadNotificationKillsReceiver, 600),
+    (Switch::EpochMemoryFirst, 600),
+    (Switch::HalfShutdown, 300),
 ];
 
 /// The first invariant that breaks.

@@ -122,7 +122,8 @@ fn push_one(plan: &mut Plan, when: When) {
         1 => Who::Named(Named::Leader),
         _ => Who::Named(Named::Follower),
     };
-    let inside_disk = when.event == "diskOp" && when.after_ms == 0;
+    // Inside what the disk is about to do, or will do next.
+    let inside_disk = (when.event == "diskOp" && when.after_ms == 0) || draws.chance(250);
     let calls = inside_disk.then(|| draws.below(8) as u32);
     let amid_write = !inside_disk && draws.chance(400);
     let (action, ends) = match pick(draws, &[260, 260, 120, 120, 80, 80, 40, 40, 80]) {
