@@ -20,7 +20,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     /// Everything that guards main: format, lints, tests, the README's run command, equal traces in
-    /// debug and release, node processes beside Java's, and a sweep.
+    /// debug and release, node processes beside Java's, four mutants, and a sweep.
     Ci {
         /// Seeds of the sweep.
         #[arg(long, default_value_t = 5000)]
@@ -35,14 +35,7 @@ enum Task {
     /// Node processes on loopback, alone and beside Java ZooKeeper (installed where missing).
     Interop(interop::Options),
     /// Plants deliberate faults, one at a time, and tells which checker or test caught each.
-    Mutants {
-        /// Only those whose name begins so.
-        #[arg(long)]
-        only: Option<String>,
-        /// Seeds of the sweep over each.
-        #[arg(long, default_value_t = 400)]
-        seeds: u64,
-    },
+    Mutants(mutants::Options),
 }
 
 fn main() -> ExitCode {
@@ -52,7 +45,7 @@ fn main() -> ExitCode {
         Task::Bench => cargo(&["bench", "--package", "vivarium-sim", "--bench", "steady_load"]),
         Task::Determinism => determinism(),
         Task::Interop(options) => interop::run(&options, true),
-        Task::Mutants { only, seeds } => mutants::run(only.as_deref(), seeds),
+        Task::Mutants(options) => mutants::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -71,6 +64,7 @@ fn ci(seeds: u64) -> Done {
     cargo(&["run", "--release", "--", "run", "scenarios/quick-start.json"])?;
     determinism()?;
     interop::run(&interop::Options::small(), false)?;
+    mutants::run(&mutants::Options::sample_of(4))?;
     cargo(&["run", "--release", "--", "sweep", "--seeds", &format!("0..{seeds}")])
 }
 
@@ -78,7 +72,8 @@ fn lint() -> Done {
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     long_files()?;
-    thin_hosts()
+    thin_hosts()?;
+    mutants::check()
 }
 
 /// House rule: the node knows the protocol through `peer` alone.
