@@ -31,11 +31,8 @@ pub struct Options {
     #[arg(long, requires = "sample")]
     offset: Option<usize>,
     /// Seeds of the sweep over each.
-    #[arg(long, default_value_t = 400)]
+    #[arg(long, default_value_t = 200)]
     seeds: u64,
-    /// Threads of the sweep; 0: all cores.
-    #[arg(long, default_value_t = 0)]
-    jobs: usize,
     /// The tests alone.
     #[arg(long)]
     no_sweep: bool,
@@ -50,8 +47,7 @@ impl Options {
             only,
             sample: Some(count),
             offset: None,
-            seeds: 400,
-            jobs: 0,
+            seeds: 200,
             no_sweep: false,
         }
     }
@@ -75,13 +71,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     }
     let mutants = chosen(table::read()?, options)?;
     let (tree, target) = catch::places()?;
-    let hunter = Hunter {
-        tree: &tree,
-        target: &target,
-        seeds: options.seeds,
-        jobs: options.jobs,
-        sweeps: !options.no_sweep,
-    };
+    let hunter = Hunter { tree: &tree, target: &target, seeds: options.seeds, sweeps: !options.no_sweep };
     let mut score = Score::default();
     for mutant in &mutants {
         let begun = Instant::now();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::table::Mutant;
 
 /// Longer than this takes only what hangs.
-const LIMIT: Duration = Duration::from_secs(20 * 60);
+const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 pub enum Verdict {
     DoesNotBuild(String),
@@ -21,7 +21,6 @@ pub struct Hunter<'a> {
     pub tree: &'a Path,
     pub target: &'a Path,
     pub seeds: u64,
-    pub jobs: usize,
     pub sweeps: bool,
 }
 
@@ -69,7 +68,8 @@ fn sweep_can_see(mutant: &Mutant) -> bool {
 impl Hunter<'_> {
     pub fn hunt(&self, mutant: &Mutant) -> Result<Verdict, String> {
         if self.sweeps && sweep_can_see(mutant) {
-            let built = self.cargo(&["build", "--quiet", "--package", "vivarium"])?;
+            let example = ["--package", "vivarium-sim", "--example", "first_failure"];
+            let built = self.cargo(&[&["build", "--quiet"], &example[..]].concat())?;
             if !built.success {
                 return Ok(Verdict::DoesNotBuild(built.text));
             }
@@ -99,34 +99,18 @@ impl Hunter<'_> {
 
     /// The first failure of a sweep, and after how many seeds.
     fn sweep(&self) -> Result<Option<String>, String> {
-        let json = self.target.join("sweep.json");
-        let _ = std::fs::remove_file(&json);
-        let mut command = Command::new(self.target.join("debug/vivarium"));
-        command.arg("sweep").arg("--seeds").arg(format!("0..{}", self.seeds));
-        command.arg("--jobs").arg(self.jobs.to_string()).arg("--json").arg(&json);
-        let swept = self.run(&mut command)?;
-        if swept.hung {
-            return Ok(Some("sweep: a seed does not end".into()));
-        }
-        if swept.success {
-            return Ok(None);
-        }
-        let text =
-            std::fs::read_to_string(&json).map_err(|e| format!("{}: {e}\n{}", json.display(), swept.text))?;
-        let tally: serde_json::Value =
-            serde_json::from_str(&text).map_err(|e| format!("{}: {e}", json.display()))?;
-        let violations = tally["violations"].as_array().map_or(&[][..], Vec::as_slice);
-        let first = violations.iter().min_by_key(|violation| violation["seed"].as_u64());
-        let Some(first) = first else {
-            let line = swept.text.lines().find(|line| line.contains("TOO LITTLE")).unwrap_or("it failed");
-            return Ok(Some(format!("sweep: {line}")));
-        };
-        Ok(Some(format!(
-            "sweep, {} seeds: {} ({})",
-            first["seed"].as_u64().unwrap_or_default() + 1,
-            first["signature"].as_str().unwrap_or_default(),
-            first["detail"].as_str().unwrap_or_default(),
-        )))
+        let mut command = Command::new(self.target.join("debug/examples/first_failure"));
+        let swept = self.run(command.arg(self.seeds.to_string()).env("RUST_BACKTRACE", "0"))?;
+        Ok(match swept {
+            Done { hung: true, .. } => Some("sweep: a seed does not end".into()),
+            Done { success: true, .. } => None,
+            Done { text, .. } if text.contains("a panic") => {
+                let place = text.lines().find(|line| line.contains("panicked at")).unwrap_or_default();
+                let said = text.lines().last().unwrap_or_default();
+                Some(format!("sweep, {said} {}", place.split("panicked ").last().unwrap_or_default()))
+            }
+            Done { text, .. } => Some(format!("sweep, {}", text.lines().last().unwrap_or_default())),
+        })
     }
 
     fn cargo(&self, args: &[&str]) -> Result<Done, String> {
