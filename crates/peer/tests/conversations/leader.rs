@@ -211,6 +211,19 @@ fn enough_followers_and_too_little_time() {
     );
 }
 
+/// Releases with ZOOKEEPER-4685: the log acknowledges what it holds before currentEpoch is written.
+#[test]
+fn an_ack_that_overtakes_that_of_newleader() {
+    elected(
+        "ack-overtakes-that-of-newleader",
+        "L1 connects
+         L1 says FOLLOWERINFO accepted=0x0 sid=1 protocol=0x10000 config=0
+         L1 says ACKEPOCH last=0x0 current=0
+         L1 says ACK 0x100000001
+         L1 says ACK 0x100000000",
+    );
+}
+
 #[test]
 fn a_member_with_a_later_accepted_epoch() {
     established(

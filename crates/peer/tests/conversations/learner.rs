@@ -275,6 +275,25 @@ fn a_leader_of_before_1_0() {
     );
 }
 
+/// It knows no LEADERINFO, so NEWLEADER is where its epoch is looked at.
+#[test]
+fn a_leader_of_before_1_0_with_a_lower_epoch() {
+    let mut config = member(1, 3, 0);
+    config.settings.allow_pre_1_0 = true;
+    learn(
+        "leader-of-before-1-0-below",
+        config,
+        (5, 1),
+        &LOG,
+        "boot
+         2 votes FOLLOWING leader=3 zxid=0x100000003 round=1 epoch=1
+         3 votes LEADING leader=3 zxid=0x100000003 round=1 epoch=1
+         leader accepts
+         --- server 1 has elected server 3; it accepted epoch 5
+         leader says NEWLEADER 0x200000000",
+    );
+}
+
 #[test]
 fn broadcast() {
     serves(
