@@ -46,17 +46,17 @@ const SCENARIOS: Tests =
 /// The 500 seeds of its sweep among them.
 const SIM: Tests = Tests { package: "vivarium-sim", arguments: &[] };
 
-/// Which tests a change concerns: those of its own package first, and all above it.
+/// Which tests a change concerns: those of its own package first, then of what is built on it.
 fn tests(mutant: &Mutant) -> &'static [Tests] {
     let of =
         |package: &str| mutant.hunks.iter().any(|hunk| hunk.file.starts_with(&format!("crates/{package}/")));
     match () {
-        () if of("wire") => &[WIRE, ZAB, PEER, STORAGE, SERVER, SCENARIOS, SIM],
-        () if of("zab") => &[ZAB, PEER, SERVER, SCENARIOS, SIM],
+        () if of("wire") => &[WIRE, ZAB, PEER, STORAGE, SCENARIOS, SIM, SERVER],
+        () if of("zab") => &[ZAB, PEER, SCENARIOS, SIM, SERVER],
         () if of("peer") => &[PEER, SCENARIOS, SIM],
         () if of("storage") => &[STORAGE, PEER, SCENARIOS, SIM],
         () if of("server") => &[SERVER],
-        () => &[ZAB, PEER, STORAGE, SERVER, SCENARIOS, SIM],
+        () => &[ZAB, PEER, STORAGE, SCENARIOS, SIM, SERVER],
     }
 }
 
