@@ -42,14 +42,7 @@ impl Options {
     /// What continuous integration has time for.
     pub fn sample_of(count: usize) -> Options {
         let only = Vec::new();
-        Options {
-            check: false,
-            only,
-            sample: Some(count),
-            offset: None,
-            seeds: 200,
-            no_sweep: false,
-        }
+        Options { check: false, only, sample: Some(count), offset: None, seeds: 200, no_sweep: false }
     }
 }
 

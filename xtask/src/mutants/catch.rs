@@ -36,27 +36,32 @@ struct Tests {
     arguments: &'static [&'static str],
 }
 
-const ZAB: Tests = Tests { package: "vivarium-zab", arguments: &[] };
-const PEER: Tests = Tests { package: "vivarium-peer", arguments: &[] };
-const WIRE: Tests = Tests { package: "vivarium-wire", arguments: &[] };
-const STORAGE: Tests = Tests { package: "vivarium-storage", arguments: &[] };
-const SERVER: Tests = Tests { package: "vivarium-server", arguments: &[] };
-const SCENARIOS: Tests =
-    Tests { package: "vivarium-sim", arguments: &["--lib", "--test", "scenarios", "--test", "disk_faults"] };
+/// No doc tests: there are none, and asking for them takes as long as a build.
+const fn all_of(package: &'static str) -> Tests {
+    Tests { package, arguments: &["--tests"] }
+}
+
+const ZAB: Tests = all_of("vivarium-zab");
+const CONVERSATIONS: Tests = Tests { package: "vivarium-peer", arguments: &["--test", "conversations"] };
+const PEER: Tests = all_of("vivarium-peer");
+const WIRE: Tests = all_of("vivarium-wire");
+const STORAGE: Tests = all_of("vivarium-storage");
+const SERVER: Tests = all_of("vivarium-server");
+const SCENARIOS: Tests = Tests { package: "vivarium-sim", arguments: &["--lib", "--test", "scenarios"] };
 /// The 500 seeds of its sweep among them.
-const SIM: Tests = Tests { package: "vivarium-sim", arguments: &[] };
+const SIM: Tests = all_of("vivarium-sim");
 
 /// Which tests a change concerns: those of its own package first, then of what is built on it.
 fn tests(mutant: &Mutant) -> &'static [Tests] {
     let of =
         |package: &str| mutant.hunks.iter().any(|hunk| hunk.file.starts_with(&format!("crates/{package}/")));
     match () {
-        () if of("wire") => &[WIRE, ZAB, PEER, STORAGE, SCENARIOS, SIM, SERVER],
-        () if of("zab") => &[ZAB, PEER, SCENARIOS, SIM, SERVER],
-        () if of("peer") => &[PEER, SCENARIOS, SIM],
-        () if of("storage") => &[STORAGE, PEER, SCENARIOS, SIM],
+        () if of("wire") => &[WIRE, ZAB, CONVERSATIONS, PEER, STORAGE, SCENARIOS, SIM, SERVER],
+        () if of("zab") => &[ZAB, CONVERSATIONS, PEER, SCENARIOS, SIM, SERVER],
+        () if of("peer") => &[CONVERSATIONS, PEER, SCENARIOS, SIM],
+        () if of("storage") => &[STORAGE, CONVERSATIONS, SCENARIOS, SIM],
         () if of("server") => &[SERVER],
-        () => &[ZAB, PEER, STORAGE, SCENARIOS, SIM, SERVER],
+        () => &[ZAB, CONVERSATIONS, PEER, STORAGE, SCENARIOS, SIM, SERVER],
     }
 }
 
