@@ -7,7 +7,7 @@ use crate::{disk, keep, member};
 
 const E1: i64 = 1 << 32;
 
-fn lead(name: &str, config: Config, log: &[i64], script: &str) {
+pub fn lead(name: &str, config: Config, log: &[i64], script: &str) {
     let epoch = log.last().map_or(0, |zxid| zxid >> 32);
     keep("leader", name, &converse(config, &disk(epoch, epoch, log), script));
 }
@@ -29,11 +29,11 @@ const ESTABLISHED: &str = "boot
     L1 says ACK 0x100000000
     --- server 3 has established epoch 1 with server 1";
 
-fn elected(name: &str, script: &str) {
+pub fn elected(name: &str, script: &str) {
     lead(name, member(3, 3, 0), &[], &format!("{ELECTED}\n{script}"));
 }
 
-fn established(name: &str, script: &str) {
+pub fn established(name: &str, script: &str) {
     let mut config = member(3, 3, 1);
     // Half ticks are far away where they are not the matter.
     config.settings.tick_time = Nanos::from_millis(20_000);

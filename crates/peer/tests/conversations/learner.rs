@@ -13,7 +13,7 @@ fn learn(name: &str, config: Config, epochs: (i64, i64), log: &[i64], script: &s
 }
 
 /// Server 1 of three follows server 3.
-fn follows(name: &str, script: &str) {
+pub fn follows(name: &str, script: &str) {
     let script = format!(
         "boot
          2 votes FOLLOWING leader=3 zxid=0x100000003 round=1 epoch=1
@@ -39,7 +39,7 @@ const SERVING: &str = "leader accepts
     leader says UPTODATE
     --- server 1 follows server 3 in epoch 2; its log: 0x100000001 to 0x100000003";
 
-fn serves(name: &str, script: &str) {
+pub fn serves(name: &str, script: &str) {
     follows(name, &format!("{SERVING}\n{script}"));
 }
 
