@@ -321,6 +321,34 @@ fn group_commit() {
     );
 }
 
+/// `maxBatchSize`: what does not fit waits for the next fsync.
+#[test]
+fn a_group_commit_has_a_size() {
+    let mut config = member(1, 3, 0);
+    config.settings.max_batch_size = 2;
+    learn(
+        "group-commits-of-two",
+        config,
+        (1, 1),
+        &LOG,
+        &format!(
+            "boot
+             2 votes FOLLOWING leader=3 zxid=0x100000003 round=1 epoch=1
+             3 votes LEADING leader=3 zxid=0x100000003 round=1 epoch=1
+             {SERVING}
+             disk holds its answers
+             tasks wait
+             leader says PROPOSAL 0x200000001 setData /a=1; PROPOSAL 0x200000002 setData /a=2
+             leader says PROPOSAL 0x200000003 setData /a=3; PROPOSAL 0x200000004 setData /a=4
+             leader says PROPOSAL 0x200000005 setData /a=5
+             tasks go on
+             disk goes on
+             disk goes on
+             disk goes on"
+        ),
+    );
+}
+
 #[test]
 fn out_of_the_expected_order() {
     serves(

@@ -189,3 +189,93 @@ fn a_new_leader_knows_the_sessions() {
          L2 says ACK 0x200000001",
     );
 }
+
+#[test]
+fn revalidation_and_moved_sessions() {
+    established(
+        "revalidate",
+        "L1 asks session=0x10 cxid=0 opens
+         L1 says ACK 0x100000001
+         L1 says REVALIDATE session=0x10 timeout=10000
+         L1 says REVALIDATE session=0x99 timeout=10000
+         # The session moves to server 2: server 1 may not write for it any more (-118).
+         L2 connects
+         L2 says FOLLOWERINFO accepted=0x0 sid=2 protocol=0x10000 config=0
+         L2 says ACKEPOCH last=0x100000001 current=1
+         L2 says ACK 0x100000000
+         L2 says REVALIDATE session=0x10 timeout=10000
+         L1 asks session=0x10 cxid=1 sets /a=1
+         L1 says ACK 0x100000002",
+    );
+}
+
+#[test]
+fn sessions_expire_by_the_leaders_word() {
+    elected(
+        "session-expires",
+        "L1 connects
+         L1 says FOLLOWERINFO accepted=0x0 sid=1 protocol=0x10000 config=0
+         L1 says ACKEPOCH last=0x0 current=0
+         L1 says ACK 0x100000000
+         L1 asks session=0x10 cxid=0 opens
+         L1 says ACK 0x100000001
+         time +5000
+         L1 says PING 0x100000001 touched=0
+         time +4500
+         L1 says PING 0x100000001 touched=0
+         --- server 1 opened session 0x10 of 10 s, 9.5 s ago
+         time +1500
+         L1 says ACK 0x100000002",
+    );
+}
+
+/// Java does not ask who speaks: the session ends, wherever it is.
+#[test]
+fn closing_asks_for_no_owner() {
+    established(
+        "closing-asks-for-no-owner",
+        "L2 connects
+         L2 says FOLLOWERINFO accepted=0x0 sid=2 protocol=0x10000 config=0
+         L2 says ACKEPOCH last=0x0 current=0
+         L2 says ACK 0x100000000
+         L1 asks session=0x55 cxid=0 opens
+         L1 says ACK 0x100000001
+         # The session moves to server 2.
+         L2 says REVALIDATE session=0x55 timeout=10000
+         L1 asks session=0x55 cxid=1 sets /a=1
+         L1 asks session=0x55 cxid=2 closes
+         L1 says ACK 0x100000002
+         L1 says ACK 0x100000003",
+    );
+}
+
+#[test]
+fn a_session_is_opened_once() {
+    established(
+        "session-opened-once",
+        "L1 asks session=0x55 cxid=0 opens
+         L1 asks session=0x55 cxid=0 opens",
+    );
+}
+
+/// A wall clock that is set back across a restart to the very moment at which ids were given before.
+#[test]
+fn session_ids_do_not_come_twice() {
+    lead(
+        "session-ids-after-a-clock-set-back",
+        member(1, 1, 0),
+        &[],
+        "boot
+         time +200
+         --- server 1 leads alone
+         client 1 connects
+         client 2 connects
+         client 2 closes
+         time +500
+         crash
+         clock -700
+         boot
+         time +200
+         client 3 connects",
+    );
+}
