@@ -171,6 +171,20 @@ fn followers_alone_are_not_believed() {
     );
 }
 
+/// Who led, fell and is back looks: its followers have not noticed yet.
+#[test]
+fn followers_of_a_former_round_make_no_leader() {
+    elect(
+        "led-in-a-former-round",
+        member(3, 3, 0),
+        &[],
+        "boot
+         1 votes FOLLOWING leader=3 zxid=0x0 round=4 epoch=1
+         2 votes FOLLOWING leader=3 zxid=0x0 round=4 epoch=1
+         time +200",
+    );
+}
+
 #[test]
 fn followers_of_another_epoch_do_not_agree() {
     elect(

@@ -19,7 +19,7 @@
 //! disk fails at acceptedEpoch            the next writing of this file fails
 //! tasks wait | go on                     scheduled tasks wait; all are run
 //! task runs                              the one that waits longest
-//! client 1 connects as ip:10.0.0.1 | is digest:me
+//! client 1 connects as ip:10.0.0.1 | is digest:me | connects for MILLISECONDS
 //! client 1 connects | sets /a=1 | gets /a | syncs | closes | pings | leaves | resumes SESSION
 //! disk shows its files                   their names
 //! disk rots in NAME                      a bit of this file flips
@@ -549,6 +549,10 @@ impl Script {
         };
         let input = match rest[..] {
             ["connects"] | ["resumes", _] => connect(client, resume, Zxid::ZERO, Vec::new()),
+            ["connects", "for", ms] => {
+                let timeout_ms = ms.parse().map_err(|_| "connects for MILLISECONDS")?;
+                ClientInput::Connect { client, resume, timeout_ms, last_zxid: Zxid::ZERO, auth: Vec::new() }
+            }
             ["connects", "as", who] => connect(client, None, Zxid::ZERO, vec![auth_id(who)?]),
             ["is", who] => ClientInput::AddAuth { client, id: auth_id(who)? },
             ["saw", zxid] => connect(client, None, Zxid(wire_long(zxid)?), Vec::new()),
