@@ -13,8 +13,10 @@ use crate::invariants::{
     epoch_quorum, gap, history_consistency, initial_history, integrity, leadership, primary_order,
     process_consistency, total_order, tree_equality, zxid_uniqueness,
 };
-use crate::observation::{ClientObservation, EnsembleSpec, FinalState, Observation};
+use crate::observation::{ClientObservation, EnsembleSpec, FinalState, Observation, TreeObservation};
 use crate::report::{Report, Violation};
+use crate::tree::TreeCheckers;
+use crate::tree_clients::TreeClients;
 use crate::txns::{BROADCAST, GENESIS, HEADER};
 
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub struct Checkers {
     report: Report,
     ghost: Ghost,
     clients: ClientHistory,
+    /// Where the state is a tree.
+    tree: Option<Box<(TreeCheckers, TreeClients)>>,
 }
 
 impl Checkers {
@@ -29,7 +33,8 @@ impl Checkers {
         Checkers {
             report: Report::new(spec.waived.clone()),
             ghost: Ghost::new(spec),
-            clients: ClientHistory::default(),
+            clients: if spec.tree { ClientHistory::of_tree() } else { ClientHistory::default() },
+            tree: spec.tree.then(|| Box::new((TreeCheckers::new(), TreeClients::default()))),
         }
     }
 
@@ -63,6 +68,17 @@ impl Checkers {
     pub fn client(&mut self, at: Nanos, observation: &ClientObservation<'_>) {
         self.report.now = at;
         self.clients.observe(&self.ghost, observation, &mut self.report);
+    }
+
+    /// Something happened at a client of the data tree.
+    pub fn tree(&mut self, at: Nanos, observation: &TreeObservation<'_>) {
+        self.report.now = at;
+        let Some(tree) = &mut self.tree else { return };
+        let (checkers, clients) = &mut **tree;
+        clients.translate(observation, |translated| {
+            self.clients.observe(&self.ghost, translated, &mut self.report);
+        });
+        checkers.observe(observation, &mut self.report);
     }
 
     /// The run is over.
@@ -162,6 +178,9 @@ impl Checkers {
             self.first_broadcast(m, epoch);
         }
         zxid_uniqueness::seen(&mut self.ghost, m, zxid, digest, BROADCAST, &mut self.report);
+        if let Some(tree) = &mut self.tree {
+            tree.0.proposed(self.report.now, zxid);
+        }
         if zxid <= prev {
             primary_order::steps_back(&self.ghost, m, "broadcast", prev, zxid, &mut self.report);
             return;
@@ -229,6 +248,9 @@ impl Checkers {
         durability::decided(g, m, zxid, report);
         self.ghost.committed.push(zxid);
         self.clients.committed(&self.ghost, m, zxid, &mut self.report);
+        if let Some(tree) = &mut self.tree {
+            tree.0.committed(self.ghost.sid(m), zxid, &mut self.report);
+        }
     }
 
     fn delivered(&mut self, m: usize, zxid: Zxid, digest: u64, tree: u64) {
@@ -354,6 +376,9 @@ impl Checkers {
         let mut last = before;
         while let Some(zxid) = self.ghost.committed.next(last) {
             self.clients.committed(&self.ghost, m, zxid, &mut self.report);
+            if let Some(tree) = &mut self.tree {
+                tree.0.committed(self.ghost.sid(m), zxid, &mut self.report);
+            }
             last = zxid;
         }
         durability::all(&self.ghost, m, &mut self.report);
@@ -416,6 +441,9 @@ impl Checkers {
         let slot = self.ghost.epochs.slot(entry.zxid);
         if slot.has(HEADER) {
             return;
+        }
+        if let Some(tree) = &mut self.tree {
+            tree.0.learn(entry);
         }
         let Some(header) = TxnHeader::peek(&entry.txn) else { return };
         slot.flags |= HEADER;

@@ -113,6 +113,11 @@ pub(crate) struct ClientHistory {
 }
 
 impl ClientHistory {
+    /// Nodes may vanish by other requests than their own delete.
+    pub fn of_tree() -> ClientHistory {
+        ClientHistory { deletes: true, ..ClientHistory::default() }
+    }
+
     pub fn observe(&mut self, g: &Ghost, observation: &ClientObservation<'_>, report: &mut Report) {
         match *observation {
             ClientObservation::Invoked { session, cxid, op, path, value, .. } => {

@@ -20,11 +20,14 @@ mod soak;
 mod table;
 #[cfg(test)]
 mod testing;
+mod tree;
+mod tree_clients;
 mod txns;
 
 pub use checkers::Checkers;
 pub use observation::{
     ClientObservation, EnsembleSpec, FinalState, FreshWrite, MemberSpec, Observation, Outcome,
+    TreeObservation,
 };
 pub use report::Violation;
 pub use table::INVARIANTS;

@@ -5,6 +5,7 @@
 //! the disk operation that was asked for after it, a disk operation when it was *carried out*, not
 //! when its answer was handed in. Between members the order is that of one global clock.
 
+use wire::client::{Request, Response, WatcherEvent};
 use wire::{Epoch, ServerId, SessionId, Zxid};
 use zab::{EpochFile, Event, LearnerType, QuorumVerifier, Recovered, TxnEntry, View};
 
@@ -54,6 +55,69 @@ pub enum ClientObservation<'a> {
     Unknown { client: u64, session: SessionId, cxid: i32 },
 }
 
+/// One thing that happened at a client of the data tree, which speaks ZooKeeper's protocol. `attempt` counts
+/// its connections.
+#[derive(Clone, Copy, Debug)]
+pub enum TreeObservation<'a> {
+    /// It asks for a session (0), or for its session again.
+    Connecting {
+        client: u64,
+        attempt: u32,
+        session: SessionId,
+        last_zxid: Zxid,
+    },
+    /// It was taken in.
+    Connected {
+        client: u64,
+        attempt: u32,
+        session: SessionId,
+        timeout_ms: i32,
+    },
+    /// It was told that its session is over.
+    Expired {
+        client: u64,
+        attempt: u32,
+        session: SessionId,
+    },
+    /// The connection ended; no reply to what was asked will come.
+    Disconnected {
+        client: u64,
+        attempt: u32,
+        session: SessionId,
+    },
+    /// A request left. Of those with an xid of their own, and setWatches.
+    Asked {
+        client: u64,
+        attempt: u32,
+        session: SessionId,
+        xid: i32,
+        request: &'a Request,
+    },
+    Answered {
+        client: u64,
+        attempt: u32,
+        session: SessionId,
+        xid: i32,
+        zxid: Zxid,
+        request: &'a Request,
+        result: Result<&'a Response, i32>,
+    },
+    Notified {
+        client: u64,
+        attempt: u32,
+        session: SessionId,
+        zxid: Zxid,
+        event: &'a WatcherEvent,
+    },
+    /// A reply that answers nothing, or not what is next.
+    Nonsense {
+        client: u64,
+        attempt: u32,
+        session: SessionId,
+        xid: i32,
+    },
+}
+
 /// What a reply said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -79,6 +143,8 @@ pub struct EnsembleSpec {
     pub waived: Vec<String>,
     /// A leader may start its counter anywhere (`testingonly.initialZxid`).
     pub allow_zxid_jumps: bool,
+    /// The state is ZooKeeper's tree, empty at the beginning.
+    pub tree: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +161,13 @@ impl EnsembleSpec {
             .iter()
             .map(|(sid, member)| MemberSpec { sid: *sid, learner_type: member.learner_type })
             .collect();
-        EnsembleSpec { members, verifier: view.verifier.clone(), waived: Vec::new(), allow_zxid_jumps: false }
+        EnsembleSpec {
+            members,
+            verifier: view.verifier.clone(),
+            waived: Vec::new(),
+            allow_zxid_jumps: false,
+            tree: false,
+        }
     }
 }
 

@@ -38,6 +38,12 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("LINW", "writes respect real time; reads show committed writes; a read after sync is not older"),
     ("RYW", "a session reads its own writes"),
     ("MONR", "what a session sees never steps back"),
+    ("PREP", "what a leader proposes can be carried out"),
+    ("READ", "a reply shows the tree as it is at the reply's zxid"),
+    ("SES", "a session has one owner, ends after its timeout only, and once"),
+    ("EPH", "ephemeral nodes are made by open sessions and go with them"),
+    ("WATCH", "a watch tells every change once, before a reply that shows it"),
+    ("SEQ", "sequential names below a parent never repeat, and grow"),
 ];
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ impl Run {
             })
             .collect();
         let spec = EnsembleSpec {
+            tree: false,
             members,
             verifier: QuorumVerifier::Majority { voters: (1..=voters).map(ServerId).collect() },
             waived: waived.iter().map(ToString::to_string).collect(),

@@ -39,7 +39,7 @@ const ACCEPT_BUDGET: usize = 64;
 /// Held until the loop has taken what it came with.
 pub struct Room(#[allow(dead_code)] OwnedSemaphorePermit);
 
-async fn room(budget: &Arc<Semaphore>) -> Room {
+pub async fn room(budget: &Arc<Semaphore>) -> Room {
     Room(Arc::clone(budget).acquire_owned().await.expect("budgets are never closed"))
 }
 

@@ -1,5 +1,5 @@
-//! The client port until clients are served: four-letter words (`FourLetterCommands`), and a plain refusal
-//! of the others. What is no such word ends its connection.
+//! The client port's door: four-letter words (`FourLetterCommands`) are answered here; what is none is a
+//! client's first length, and its connection goes to the member.
 //!
 //! Unlike ZooKeeper, which takes only `srvr` where `4lw.commands.whitelist` is not set, all that are built
 //! are then taken.
@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use peer::{Peer, RegisterMap, Role};
+use bytes::Bytes;
+use peer::{Peer, Role, State};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::connections::{accept, bind};
+use crate::connections::{Room, accept, bind, room};
 use crate::host::Happened;
 use crate::zoo_cfg::ZooCfg;
 
@@ -35,7 +36,7 @@ const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requ
 #[derive(Clone, Debug)]
 pub struct Status {
     pub peer: peer::Status,
-    /// Registers of the state.
+    /// Nodes, or registers, of the state.
     pub nodes: usize,
     conf: Arc<Conf>,
 }
@@ -75,12 +76,12 @@ impl Conf {
             size(&snaps),
             absolute(&logs).display(),
             size(&logs),
-            cfg.tick_time_ms,
+            settings.tick_time.0 / 1_000_000,
             settings.min_session_timeout_ms,
             settings.max_session_timeout_ms,
             cfg.my_id,
-            cfg.init_limit,
-            cfg.sync_limit,
+            settings.init_limit,
+            settings.sync_limit,
             own.election_port,
             own.quorum_port,
             i32::from(own.observer),
@@ -100,8 +101,8 @@ fn size(dir: &Path) -> u64 {
 }
 
 impl Status {
-    pub fn of(peer: &Peer<RegisterMap>, conf: &Arc<Conf>) -> Status {
-        Status { peer: peer.status(), nodes: peer.state().len(), conf: Arc::clone(conf) }
+    pub fn of(peer: &Peer<State>, conf: &Arc<Conf>) -> Status {
+        Status { peer: peer.status(), nodes: peer.state().node_count(), conf: Arc::clone(conf) }
     }
 
     fn mode(&self) -> &'static str {
@@ -177,12 +178,11 @@ pub async fn serve(address: Option<&str>, port: u16, happened: UnboundedSender<H
     tokio::spawn(async move {
         let budget = Arc::new(Semaphore::new(AT_ONCE));
         loop {
-            let room = Arc::clone(&budget).acquire_owned().await;
+            let room = room(&budget).await;
             let stream = accept(&listener).await;
             let happened = happened.clone();
             tokio::spawn(async move {
-                let _room = room;
-                if tokio::time::timeout(2 * PATIENCE, answer(stream, happened)).await.is_err() {
+                if tokio::time::timeout(2 * PATIENCE, answer(stream, happened, room)).await.is_err() {
                     tracing::debug!("a connection to the client port took too long");
                 }
             });
@@ -191,14 +191,17 @@ pub async fn serve(address: Option<&str>, port: u16, happened: UnboundedSender<H
     Ok(())
 }
 
-async fn answer(mut stream: TcpStream, happened: UnboundedSender<Happened>) {
+async fn answer(mut stream: TcpStream, happened: UnboundedSender<Happened>, room: Room) {
     let mut word = [0; 4];
     match tokio::time::timeout(PATIENCE, stream.read_exact(&mut word)).await {
         Ok(Ok(_)) => {}
         _ => return tracing::debug!("a connection to the client port ended without a word"),
     }
     let Some(word) = KNOWN.iter().find(|known| known.as_bytes() == word) else {
-        return tracing::debug!(?word, "a client's connection is closed: clients are not served yet");
+        let Ok(from) = stream.peer_addr() else { return };
+        let (from, said) = (from.ip().to_canonical().to_string(), Bytes::copy_from_slice(&word));
+        let _ = happened.send(Happened::Client { stream, from, said, _room: room });
+        return;
     };
     let (ask, status) = oneshot::channel();
     if happened.send(Happened::Status(ask)).is_err() {
@@ -226,7 +229,7 @@ mod tests {
     fn status(role: Role, more: &str) -> Status {
         let text = format!(
             "tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir=/no/such\ndataLogDir=/no/log\nclientPort=2181\n\
-             server.0=[::1]:2888:3888\nserver.1=b:2888:3888:observer\n{more}"
+             server.0=[::1]:2888:3888\nserver.1=b:2888:3888:observer\nstandaloneEnabled=false\n{more}"
         );
         let cfg = ZooCfg::parse(Path::new("zoo.cfg"), &text).expect("a good file");
         let leader = LeaderStatus {

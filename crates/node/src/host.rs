@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use peer::{ClientOutput, ConnId, Input, Nanos, Now, Outbox, Output, Peer, Port, RegisterMap, Task};
-use storage::StorageSettings;
+use peer::{ClientOutput, ConnId, Input, Nanos, Now, Outbox, Output, Peer, Port, State, StateKind, Task};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -42,7 +41,8 @@ pub enum NodeError {
 #[derive(Clone, Debug)]
 pub struct Options {
     pub config: PathBuf,
-    /// Requests come from standard input, acknowledgements go to standard output.
+    /// Requests come from standard input, acknowledgements go to standard output. The member then replicates
+    /// registers, which these requests set, and no data tree.
     pub submit: bool,
     /// Everything that goes into the machine and comes out goes to this (new) file too.
     pub record: Option<PathBuf>,
@@ -51,9 +51,27 @@ pub struct Options {
 /// What reaches the loop.
 pub enum Happened {
     Input(Input),
-    Received { conn: ConnId, bytes: Bytes, _room: Room },
-    Accepted { stream: TcpStream, port: Port, _room: Room },
-    Dialled { conn: peer::ConnId, stream: TcpStream },
+    Received {
+        conn: ConnId,
+        bytes: Bytes,
+        _room: Room,
+    },
+    Accepted {
+        stream: TcpStream,
+        port: Port,
+        _room: Room,
+    },
+    /// A client at the client port, and what it has said.
+    Client {
+        stream: TcpStream,
+        from: String,
+        said: Bytes,
+        _room: Room,
+    },
+    Dialled {
+        conn: peer::ConnId,
+        stream: TcpStream,
+    },
     Line(String),
     Status(tokio::sync::oneshot::Sender<Status>),
     DiskThreadDied,
@@ -65,8 +83,8 @@ const BATCH: usize = 1024;
 /// Run a node until it is told to stop (SIGTERM, SIGINT) or gives up.
 pub fn run(options: &Options) -> Result<(), NodeError> {
     let cfg = ZooCfg::load(&options.config)?;
-    for key in &cfg.ignored {
-        tracing::info!(key, "key not honoured yet");
+    for note in &cfg.notes {
+        tracing::info!(key = note.key, why = note.why, "key not honoured");
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -80,7 +98,7 @@ pub fn run(options: &Options) -> Result<(), NodeError> {
 
 struct Host {
     cfg: ZooCfg,
-    peer: Peer<RegisterMap>,
+    peer: Peer<State>,
     started: Instant,
     inbox: UnboundedReceiver<Happened>,
     connections: Connections,
@@ -99,12 +117,13 @@ impl Host {
     async fn start(cfg: ZooCfg, options: &Options) -> Result<Host, NodeError> {
         let (happened, inbox) = unbounded_channel();
         let fs = RealFs::open_two(cfg.snap_dir(), cfg.log_dir())?;
-        let disk = DiskThreads::start(&fs, StorageSettings::default(), &happened);
+        let disk = DiskThreads::start(&fs, cfg.storage(), &happened);
         let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
         let config = cfg.config(seed ^ u64::from(std::process::id()));
+        let state = if options.submit { StateKind::Registers } else { StateKind::Tree };
         let recorder = match &options.record {
             None => None,
-            Some(path) => Some(Recorder::create(path, &config).map_err(|why| NodeError::Io {
+            Some(path) => Some(Recorder::create(path, &config, state).map_err(|why| NodeError::Io {
                 what: format!("{}: expected a new file that can be written", path.display()),
                 why,
             })?),
@@ -117,7 +136,7 @@ impl Host {
         Ok(Host {
             conf: Conf::new(&cfg),
             cfg,
-            peer: Peer::new(config, RegisterMap::new()),
+            peer: Peer::new(config, State::new(state, server::Settings::default())),
             started: Instant::now(),
             inbox,
             connections: Connections::new(happened),
@@ -211,6 +230,11 @@ impl Host {
                 let conn = self.connections.accepted(stream);
                 self.packets.opened(conn, port, false);
                 self.input(Input::Accepted { conn, port }).await
+            }
+            Happened::Client { stream, from, said, .. } => {
+                let conn = self.connections.accepted(stream);
+                self.input(Input::ClientAccepted { conn, from }).await?;
+                self.input(Input::Received { conn, bytes: said }).await
             }
             Happened::Dialled { conn, stream } => {
                 if !self.connections.knows(conn) {

@@ -10,8 +10,10 @@
 mod old_writer;
 mod peer;
 pub mod recording;
+mod state;
 
 pub use peer::{Deadline, Peer, Status};
+pub use state::{State, StateCursor, StateKind};
 pub use zab::leader::LeaderStatus;
 pub use zab::register_map::RegisterMap;
 pub use zab::{

@@ -12,6 +12,7 @@
 //! holds, so that a partial SNAP or TRUNC, an unapplied log tail or a queued append of the old role
 //! cannot reach the next one (ZOOKEEPER-2845, 3642, 4712, 5094).
 
+use server::ServerCnxnFactory;
 use wire::Zxid;
 use zab::election::{Decision, Election};
 use zab::leader::{Leader, LeaderStatus};
@@ -79,6 +80,8 @@ pub struct Peer<S: StateMachine> {
     /// Memory is what a role that was left has made of it, not what the disk holds (see `leave_role`).
     memory_is_stale: bool,
     old_writer: OldWriter,
+    /// Clients that come by the client port. (Hosts have clients of their own, by `Input::Client`.)
+    cnxns: ServerCnxnFactory,
 }
 
 /// Borrows the parts of a peer that a role may touch, beside the role itself.
@@ -109,6 +112,7 @@ impl<S: StateMachine> Peer<S> {
             vote_epoch: None,
             memory_is_stale: false,
             old_writer,
+            cnxns: ServerCnxnFactory::default(),
         }
     }
 
@@ -137,7 +141,52 @@ impl<S: StateMachine> Peer<S> {
 
     /// The only door. Effects are appended to `out`, to be carried out in order.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        let begin = out.len();
+        self.dispatch(now, input, out);
+        if !self.cnxns.is_unused() {
+            self.serve_cnxns(now, begin, out);
+        }
+    }
+
+    /// Answers go to the connections, and what these ask goes to the role, until nobody has a word more.
+    fn serve_cnxns(&mut self, now: Now, mut begin: usize, out: &mut Outbox) {
+        loop {
+            self.carry_answers(now, begin, out);
+            let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+            let Some(input) = self.cnxns.next_input(&mut io) else { return };
+            begin = out.len();
+            self.on_client(now, input, out);
+        }
+    }
+
+    /// What the role told clients of connections, in its place among the other outputs.
+    fn carry_answers(&mut self, now: Now, begin: usize, out: &mut Outbox) {
+        let is_ours = |output: &Output| match output {
+            Output::Client(output) => self.cnxns.is_client(output.client()),
+            _ => false,
+        };
+        let Some(first) = out[begin..].iter().position(is_ours) else { return };
+        for output in out.split_off(begin + first) {
+            match output {
+                Output::Client(output) if self.cnxns.is_client(output.client()) => {
+                    let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+                    self.cnxns.on_output(&mut io, output);
+                }
+                output => out.push(output),
+            }
+        }
+    }
+
+    fn dispatch(&mut self, now: Now, input: Input, out: &mut Outbox) {
         match input {
+            Input::ClientAccepted { conn, from } => {
+                let io = Io { now, out, ids: &mut self.ids, config: &self.config };
+                self.cnxns.accepted(&io, conn, &from);
+            }
+            Input::Received { conn, bytes } if self.cnxns.owns(conn) => {
+                self.cnxns.received(now.mono, conn, bytes);
+            }
+            Input::Closed { conn, .. } if self.cnxns.owns(conn) => self.cnxns.closed(conn),
             Input::Boot => self.boot(now, out),
             Input::Disk(done) => self.on_disk(now, done, out),
             Input::Deadline => self.on_deadline(now, out),
@@ -169,7 +218,9 @@ impl<S: StateMachine> Peer<S> {
         }
         let (at, why) = self.election.next_deadline();
         let (role_at, role_why) = self.role_deadline();
-        if role_at < at { Deadline { at: role_at, why: role_why } } else { Deadline { at, why } }
+        let (at, why) = if role_at < at { (role_at, role_why) } else { (at, why) };
+        let (idle_at, idle_why) = self.cnxns.next_deadline();
+        if idle_at < at { Deadline { at: idle_at, why: idle_why } } else { Deadline { at, why } }
     }
 
     fn role_deadline(&self) -> (Nanos, &'static str) {
@@ -349,6 +400,10 @@ impl<S: StateMachine> Peer<S> {
         }
         if self.role_deadline().0 <= now.mono {
             self.hand_to_role(now, Input::Deadline, out);
+        }
+        if self.cnxns.next_deadline().0 <= now.mono {
+            let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+            self.cnxns.on_deadline(&mut io);
         }
     }
 

@@ -13,10 +13,9 @@
 //! that ends anywhere; one that ends behind an input tells at which input the member died.
 
 use serde::{Deserialize, Serialize};
-use zab::register_map::RegisterMap;
 use zab::{Config, Input, Nanos, Now, Output, txn_digest};
 
-use crate::Peer;
+use crate::{Peer, State, StateKind};
 
 const NAME: &str = "vivarium";
 const VERSION: u32 = 1;
@@ -28,6 +27,9 @@ const BEGINNING: usize = 100;
 struct Header {
     recording: String,
     version: u32,
+    /// Recordings of before the tree was there do not say.
+    #[serde(default)]
+    state: StateKind,
     config: Config,
 }
 
@@ -51,8 +53,9 @@ fn line<T: Serialize>(value: &T) -> String {
     text
 }
 
-pub fn header_line(config: &Config) -> String {
-    line(&Header { recording: NAME.into(), version: VERSION, config: config.clone() })
+/// A tree has the settings that are default.
+pub fn header_line(config: &Config, state: StateKind) -> String {
+    line(&Header { recording: NAME.into(), version: VERSION, state, config: config.clone() })
 }
 
 pub fn input_line(now: Now, input: &Input) -> String {
@@ -104,7 +107,7 @@ pub struct Difference {
 
 /// Feeds a recording, line by line, to a new member.
 pub struct Replay {
-    peer: Peer<RegisterMap>,
+    peer: Peer<State>,
     line: usize,
     /// Of the input that was handed over last, until its outputs are compared.
     at: Nanos,
@@ -124,7 +127,7 @@ impl Replay {
             return Err(bad(format!("{form}, found {} {}", header["recording"], header["version"])));
         }
         let header: Header = serde_json::from_value(header).map_err(|why| bad(format!("{form}: {why}")))?;
-        let peer = Peer::new(header.config, RegisterMap::new());
+        let peer = Peer::new(header.config, State::new(header.state, server::Settings::default()));
         Ok(Replay { peer, line: 1, at: Nanos::ZERO, input: String::new(), got: None, inputs: 0 })
     }
 
@@ -226,16 +229,16 @@ mod tests {
     fn a_recording_may_end_inside_an_input() {
         let now = Now { mono: Nanos(5), wall_ms: 6 };
         let mut outputs = Vec::new();
-        Peer::new(config(), RegisterMap::new()).handle(now, Input::Boot, &mut outputs);
+        Peer::new(config(), State::registers()).handle(now, Input::Boot, &mut outputs);
         assert_eq!(outputs.len(), 1, "Load");
 
-        let mut replay = Replay::begin(&header_line(&config())).expect("a header");
+        let mut replay = Replay::begin(&header_line(&config(), StateKind::Registers)).expect("a header");
         assert_eq!(replay.feed(&input_line(now, &Input::Boot)), Ok(None));
         assert!(replay.ends_inside_an_input());
         let less = replay.feed(&output_line(&[])).expect("outputs").expect("a difference");
         assert_eq!((less.line, less.at, less.output, less.expected), (3, Nanos(5), 1, None));
 
-        let mut replay = Replay::begin(&header_line(&config())).expect("a header");
+        let mut replay = Replay::begin(&header_line(&config(), StateKind::Registers)).expect("a header");
         assert_eq!(replay.feed(&input_line(now, &Input::Boot)), Ok(None));
         assert_eq!(replay.feed(&output_line(&outputs)), Ok(None));
         assert!(!replay.ends_inside_an_input());

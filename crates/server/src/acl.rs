@@ -1,9 +1,11 @@
 //! Who may do what: the rules of the authentication providers that are built (`world`, `auth`, `digest`, `ip`;
 //! `super` is an identity only). ACLs of other schemes cannot be made, and match nobody where a log has them.
 
+use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
 use bytes::Bytes;
+use wire::jute::DEFAULT_MAX_BUFFER;
 use wire::{Acl, Id, code};
 
 /// `ZooKeeperServer.checkACL`: may one who is `auth` do something that needs one of `perms`?
@@ -63,21 +65,17 @@ fn is_authenticated(scheme: &[u8]) -> bool {
 /// |---|---|
 /// | none left, no list | InvalidACL |
 /// | `world:anyone` | as it is |
-/// | `auth:` anything | one for each id of the client that proves who it is, none: InvalidACL |
+/// | `auth:` anything | one for each id of the client that proves who it is; none, or more than a transaction can hold: InvalidACL |
 /// | `digest`, `ip` with a valid id | as it is |
 /// | else | InvalidACL |
 pub fn fixup_acl(auth: &[Id], acl: Option<&Vec<Acl>>) -> Result<Vec<Acl>, i32> {
-    let mut unique: Vec<&Acl> = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut fixed = Vec::new();
+    let mut expanded = 0;
     for entry in acl.into_iter().flatten() {
-        if !unique.contains(&entry) {
-            unique.push(entry);
+        if !seen.insert((entry.perms, &entry.id.scheme, &entry.id.id)) {
+            continue;
         }
-    }
-    if unique.is_empty() {
-        return Err(code::INVALID_ACL);
-    }
-    let mut fixed = Vec::with_capacity(unique.len());
-    for entry in unique {
         if entry.id == Id::anyone() || is_valid(&entry.id) {
             fixed.push(entry.clone());
             continue;
@@ -86,13 +84,15 @@ pub fn fixup_acl(auth: &[Id], acl: Option<&Vec<Acl>>) -> Result<Vec<Acl>, i32> {
             return Err(code::INVALID_ACL);
         }
         let before = fixed.len();
-        let ids = auth.iter().filter(|id| is_authenticated(&id.scheme));
-        fixed.extend(ids.map(|id| Acl { perms: entry.perms, id: id.clone() }));
-        if fixed.len() == before {
+        for id in auth.iter().filter(|id| is_authenticated(&id.scheme)) {
+            expanded += id.scheme.len() + id.id.len();
+            fixed.push(Acl { perms: entry.perms, id: id.clone() });
+        }
+        if fixed.len() == before || expanded > DEFAULT_MAX_BUFFER {
             return Err(code::INVALID_ACL);
         }
     }
-    Ok(fixed)
+    if fixed.is_empty() { Err(code::INVALID_ACL) } else { Ok(fixed) }
 }
 
 /// The list as those see it who may not change it: of digests the user only.
@@ -143,9 +143,12 @@ fn masked_to(address: &[u8], bits: usize) -> Vec<u8> {
     address.iter().enumerate().map(|(at, byte)| byte & mask(at)).collect()
 }
 
-/// 4 or 16 bytes. Four numbers up to 255, leading zeros allowed as in Java; else IPv6.
+/// 4 or 16 bytes. Four numbers up to 255, leading zeros allowed as in Java; else IPv6, with no dots at its end.
 fn ip_bytes(text: &str) -> Option<Vec<u8>> {
     if text.contains(':') {
+        if text.contains('.') {
+            return None;
+        }
         return text.parse::<Ipv6Addr>().ok().map(|address| address.octets().to_vec());
     }
     let parts: Vec<&str> = text.split('.').collect();
@@ -224,6 +227,7 @@ mod tests {
             ("1.2.3.256", false),
             ("::1/128", true),
             ("::1/129", false),
+            ("::ffff:1.2.3.4", false),
             ("host", false),
         ] {
             assert_eq!(is_valid(&Id::of("ip", id)), valid, "{id}");

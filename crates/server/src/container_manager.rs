@@ -11,7 +11,7 @@ use crate::data_tree::{DataTree, EphemeralType};
 /// |---|---|
 /// | container that had children | at once |
 /// | container that never had any | where `max_never_used_ms` is not 0, that long after it was made or set |
-/// | TTL node | its TTL after it was made or set |
+/// | TTL node | where that is not 0, its TTL after it was made or set |
 pub fn candidates(tree: &DataTree, wall_ms: i64, max_never_used_ms: i64) -> Vec<Bytes> {
     let due = |path: &&Bytes| {
         let Some(id) = tree.find(path) else { return false };
@@ -21,7 +21,7 @@ pub fn candidates(tree: &DataTree, wall_ms: i64, max_never_used_ms: i64) -> Vec<
             && match EphemeralType::of(node.owner()) {
                 EphemeralType::Container if node.cversion() > 0 => true,
                 EphemeralType::Container => max_never_used_ms > 0 && unchanged_for > max_never_used_ms,
-                EphemeralType::Ttl(ttl) => unchanged_for > ttl,
+                EphemeralType::Ttl(ttl) => ttl != 0 && unchanged_for > ttl,
                 EphemeralType::Persistent | EphemeralType::Session(_) => false,
             }
     };

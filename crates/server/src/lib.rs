@@ -11,6 +11,7 @@ pub mod container_manager;
 pub mod data_tree;
 pub mod final_processor;
 pub mod prep;
+pub mod server_cnxn;
 mod settings;
 pub mod watch;
 mod zk_database;
@@ -18,6 +19,7 @@ mod zookeeper_server;
 
 pub use data_tree::{ChangeListener, DataTree, EphemeralType, ProcessTxnResult};
 pub use final_processor::ReadRequest;
+pub use server_cnxn::ServerCnxnFactory;
 pub use settings::Settings;
 pub use watch::{Notification, Watches};
 pub use zk_database::ZkDatabase;

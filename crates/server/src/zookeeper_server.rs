@@ -96,7 +96,7 @@ impl StateMachine for ZooKeeperServer {
     type SnapshotCursor = Cursor;
 
     fn prepare(&mut self, zxid: Zxid, wall_ms: i64, request: &WriteRequest<'_>) -> Bytes {
-        self.prep.request_to_txn(&self.db, &self.settings, zxid, wall_ms, request).to_bytes()
+        self.prep.request_to_txn(&self.db, &self.settings, zxid, wall_ms, request)
     }
 
     fn forget_prepared(&mut self) {
@@ -125,6 +125,22 @@ impl StateMachine for ZooKeeperServer {
     fn read(&self, op: i32, body: &Bytes) -> Result<Bytes, i32> {
         let request = ReadRequest { client: None, session: SessionId(0), op, body, auth: &[] };
         answer(&self.db.tree, &self.settings, &request).result.map(|response| encoded(&response))
+    }
+
+    fn read_request(&mut self, request: &ReadRequest<'_>) -> Result<Bytes, i32> {
+        ZooKeeperServer::read_request(self, request)
+    }
+
+    fn synced(&self, body: &Bytes) -> Result<Bytes, i32> {
+        self.read(op::SYNC, body)
+    }
+
+    fn client_gone(&mut self, client: ClientId) {
+        ZooKeeperServer::client_gone(self, client);
+    }
+
+    fn take_notifications(&mut self) -> Vec<Notification> {
+        ZooKeeperServer::take_notifications(self)
     }
 
     fn digest(&self) -> u64 {

@@ -1,121 +1,20 @@
-//! Requests that a server must answer rightly, one rule each: those that wedge or stop a Java server, quotas,
-//! sessions, watches and who may see what they saw.
+//! Requests that a server must answer rightly, one rule each: those that wedge or stop a Java server,
+//! sessions, and what other logs hold.
 #![allow(clippy::disallowed_methods)]
 
+mod common;
+
 use bytes::{Bytes, BytesMut};
+use common::alone::{SESSION, Server, body, create, create_ttl, delete, set, text};
 use server::data_tree::ROOT;
-use server::{ReadRequest, Settings, ZooKeeperServer, container_manager, is_client_request};
-use wire::client::{
-    AddWatchRequest, CreateRequest, CreateTTLRequest, DeleteRequest, ExistsRequest, GetChildrenRequest,
-    GetDataRequest, MultiRequest, Op, OpResult, RemoveWatchesRequest, Request, Response, SetACLRequest,
-    SetDataRequest, SetWatches2,
-};
-use wire::txn::{CreateTTLTxn, CreateTxn, DeleteTxn, MultiTxn, SubTxn};
+use server::{Settings, container_manager, is_client_request};
+use wire::client::{GetDataRequest, MultiRequest, Op, OpResult, Request, Response};
+use wire::txn::{CreateTTLTxn, CreateTxn, CreateTxnV0, DeleteTxn, MultiTxn, SubTxn};
 use wire::{
-    Acl, Id, Jute, NullableString, SessionId, SnapshotRecord, StatPersisted, Txn, TxnBody, TxnHeader, Zxid,
-    code, op,
+    Acl, Id, Jute, NullableString, SessionId, SnapshotParser, SnapshotRecord, StatPersisted, Txn, TxnBody,
+    TxnHeader, Zxid, code, op,
 };
-use zab::{ClientId, StateMachine, WriteRequest};
-
-const SESSION: SessionId = SessionId(0x100);
-
-struct Server {
-    server: ZooKeeperServer,
-    zxid: Zxid,
-    auth: Vec<Id>,
-}
-
-fn text(text: &str) -> Bytes {
-    Bytes::copy_from_slice(text.as_bytes())
-}
-
-fn body(request: &Request) -> Bytes {
-    let mut out = BytesMut::new();
-    request.encode(&mut out);
-    out.freeze()
-}
-
-fn create(path: &str, flags: i32) -> CreateRequest {
-    CreateRequest { path: text(path), data: Some(text("x")), acl: Some(vec![Acl::open()]), flags }
-}
-
-fn create_ttl(path: &str, flags: i32, ttl: i64) -> CreateTTLRequest {
-    let CreateRequest { path, data, acl, flags } = create(path, flags);
-    CreateTTLRequest { path, data, acl, flags, ttl }
-}
-
-fn set(path: &str, data: &str) -> Request {
-    Request::SetData(SetDataRequest { path: text(path), data: Some(text(data)), version: -1 })
-}
-
-fn delete(path: &str) -> Request {
-    Request::Delete(DeleteRequest { path: text(path), version: -1 })
-}
-
-impl Server {
-    fn new(settings: Settings) -> Server {
-        let server = ZooKeeperServer::new(settings);
-        let mut server = Server { server, zxid: Zxid(1 << 32), auth: vec![Id::of("ip", "127.0.0.1")] };
-        let opened = server.raw(SESSION, op::CREATE_SESSION, &4000.to_bytes());
-        assert_eq!(opened, Ok(Bytes::new()));
-        server
-    }
-
-    fn prepare(&mut self, session: SessionId, kind: i32, body: &Bytes) -> (Zxid, Bytes) {
-        self.zxid = self.zxid.next();
-        let write = WriteRequest { session, cxid: 1, op: kind, body, auth: &self.auth, session_error: None };
-        (self.zxid, self.server.prepare(self.zxid, 1_700_000_000_000, &write))
-    }
-
-    fn raw(&mut self, session: SessionId, kind: i32, body: &Bytes) -> Result<Bytes, i32> {
-        let (zxid, txn) = self.prepare(session, kind, body);
-        let header = TxnHeader::peek(&txn).expect("a header");
-        assert_eq!((header.zxid, header.client_id), (zxid, session), "every write takes its zxid");
-        self.server.apply(zxid, &txn).result
-    }
-
-    fn write(&mut self, request: &Request) -> Result<Response, i32> {
-        let kind = request.op();
-        self.raw(SESSION, kind, &body(request)).map(|reply| Response::decode(kind, reply).expect("a reply"))
-    }
-
-    fn create(&mut self, path: &str) {
-        self.write(&Request::Create(create(path, 0))).expect("created");
-    }
-
-    fn read(&mut self, client: u64, request: &Request) -> Result<Response, i32> {
-        let (kind, body) = (request.op(), body(request));
-        let read = ReadRequest {
-            client: Some(ClientId(client)),
-            session: SESSION,
-            op: kind,
-            body: &body,
-            auth: &self.auth,
-        };
-        self.server.read_request(&read).map(|reply| Response::decode(kind, reply).expect("a reply"))
-    }
-
-    /// `client type path`, in order.
-    fn events(&mut self) -> Vec<String> {
-        let event = |n: server::Notification| {
-            let kind = wire::EventType::of(n.event.kind).expect("a type");
-            assert!(n.event.state == 3 && n.zxid <= self.zxid);
-            let missed = if n.zxid == Zxid::NONE { " missed" } else { "" };
-            format!("{} {kind} {}{missed}", n.client.0, String::from_utf8_lossy(&n.event.path))
-        };
-        self.server.take_notifications().into_iter().map(event).collect()
-    }
-
-    fn data(&self, path: &str) -> String {
-        let tree = &self.server.database().tree;
-        let id = tree.find(path.as_bytes()).expect("a node");
-        String::from_utf8_lossy(tree.node(id).data().unwrap_or_default()).into_owned()
-    }
-
-    fn mismatches(&self) -> u64 {
-        self.server.database().digest_mismatches()
-    }
-}
+use zab::{StateMachine, WriteRequest};
 
 /// Trap 21: where flags and type do not agree, nothing is made of it.
 #[test]
@@ -302,6 +201,42 @@ fn closing_a_session() {
     assert_eq!(made, Err(code::SESSION_EXPIRED));
 }
 
+/// The same session opened again, and closed again, before the first closing is applied: it stays closed.
+#[test]
+fn a_session_closed_twice() {
+    let mut server = Server::new(Settings::default());
+    let opening = 4000.to_bytes();
+    let first = server.prepare(SESSION, op::CLOSE_SESSION, &Bytes::new());
+    server.prepare(SESSION, op::CREATE_SESSION, &opening);
+    server.prepare(SESSION, op::CLOSE_SESSION, &Bytes::new());
+    server.server.apply(first.0, &first.1).result.expect("closed");
+    for flags in [0, 1] {
+        let (_, txn) = server.prepare(SESSION, op::CREATE, &body(&Request::Create(create("/late", flags))));
+        let TxnBody::Error(error) = Txn::decode(&txn).expect("a transaction").body else { panic!("{flags}") };
+        assert_eq!(error.err, code::SESSION_EXPIRED);
+    }
+}
+
+/// Before 3.4 a create did not say the parent's new counter: one more.
+#[test]
+fn creates_of_old_logs() {
+    let mut server = Server::new(Settings::default());
+    for (path, v0) in [("/a", true), ("/b", false)] {
+        server.zxid = server.zxid.next();
+        let (data, acl, ephemeral) = (None, None, false);
+        let path = text(path);
+        let body = match v0 {
+            true => TxnBody::CreateV0(CreateTxnV0 { path, data, acl, ephemeral }),
+            false => TxnBody::Create(CreateTxn { path, data, acl, ephemeral, parent_c_version: -1 }),
+        };
+        let header =
+            TxnHeader { client_id: SESSION, cxid: 1, zxid: server.zxid, time_ms: 1, kind: op::CREATE };
+        server.server.apply(server.zxid, &Txn::new(header, body, None).to_bytes()).result.expect("created");
+        assert_eq!(server.server.database().tree.node(ROOT).pzxid(), server.zxid);
+    }
+    assert_eq!(server.server.database().tree.node(ROOT).cversion(), 2);
+}
+
 /// A session that owns nodes and is in no table, as an old log may leave it, ends when a server loads that.
 #[test]
 fn orphans() {
@@ -315,9 +250,13 @@ fn orphans() {
     let txn = Txn::new(header, TxnBody::Create(make), None);
     let mut db = server.server.database().clone();
     db.process_txn(&txn, &mut ());
+    let later = TxnHeader { zxid: server.zxid.next(), kind: op::DELETE, ..header };
+    let nothing = TxnBody::Delete(DeleteTxn { path: text("/mine/nothing") });
+    db.process_txn(&Txn::new(later, nothing, None), &mut ());
     assert_eq!(db.kill_orphans(), [SessionId(9)]);
+    assert_eq!(db.tree.node(ROOT).pzxid(), later.zxid, "as if it ended now");
     assert!(db.tree.find(b"/orphan").is_none() && db.tree.find(b"/mine").is_some());
-    assert_eq!(db.tree.last_zxid(), server.zxid);
+    assert_eq!(db.tree.last_zxid(), later.zxid);
     assert!(db.kill_orphans().is_empty());
 }
 
@@ -339,6 +278,13 @@ fn the_configuration_node() {
         let node = SnapshotRecord::Node { path: text(path), data: None, acl_key: -1, stat };
         db.restore(node).expect("restored");
     }
+    let stat = StatPersisted { czxid: Zxid(3), mzxid: Zxid(5), ..stat };
+    let (path, version) = (text("/zookeeper/config"), StatPersisted { mzxid: Zxid(77), ..stat });
+    let mut other = db.clone();
+    for (path, stat) in [(text("/a"), stat), (path, version)] {
+        other.restore(SnapshotRecord::Node { path, data: None, acl_key: -1, stat }).expect("restored");
+    }
+    assert_eq!(other.tree.last_zxid(), Zxid(5), "the version is not of the history");
     assert_eq!(db.tree.set_config(b"x", Zxid(7), 55), Ok(()));
     let id = db.tree.find(b"/zookeeper/config").expect("made");
     assert_eq!(db.tree.acl(id), [Acl { perms: 1, id: Id::anyone() }]);
@@ -384,6 +330,10 @@ fn containers_and_ttl_nodes_that_had_their_time() {
     server.write(&Request::CreateTTL(create_ttl("/parent", 5, 10))).expect("created");
     server.create("/parent/a");
     server.write(&delete("/used/a")).expect("deleted");
+    // Nobody makes a TTL of 0; who brought one in meant none.
+    let stat = StatPersisted { ephemeral_owner: 0xff << 56, ..StatPersisted::default() };
+    let ageless = SnapshotRecord::Node { path: text("/ageless"), data: None, acl_key: -1, stat };
+    server.server.restore(ageless).expect("restored");
     let due = |server: &Server, at: i64, never_used: i64| -> Vec<String> {
         let due = container_manager::candidates(&server.server.database().tree, at, never_used);
         due.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect()
@@ -421,60 +371,6 @@ fn sequential_names_at_the_end() {
     let exists = || Err(code::NODE_EXISTS);
     let name = |number: &str| Ok(format!("/a/n{number}"));
     assert_eq!(names, [name("2147483646"), name("2147483647"), exists(), exists()]);
-    assert_eq!(server.mismatches(), 0);
-}
-
-#[test]
-fn quotas() {
-    let mut server = Server::new(Settings { enforce_quota: true, ..Settings::default() });
-    for path in ["/a", "/a/b", "/zookeeper/quota/a"] {
-        server.create(path);
-    }
-    let node =
-        |path: &str, data: &str| Request::Create(CreateRequest { data: Some(text(data)), ..create(path, 0) });
-    let limits = "count=1,bytes=-1=;byteHardLimit=10;countHardLimit=3";
-    server.write(&node("/zookeeper/quota/a/zookeeper_limits", limits)).expect("created");
-    server.write(&node("/zookeeper/quota/a/zookeeper_stats", "anything")).expect("created");
-    let stats = "/zookeeper/quota/a/zookeeper_stats";
-    assert_eq!(server.data(stats), "count=2,bytes=2");
-    server.create("/ab");
-    server.create("/a/c");
-    assert_eq!(server.data(stats), "count=3,bytes=3");
-    assert_eq!(server.write(&Request::Create(create("/a/d", 0))), Err(code::QUOTA_EXCEEDED));
-    server.write(&delete("/a/c")).expect("deleted");
-    assert_eq!(server.write(&set("/a", "123456789")).map(|_| ()), Ok(()));
-    assert_eq!(server.data(stats), "count=2,bytes=10");
-    assert_eq!(server.write(&set("/a/b", "xx")), Err(code::QUOTA_EXCEEDED));
-    assert_eq!(server.write(&set("/a/b", "y")).map(|_| ()), Ok(()));
-    assert_eq!(server.mismatches(), 0, "statistics are in no digest");
-
-    // Loaded again, everything is counted anew.
-    let mut again = ZooKeeperServer::new(Settings::default());
-    again.clear();
-    let mut slices = BytesMut::new();
-    let mut cursor = server.server.snapshot_begin();
-    while !server.server.snapshot_slice(&mut cursor, 50, &mut slices) {}
-    let mut parser = wire::SnapshotParser::new();
-    parser.feed(slices.freeze());
-    while let Some(record) = parser.next_record().expect("a record") {
-        let record = match record {
-            SnapshotRecord::Node { path, acl_key, stat, .. } if path == stats => {
-                SnapshotRecord::Node { path, data: Some(text("count=77,bytes=0")), acl_key, stat }
-            }
-            other => other,
-        };
-        again.restore(record).expect("restored");
-    }
-    server.server = again;
-    assert_eq!(server.data(stats), "count=2,bytes=10");
-
-    server.write(&delete("/zookeeper/quota/a/zookeeper_limits")).expect("deleted");
-    server.create("/a/d");
-    assert_eq!(server.data(stats), "count=2,bytes=10", "without limits nothing is counted");
-    // Text that is no statistics stops nobody.
-    server.write(&node("/zookeeper/quota/a/zookeeper_limits", "count")).expect("created");
-    server.write(&set(stats, "count=x")).expect("set");
-    server.create("/a/e");
     assert_eq!(server.mismatches(), 0);
 }
 
@@ -519,125 +415,59 @@ fn transactions_without_effect() {
     assert_eq!(tree.all_children_number(ROOT), 4);
 }
 
-fn exists(path: &str) -> Request {
-    Request::Exists(ExistsRequest { path: text(path), watch: true })
-}
-
-fn children(path: &str) -> Request {
-    Request::GetChildren(GetChildrenRequest { path: text(path), watch: true })
-}
-
+/// A failed multi of Java's log may have the data of its operations still, where the codes should be.
 #[test]
-fn watches_fire_in_their_order() {
+fn a_failed_multi_of_javas_log() {
+    let mut server = Server::new(Settings::default());
+    let make = CreateTxn { path: text("/a"), data: None, acl: None, ephemeral: false, parent_c_version: 1 };
+    let operation = || SubTxn { kind: op::ERROR, ..SubTxn::new(op::CREATE, &TxnBody::Create(make.clone())) };
+    let error = SubTxn { kind: op::ERROR, data: Some(code::NO_NODE.to_bytes()) };
+    let txns = vec![operation(), error, operation()];
+    server.zxid = server.zxid.next();
+    let header = TxnHeader { client_id: SESSION, cxid: 1, zxid: server.zxid, time_ms: 1, kind: op::MULTI };
+    let txn = Txn::new(header, TxnBody::Multi(MultiTxn { txns }), None).to_bytes();
+    let reply = server.server.apply(server.zxid, &txn).result.expect("an answer");
+    let Response::Multi(reply) = Response::decode(op::MULTI, reply).expect("a reply") else {
+        panic!("a multi")
+    };
+    let codes = reply.results.into_iter().map(|result| match result {
+        OpResult::Error(error) => error.err,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(codes.collect::<Vec<_>>(), [code::OK, code::NO_NODE, code::RUNTIME_INCONSISTENCY]);
+    assert!(server.server.database().tree.find(b"/a").is_none());
+}
+
+/// Of digests the user; of other ids all, an address with colons too.
+#[test]
+fn who_a_client_is() {
+    let mut server = Server::new(Settings::default());
+    server.auth = vec![Id::of("ip", "fe80::1"), Id::of("digest", "ann:secret"), Id::of("super", "")];
+    let Ok(Response::WhoAmI(who)) = server.read(1, &Request::WhoAmI) else { panic!("an answer") };
+    let users = who.client_info.into_iter().map(|info| (info.auth_scheme, info.user));
+    let expected = [("ip", "fe80::1"), ("digest", "ann"), ("super", "")];
+    assert_eq!(users.collect::<Vec<_>>(), expected.map(|(scheme, user)| (text(scheme), text(user))));
+}
+
+/// The log has what was made after a snapshot began.
+#[test]
+fn what_a_snapshot_leaves_out() {
     let mut server = Server::new(Settings::default());
     server.create("/a");
-    let data = Request::GetData(GetDataRequest { path: text("/a"), watch: true });
-    for request in [&data, &children("/a"), &children("/")] {
-        server.read(1, request).expect("read");
-    }
-    assert_eq!(server.read(2, &exists("/a/b")), Err(code::NO_NODE));
-    server.read(2, &Request::AddWatch(AddWatchRequest { path: text("/"), mode: 1 })).expect("added");
-    server.read(3, &Request::AddWatch(AddWatchRequest { path: text("/a"), mode: 0 })).expect("added");
-    server.create("/a/b");
-    let created = ["2 NodeCreated /a/b", "1 NodeChildrenChanged /a", "3 NodeChildrenChanged /a"];
-    assert_eq!(server.events(), created, "one event for a client with two watches");
-    server.write(&delete("/a/b")).expect("deleted");
-    assert_eq!(server.events(), ["2 NodeDeleted /a/b", "3 NodeChildrenChanged /a"]);
-    server.read(1, &children("/a")).expect("read");
-    server.write(&delete("/a")).expect("deleted");
-    let deleted = ["1 NodeDeleted /a", "2 NodeDeleted /a", "3 NodeDeleted /a", "1 NodeChildrenChanged /"];
-    assert_eq!(server.events(), deleted, "both of client 1's watches of /a are used up by one event");
-    server.create("/a");
-    assert_eq!(server.events(), ["2 NodeCreated /a", "3 NodeCreated /a"]);
-    // In a multi that fails nothing happened; in one that does not, in order of its operations.
-    let multi = |ops| Request::Multi(MultiRequest { ops });
-    let set = |path: &str, version| Op::SetData(SetDataRequest { path: text(path), data: None, version });
-    server.write(&multi(vec![set("/a", 0), set("/a", 0)])).expect("an answer");
-    assert!(server.events().is_empty());
-    server
-        .write(&multi(vec![set("/a", 0), Op::Create(create("/a/c", 0)), set("/a/c", 0)]))
-        .expect("an answer");
-    let fired = [
-        "2 NodeDataChanged /a",
-        "3 NodeDataChanged /a",
-        "2 NodeCreated /a/c",
-        "3 NodeChildrenChanged /a",
-        "2 NodeDataChanged /a/c",
-    ];
-    assert_eq!(server.events(), fired);
-    server
-        .write(&Request::SetACL(SetACLRequest {
-            path: text("/a"),
-            acl: Some(vec![Acl::open()]),
-            version: -1,
-        }))
-        .expect("set");
-    assert!(server.events().is_empty(), "ACLs have no watches");
-    server.server.client_gone(ClientId(2));
-    let remove = |kind| Request::RemoveWatches(RemoveWatchesRequest { path: text("/a"), kind });
-    assert_eq!(server.read(3, &remove(1)), Err(code::NO_WATCHER));
-    assert_eq!(server.read(3, &remove(9)), Err(code::MARSHALLING_ERROR));
-    assert_eq!(server.read(3, &remove(4)), Ok(Response::Empty));
-    server.write(&delete("/a/c")).expect("deleted");
-    assert!(server.events().is_empty() && server.server.watches().data_table().is_empty());
-    assert!(server.server.watches().child_table().is_empty());
-}
-
-/// An event is for those who may read the node; the watch is used up by it all the same.
-#[test]
-fn watches_and_who_may_see() {
-    let mut server = Server::new(Settings::default());
-    let ann = Id::of("digest", "ann:x");
-    server.create("/a");
-    server.read(1, &exists("/a")).expect("read");
-    server.auth.push(ann.clone());
-    server.read(2, &exists("/a")).expect("read");
-    let acl = Some(vec![Acl { perms: 31, id: ann }]);
-    server.write(&Request::SetACL(SetACLRequest { path: text("/a"), acl, version: -1 })).expect("set");
-    server.write(&set("/a", "secret")).expect("set");
-    assert_eq!(server.events(), ["2 NodeDataChanged /a"]);
-    server.auth.pop();
-    assert_eq!(server.read(1, &exists("/a")), Err(code::NO_AUTH));
-    assert!(server.server.watches().data_table().is_empty(), "no watch without a right to read");
-}
-
-#[test]
-fn watches_set_again() {
-    let mut server = Server::new(Settings::default());
-    for path in ["/same", "/changed", "/gone", "/kids", "/last"] {
+    let mut cursor = server.server.snapshot_begin();
+    let mut slices = BytesMut::new();
+    assert!(!server.server.snapshot_slice(&mut cursor, 1, &mut slices));
+    for path in ["/a/new", "/b"] {
         server.create(path);
     }
-    let since = server.zxid;
-    server.write(&set("/changed", "y")).expect("set");
-    server.write(&delete("/gone")).expect("deleted");
-    server.create("/kids/k");
-    server.create("/made");
-    server.events();
-    let list = |paths: &[&str]| paths.iter().map(|path| text(path)).collect::<Vec<_>>();
-    let again = SetWatches2 {
-        relative_zxid: since,
-        data_watches: list(&["/same", "/changed", "/gone", "/last"]),
-        exist_watches: list(&["/made", "/none"]),
-        child_watches: list(&["/kids", "/gone", "/changed", "/last"]),
-        persistent_watches: list(&["/none"]),
-        persistent_recursive_watches: list(&["/deep"]),
-    };
-    assert_eq!(server.read(1, &Request::SetWatches2(again)), Ok(Response::Empty));
-    let missed = [
-        "1 NodeDataChanged /changed missed",
-        "1 NodeDeleted /gone missed",
-        "1 NodeCreated /made missed",
-        "1 NodeChildrenChanged /kids missed",
-        "1 NodeDeleted /gone missed",
-    ];
-    assert_eq!(server.events(), missed);
-    let counts = |server: &Server| {
-        (server.server.watches().data_table().len(), server.server.watches().child_table().len())
-    };
-    assert_eq!(counts(&server), (4, 3), "/same, /last, /none, /deep; /changed, /last, /none");
-    server.write(&set("/same", "z")).expect("set");
-    server.create("/none");
-    assert_eq!(server.events(), ["1 NodeDataChanged /same", "1 NodeCreated /none"]);
-    server.server.client_gone(ClientId(1));
-    assert_eq!(counts(&server), (0, 0));
+    while !server.server.snapshot_slice(&mut cursor, 1, &mut slices) {}
+    let mut parser = SnapshotParser::new();
+    parser.feed(slices.freeze());
+    let mut paths = Vec::new();
+    while let Some(record) = parser.next_record().expect("a record") {
+        if let SnapshotRecord::Node { path, .. } = record {
+            paths.push(path);
+        }
+    }
+    assert_eq!(paths, ["", "/a", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"].map(text));
 }

@@ -18,6 +18,9 @@ pub enum Concern {
     Faults = 7,
     Clock = 8,
     Peer = 9,
+    ClientNetwork = 10,
+    Clients = 11,
+    State = 12,
 }
 
 #[derive(Clone, Debug)]

@@ -14,5 +14,6 @@ pub mod signature;
 pub mod sim_fs;
 pub mod swarm;
 pub mod trace;
+pub mod tree_workload;
 pub mod workload;
 pub mod world;

@@ -155,7 +155,7 @@ pub struct When {
     pub member: Option<i64>,
     /// Fields of the event that must be equal.
     #[serde(default)]
-    pub fields: serde_json::Map<String, serde_json::Value>,
+    pub fields: Fields,
     /// The how many-th such event counts, from 1.
     #[serde(default = "one")]
     pub nth: u32,
@@ -163,21 +163,21 @@ pub struct When {
     pub after_ms: u64,
 }
 
+/// Fields of an event that must be equal.
+pub type Fields = serde_json::Map<String, serde_json::Value>;
+
+pub fn has_fields(event: &serde_json::Value, fields: &Fields) -> bool {
+    fields.iter().all(|(key, value)| &event[key.as_str()] == value)
+}
+
 fn one() -> u32 {
     1
 }
 
 impl When {
-    /// Of an event with this name; `json` gives its fields.
-    pub fn matches(&self, member: ServerId, json: &impl Fn() -> serde_json::Value) -> bool {
-        if self.member.is_some_and(|m| m != member.0) {
-            return false;
-        }
-        if self.fields.is_empty() {
-            return true;
-        }
-        let event = json();
-        self.fields.iter().all(|(key, value)| &event[key.as_str()] == value)
+    /// Of an event with this name; `has` tells whether it has these fields.
+    pub fn matches(&self, member: ServerId, has: &impl Fn(&Fields) -> bool) -> bool {
+        self.member.is_none_or(|m| m == member.0) && (self.fields.is_empty() || has(&self.fields))
     }
 }
 

@@ -68,6 +68,10 @@ impl TraceHash {
         match input {
             Input::Boot => self.word(1),
             Input::Accepted { conn, port } => self.words(&[2, conn.0, *port as u64]),
+            Input::ClientAccepted { conn, from } => {
+                self.words(&[16, conn.0]);
+                self.bytes(from.as_bytes());
+            }
             Input::Connected { conn } => self.words(&[3, conn.0]),
             Input::Closed { conn, reason } => self.words(&[4, conn.0, *reason as u64]),
             Input::Received { conn, bytes } => {
@@ -162,6 +166,10 @@ impl TraceHash {
                     }
                 }
                 ClientOutput::Disconnected { client } => self.words(&[30, client.0]),
+                ClientOutput::Notification { client, zxid, event } => {
+                    self.words(&[34, client.0, zxid.0 as u64]);
+                    self.bytes(event);
+                }
             },
             Output::Schedule(task) => {
                 self.word(31);

@@ -35,6 +35,8 @@ pub struct WorkloadSpec {
     pub through: Vec<i64>,
     /// Clients begin at this time.
     pub start_ms: u64,
+    /// They go on for so long once everything is healed and everybody is back.
+    pub busy_ms: u64,
 }
 
 impl Default for WorkloadSpec {
@@ -51,6 +53,7 @@ impl Default for WorkloadSpec {
             session_timeout_ms: 10_000,
             through: Vec::new(),
             start_ms: 0,
+            busy_ms: 2000,
         }
     }
 }
@@ -168,6 +171,10 @@ impl Workload {
             self.lose(world, i);
             world.client(member, ClientInput::Disconnect { client: id });
         }
+    }
+
+    pub fn busy(&self) -> Nanos {
+        Nanos::from_millis(self.spec.busy_ms)
     }
 
     pub fn writes_in_flight(&self) -> usize {
@@ -312,10 +319,7 @@ impl Workload {
     }
 
     pub fn on_output(&mut self, world: &mut World, output: &ClientOutput) {
-        let (ClientOutput::Connected { client, .. }
-        | ClientOutput::Expired { client }
-        | ClientOutput::Reply { client, .. }
-        | ClientOutput::Disconnected { client }) = output;
+        let client = output.client();
         let (i, attempt) = ((client.0 >> 32) as usize, client.0 as u32);
         if i >= self.clients.len() || self.clients[i].attempt != attempt {
             return;
@@ -336,6 +340,8 @@ impl Workload {
             }
             ClientOutput::Disconnected { .. } => self.lose(world, i),
             ClientOutput::Reply { cxid, zxid, result, .. } => self.on_reply(world, i, *cxid, *zxid, result),
+            // Registers are not watched.
+            ClientOutput::Notification { .. } => {}
         }
     }
 

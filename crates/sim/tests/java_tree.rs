@@ -8,7 +8,7 @@ use std::path::Path;
 
 use peer::{DiskAnswer, DiskOp, EpochFile, Recovered, Switches, SyncMode, TxnEntry};
 use sim::run::{Outcome, RunSpec, Verdict, run};
-use sim::swarm::plan;
+use sim::swarm::{plan_registers, plan_tree};
 use storage::{MemFs, Storage, StorageSettings};
 use wire::{Epoch, ServerId, Zxid};
 
@@ -40,10 +40,9 @@ fn cut(files: Files, zxid: Zxid) -> Files {
     storage.fs.files
 }
 
-/// Plan `seed` over Java disks: a quorum has the whole history (one with a snapshot amid it, the others
+/// The plan of `seed` over Java disks: a quorum has the whole history (one with a snapshot amid it, the others
 /// from the beginning), the rest a part of it or nothing.
-fn over_java_disks(seed: u64) -> RunSpec {
-    let mut spec = plan(seed, Switches::NONE);
+fn over_java_disks(mut spec: RunSpec, seed: u64) -> RunSpec {
     let config = &spec.world.members[0];
     let voters = config.view.voters().count() as i64;
     spec.world.disks.insert(ServerId(1), directory("3.8.0-leader"));
@@ -87,10 +86,10 @@ fn check_disks(seed: u64, disks: &BTreeMap<i64, Recovered>) {
 }
 
 #[test]
-fn plans_over_a_data_tree_are_clean() {
+fn registers_over_a_data_tree_keep_it_as_it_came() {
     let (mut snaps, mut behind, mut committed) = (0, 0, 0);
     for seed in 0..60 {
-        let outcome = run(&over_java_disks(seed), false, false);
+        let outcome = run(&over_java_disks(plan_registers(seed, Switches::NONE), seed), false, false);
         check(seed, &outcome);
         check_disks(seed, &outcome.disks);
         snaps += outcome.syncs_of.values().flatten().filter(|mode| **mode == SyncMode::Snap).count();
@@ -101,4 +100,16 @@ fn plans_over_a_data_tree_are_clean() {
     assert!(snaps > 40, "{snaps} stored snapshots were sent");
     assert!(behind > 20, "{behind} logs behind them were read");
     assert!(committed > 1000, "{committed} transactions");
+}
+
+/// The server knows what those disks hold, and goes on with it.
+#[test]
+fn the_server_over_a_data_tree_is_clean() {
+    let mut committed = 0;
+    for seed in 0..30 {
+        let outcome = run(&over_java_disks(plan_tree(seed, Switches::NONE), seed), false, false);
+        check(seed, &outcome);
+        committed += outcome.stats.committed;
+    }
+    assert!(committed > 500, "{committed} transactions");
 }

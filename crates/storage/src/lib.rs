@@ -8,6 +8,7 @@ pub mod fs;
 mod install;
 mod log_lane;
 pub mod log_reader;
+mod purge;
 pub mod recover;
 pub mod snapshot;
 mod snapshot_lane;

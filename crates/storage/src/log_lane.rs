@@ -5,6 +5,7 @@ use zab::{DiskAnswer, DiskError, DiskOp, Switch, Switches, TxnEntry};
 
 use crate::fs::{FileSystem, FsError};
 use crate::log_reader::{read_log, zxid_of_name};
+use crate::purge;
 use crate::storage::{Answer, StorageSettings};
 use crate::txn_log::TxnLog;
 
@@ -20,7 +21,12 @@ impl LogLane {
         match op {
             DiskOp::Append(entries) => self.log.append(fs, entries, settings.prealloc)?,
             DiskOp::Sync => self.log.sync(fs)?,
-            DiskOp::Roll => self.log.roll(),
+            DiskOp::Roll => {
+                self.log.roll();
+                if settings.snap_retain_count.is_some() {
+                    purge::logs_below_snapshots(fs)?;
+                }
+            }
             DiskOp::ReadLog { after, through, size_limit } => {
                 return read_txns(fs, settings.switches, *after, *through, *size_limit).map(DiskAnswer::Log);
             }

@@ -47,8 +47,9 @@ pub struct LogFile {
 /// `log.<hex>` or `snapshot.<hex>`: the zxid of the name, if it is written as we write it.
 pub fn zxid_of_name(name: &str, prefix: &str) -> Option<Zxid> {
     let hex = name.strip_prefix(prefix)?.strip_prefix('.')?;
-    let zxid = Zxid(u64::from_str_radix(hex, 16).ok()? as i64);
-    (file_name(prefix, zxid) == name).then_some(zxid)
+    let as_written = hex == "0" || !hex.starts_with('0');
+    let digits = hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    (as_written && digits).then(|| u64::from_str_radix(hex, 16).ok())?.map(|zxid| Zxid(zxid as i64))
 }
 
 pub fn file_name(prefix: &str, zxid: Zxid) -> String {
@@ -78,7 +79,7 @@ pub fn read_log(name: &str, bytes: Vec<u8>) -> Result<LogFile, DiskError> {
         file.reason = reason;
         let last = file.entries.last().map_or(Zxid::MIN, |(_, entry)| entry.zxid);
         file.torn = looks_torn(&bytes, at, reason, entry_end, last);
-        if reason == End::Zeros && !file.torn && bytes[at..].iter().any(|b| *b != 0) {
+        if reason == End::Zeros && !file.torn && written(&bytes) > at {
             // Not padding: a length that became zero.
             file.reason = End::Crc;
         }
@@ -86,13 +87,27 @@ pub fn read_log(name: &str, bytes: Vec<u8>) -> Result<LogFile, DiskError> {
     }
 }
 
+/// Behind this offset there are only zeros. Files are preallocated: most of one may be zeros.
+fn written(bytes: &[u8]) -> usize {
+    const STRIDE: usize = 64;
+    let mut end = bytes.len();
+    while end >= STRIDE && bytes[end - STRIDE..end] == [0; STRIDE] {
+        end -= STRIDE;
+    }
+    bytes[..end].iter().rposition(|b| *b != 0).map_or(0, |last| last + 1)
+}
+
 /// The header never arrived, or a part of it and nothing behind it: nothing of this file was ever synced.
 fn header_never_arrived(bytes: &[u8]) -> bool {
     let zero = |bytes: &[u8]| bytes.iter().all(|b| *b == 0);
-    let arrived = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
-    bytes.len() < HEADER_LEN
-        || zero(&bytes[..HEADER_LEN])
-        || (arrived < MAGIC.len() && bytes[..arrived] == MAGIC[..arrived])
+    if bytes.len() < HEADER_LEN || zero(&bytes[..HEADER_LEN]) {
+        return true;
+    }
+    let part = || {
+        let arrived = written(bytes);
+        arrived < MAGIC.len() && bytes[..arrived] == MAGIC[..arrived]
+    };
+    zero(&bytes[MAGIC.len()..HEADER_LEN]) && part()
 }
 
 /// What is seen at an entry's place, in this order:
@@ -145,7 +160,7 @@ fn read_entry(bytes: &Bytes, at: usize) -> Result<(TxnEntry, usize), (End, usize
 /// write. Else the end decides: the file ends inside the entry, or the entry's end is zero and so is all
 /// behind it.
 fn looks_torn(bytes: &Bytes, start: usize, reason: End, end: usize, last: Zxid) -> bool {
-    let written = bytes.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
+    let written = written(bytes);
     if reason == End::Eof || (reason == End::Zeros && written <= start) {
         return false;
     }

@@ -5,6 +5,7 @@ use zab::{DiskAnswer, DiskError, DiskOp};
 
 use crate::fs::FileSystem;
 use crate::log_reader::file_name;
+use crate::purge;
 use crate::snapshot_writer::SnapshotWriter;
 use crate::storage::{Answer, StorageSettings};
 use crate::stored_snapshot::StoredSnapshot;
@@ -25,6 +26,9 @@ impl SnapshotLane {
             DiskOp::SnapshotSlice { zxid, bytes } => self.writer.append(fs, *zxid, bytes)?,
             DiskOp::SnapshotFinish { zxid } => {
                 self.writer.seal(fs, settings, *zxid, &file_name("snapshot", *zxid))?;
+                if let Some(retain) = settings.snap_retain_count {
+                    purge::snapshots(fs, retain, self.stored.as_ref().map(|stored| stored.zxid))?;
+                }
             }
             DiskOp::SnapshotAbandon { .. } => self.writer.abandon(fs)?,
             DiskOp::ReadSnapshot { zxid, offset, length } => {

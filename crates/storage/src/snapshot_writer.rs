@@ -12,6 +12,7 @@ use crate::storage::StorageSettings;
 #[derive(Clone)]
 struct Open {
     zxid: Zxid,
+    tmp: String,
     position: u64,
     adler: adler2::Adler32,
 }
@@ -39,18 +40,18 @@ impl SnapshotWriter {
     }
 
     fn try_append<F: FileSystem>(&mut self, fs: &mut F, zxid: Zxid, bytes: &[u8]) -> Result<(), FsError> {
-        let name = tmp_name(zxid);
         let open = match &mut self.open {
             Some(open) if open.zxid == zxid => open,
             _ => {
-                fs.create(&name)?;
-                fs.write_at(&name, 0, HEADER)?;
+                let tmp = tmp_name(zxid);
+                fs.create(&tmp)?;
+                fs.write_at(&tmp, 0, HEADER)?;
                 let mut adler = adler2::Adler32::new();
                 adler.write_slice(HEADER);
-                self.open.insert(Open { zxid, position: HEADER.len() as u64, adler })
+                self.open.insert(Open { zxid, tmp, position: HEADER.len() as u64, adler })
             }
         };
-        fs.write_at(&name, open.position, bytes)?;
+        fs.write_at(&open.tmp, open.position, bytes)?;
         open.position += bytes.len() as u64;
         open.adler.write_slice(bytes);
         Ok(())
@@ -66,14 +67,14 @@ impl SnapshotWriter {
     ) -> Result<(), DiskError> {
         let open = self.open.take().filter(|open| open.zxid == zxid && !self.failed);
         let Some(open) = open else { return Err(failed_before(zxid)) };
-        let tmp = tmp_name(zxid);
+        let tmp = &open.tmp;
         let mut seal = || {
-            fs.write_at(&tmp, open.position, &seal_of(&open.adler))?;
+            fs.write_at(tmp, open.position, &seal_of(&open.adler))?;
             // Wrong (ZOOKEEPER-2872): the name is durable, what it names is not.
             if !settings.switches.has(Switch::SnapshotNotSynced) {
-                fs.sync(&tmp)?;
+                fs.sync(tmp)?;
             }
-            fs.rename(&tmp, name)?;
+            fs.rename(tmp, name)?;
             fs.sync_dir()
         };
         seal().map_err(|e| e.in_file(name))
@@ -82,8 +83,7 @@ impl SnapshotWriter {
     /// Nobody wants it any more.
     pub fn abandon<F: FileSystem>(&mut self, fs: &mut F) -> Result<(), DiskError> {
         let Some(open) = std::mem::take(self).open else { return Ok(()) };
-        let tmp = tmp_name(open.zxid);
-        fs.remove(&tmp).map_err(|e| e.in_file(&tmp))
+        fs.remove(&open.tmp).map_err(|e| e.in_file(&open.tmp))
     }
 }
 

@@ -15,6 +15,9 @@ pub struct StorageSettings {
     pub commit_log_count: usize,
     /// An empty disk is a new member's (`zookeeper.db.autocreate`); else it votes with zxid -1.
     pub trust_empty: bool,
+    /// Snapshots that stay when a new one is sealed, and with them the logs from the oldest one on
+    /// (`autopurge.snapRetainCount`); `None`: nothing goes.
+    pub snap_retain_count: Option<usize>,
     pub switches: Switches,
 }
 
@@ -24,6 +27,7 @@ impl Default for StorageSettings {
             prealloc: 64 << 20,
             commit_log_count: 500,
             trust_empty: true,
+            snap_retain_count: None,
             switches: Switches::NONE,
         }
     }

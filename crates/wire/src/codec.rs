@@ -196,6 +196,8 @@ impl Packet {
     }
 
     pub fn encode(&self, out: &mut BytesMut) {
+        // Once, not field by field.
+        out.reserve(self.usual_len());
         let head = |out: &mut BytesMut, kind: i32, zxid: Zxid| {
             out.put_i32(kind);
             out.put_i64(zxid.0);
@@ -215,7 +217,6 @@ impl Packet {
                 return put_ids(out, request.authinfo.as_deref());
             }
             Packet::Proposal { zxid, txn } => {
-                out.reserve(20 + txn.len());
                 head(out, kind::PROPOSAL, *zxid);
                 put_buffer(out, Some(txn));
             }
@@ -239,7 +240,6 @@ impl Packet {
             }
             Packet::Sync { zxid } => plain(out, kind::SYNC, *zxid),
             Packet::Inform { zxid, txn } => {
-                out.reserve(20 + txn.len());
                 head(out, kind::INFORM, *zxid);
                 put_buffer(out, Some(txn));
             }
@@ -283,6 +283,26 @@ impl Packet {
             Packet::Unknown(raw) => return raw.encode(out),
         }
         jute::put_ids(out, None);
+    }
+}
+
+impl Packet {
+    /// Bytes that the encoding takes, but for ids and what is unknown.
+    fn usual_len(&self) -> usize {
+        /// Type, zxid, and the lengths of data and authinfo.
+        const FIXED: usize = 20;
+        FIXED
+            + match self {
+                Packet::Request(request) => 16 + request.body.len(),
+                Packet::Proposal { txn, .. } | Packet::Inform { txn, .. } => txn.len(),
+                Packet::InformAndActivate { txn, .. } => 8 + txn.len(),
+                Packet::Ping { touched: data, .. } | Packet::NewLeader { config: data, .. } => {
+                    data.as_ref().map_or(0, Bytes::len)
+                }
+                Packet::FollowerInfo { .. } | Packet::ObserverInfo { .. } => 20,
+                Packet::Revalidate { .. } | Packet::Revalidated { .. } => 12,
+                _ => 8,
+            }
     }
 }
 

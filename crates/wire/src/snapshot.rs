@@ -192,6 +192,9 @@ impl SnapshotWriter {
         }
     }
     pub fn node(out: &mut BytesMut, path: &[u8], data: Option<&[u8]>, acl_key: i64, stat: &StatPersisted) {
+        /// Two lengths, the key of the ACL, and the stat.
+        const FIXED: usize = 4 + 4 + 8 + 60;
+        out.reserve(FIXED + path.len() + data.map_or(0, <[u8]>::len));
         put_buffer(out, Some(path));
         put_buffer(out, data);
         out.put_i64(acl_key);

@@ -73,6 +73,11 @@ pub enum Input {
         conn: ConnId,
         port: Port,
     },
+    /// A client connected (to the client port, whatever its name is here). `from`: its address in words.
+    ClientAccepted {
+        conn: ConnId,
+        from: String,
+    },
     Connected {
         conn: ConnId,
     },
@@ -181,10 +186,28 @@ pub enum ClientOutput {
         zxid: Zxid,
         result: Result<Bytes, i32>,
     },
+    /// A watch fired. `event`: the `WatcherEvent` record.
+    Notification {
+        client: ClientId,
+        zxid: Zxid,
+        #[serde(with = "crate::hex")]
+        event: Bytes,
+    },
     /// The member does not serve, or left the role in which it served.
     Disconnected {
         client: ClientId,
     },
+}
+
+impl ClientOutput {
+    pub fn client(&self) -> ClientId {
+        let (ClientOutput::Connected { client, .. }
+        | ClientOutput::Expired { client }
+        | ClientOutput::Reply { client, .. }
+        | ClientOutput::Notification { client, .. }
+        | ClientOutput::Disconnected { client }) = self;
+        *client
+    }
 }
 
 pub type Outbox = Vec<Output>;

@@ -4,7 +4,10 @@
 //! queries look inside, and they are the machine's.
 
 use bytes::{Bytes, BytesMut};
+use wire::client::WatcherEvent;
 use wire::{Id, SessionId, SnapshotRecord, Zxid};
+
+use crate::io::ClientId;
 
 /// What `apply` did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +30,26 @@ pub struct WriteRequest<'a> {
     pub session_error: Option<i32>,
 }
 
+/// A read with everything that an answer depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadRequest<'a> {
+    /// The connection, to which watches belong; without one none are left.
+    pub client: Option<ClientId>,
+    pub session: SessionId,
+    pub op: i32,
+    pub body: &'a Bytes,
+    pub auth: &'a [Id],
+}
+
+/// An event on its way to a client: to be sent before the reply to anything that came later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    pub client: ClientId,
+    /// Of the transaction that fired it; -1 for what a reconnecting client missed.
+    pub zxid: Zxid,
+    pub event: WatcherEvent,
+}
+
 pub trait StateMachine: Clone {
     /// Position in a snapshot that is being written while changes go on.
     type SnapshotCursor: Clone;
@@ -46,6 +69,21 @@ pub trait StateMachine: Clone {
     }
     /// Answer a read: the reply record or an error code.
     fn read(&self, op: i32, body: &Bytes) -> Result<Bytes, i32>;
+    /// The same for a client that is connected here, who may leave watches.
+    fn read_request(&mut self, request: &ReadRequest<'_>) -> Result<Bytes, i32> {
+        self.read(request.op, request.body)
+    }
+    /// What a sync is answered, once everything before it is applied.
+    fn synced(&self, _body: &Bytes) -> Result<Bytes, i32> {
+        Ok(Bytes::new())
+    }
+    /// A connection is gone, and what belonged to it.
+    fn client_gone(&mut self, _client: ClientId) {}
+    /// Events since this was last asked, in the order in which they are to be sent: before the reply to the
+    /// write that fired them, and to whatever is answered later.
+    fn take_notifications(&mut self) -> Vec<Notification> {
+        Vec::new()
+    }
     /// A digest of the whole state, sessions included, kept incrementally. Where the state is not whole,
     /// of that part of it which follows from the history however it came, as snapshot or as log.
     fn digest(&self) -> u64;

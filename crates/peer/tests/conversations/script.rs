@@ -109,8 +109,8 @@ pub fn try_converse(config: Config, fs: MemFs, script: &str) -> Result<String, S
     let settings = StorageSettings {
         prealloc: 0,
         commit_log_count: config.settings.commit_log_count,
-        trust_empty: true,
         switches: config.switches,
+        ..StorageSettings::default()
     };
     let mut conversation = Script {
         peer: Peer::new(config.clone(), RegisterMap::new()),

@@ -64,6 +64,9 @@ pub fn client_line(output: &ClientOutput) -> String {
             Ok(body) => format!("client {}: reply to {cxid} at {zxid}, {} bytes", client.0, body.len()),
             Err(code) => format!("client {}: reply to {cxid} at {zxid}, error {code}", client.0),
         },
+        ClientOutput::Notification { client, zxid, event } => {
+            format!("client {}: event at {zxid}, {} bytes", client.0, event.len())
+        }
     }
 }
 

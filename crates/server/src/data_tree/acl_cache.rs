@@ -193,6 +193,21 @@ mod tests {
         assert_eq!(cache.in_use().map(|(key, _)| key).collect::<Vec<_>>(), [3]);
     }
 
+    /// A snapshot of Java's may have one list twice: when the one goes, the other still is the list's.
+    #[test]
+    fn a_list_with_two_keys() {
+        let mut cache = AclCache::default();
+        for key in [1, 2] {
+            cache.restore(key, &list(7)).expect("a new key");
+        }
+        let [first, second] = [1, 2].map(|key| cache.add_key(key));
+        cache.remove(first);
+        assert_eq!(cache.add(Some(&list(7))), second);
+        cache.remove(second);
+        cache.remove(second);
+        assert_eq!(cache.in_use().count(), 0);
+    }
+
     #[test]
     fn any_key_of_a_snapshot() {
         let mut cache = AclCache::default();

@@ -9,6 +9,7 @@ mod acl_cache;
 mod children;
 mod digest;
 mod ephemeral_type;
+mod ephemerals;
 mod node;
 mod process_txn;
 mod quota;
@@ -17,7 +18,7 @@ mod snapshot;
 mod stats_track;
 mod walk;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use wire::codes::perms;
@@ -25,6 +26,7 @@ use wire::{Acl, Id, Stat, StatPersisted, Zxid, code};
 
 pub use digest::{DIGEST_VERSION, counts, node_digest};
 pub use ephemeral_type::{CONTAINER_OWNER, EphemeralType, MAX_TTL};
+pub use ephemerals::listed_len;
 pub use node::{Node, NodeId, ROOT};
 pub use process_txn::ProcessTxnResult;
 pub use quota::limit_path;
@@ -33,6 +35,7 @@ pub use stats_track::StatsTrack;
 pub use walk::Walk;
 
 use acl_cache::AclCache;
+use ephemerals::Ephemerals;
 use node::Nodes;
 use quota::Quotas;
 
@@ -55,7 +58,7 @@ impl ChangeListener for () {
 pub struct DataTree {
     nodes: Nodes,
     acls: AclCache,
-    ephemerals: BTreeMap<i64, BTreeSet<Bytes>>,
+    ephemerals: Ephemerals,
     containers: BTreeSet<Bytes>,
     ttls: BTreeSet<Bytes>,
     quotas: Quotas,
@@ -125,7 +128,7 @@ impl DataTree {
         let mut tree = DataTree {
             nodes: Nodes::new(root),
             acls: AclCache::default(),
-            ephemerals: BTreeMap::new(),
+            ephemerals: Ephemerals::default(),
             containers: BTreeSet::new(),
             ttls: BTreeSet::new(),
             quotas: Quotas::default(),
@@ -220,12 +223,17 @@ impl DataTree {
 
     /// Paths of a session's nodes, sorted.
     pub fn ephemerals(&self, session: i64) -> impl Iterator<Item = &Bytes> {
-        self.ephemerals.get(&session).into_iter().flatten()
+        self.ephemerals.of(session).into_iter().flatten()
+    }
+
+    /// Bytes of their paths in a closeSession.
+    pub fn ephemerals_listed_len(&self, session: i64) -> usize {
+        self.ephemerals.listed_len(session)
     }
 
     /// Every session with nodes of its own.
     pub fn sessions_with_ephemerals(&self) -> impl Iterator<Item = (i64, &BTreeSet<Bytes>)> {
-        self.ephemerals.iter().map(|(session, paths)| (*session, paths))
+        self.ephemerals.sessions()
     }
 
     pub fn containers(&self) -> impl Iterator<Item = &Bytes> {
@@ -274,6 +282,16 @@ impl DataTree {
         self.acls.remove(old);
     }
 
+    /// How many bytes more the node has now. Every change of the data of a node that is in the tree comes
+    /// through here, those of quota statistics too: what is added must be what its deletion takes away.
+    fn replace_data(&mut self, id: NodeId, data: Option<&[u8]>) -> i64 {
+        let node = self.nodes.get_mut(id);
+        let (before, after) = (node.data().map_or(0, <[u8]>::len), data.map_or(0, <[u8]>::len));
+        node.set_data(data);
+        self.data_bytes = self.data_bytes + after as u64 - before as u64;
+        after as i64 - before as i64
+    }
+
     fn parent(&self, path: &[u8]) -> Option<NodeId> {
         self.find(split(path)?.0)
     }
@@ -301,13 +319,12 @@ impl DataTree {
         let mut children = std::mem::take(&mut self.nodes.get_mut(parent).rare_mut().children);
         children.insert(&self.nodes, id);
         self.nodes.get_mut(parent).rare_mut().children = children;
-        let own = || Bytes::copy_from_slice(path);
         match EphemeralType::of(stat.ephemeral_owner) {
-            EphemeralType::Persistent => false,
-            EphemeralType::Container => self.containers.insert(own()),
-            EphemeralType::Ttl(_) => self.ttls.insert(own()),
-            EphemeralType::Session(session) => self.ephemerals.entry(session).or_default().insert(own()),
-        };
+            EphemeralType::Persistent => {}
+            EphemeralType::Container => _ = self.containers.insert(Bytes::copy_from_slice(path)),
+            EphemeralType::Ttl(_) => _ = self.ttls.insert(Bytes::copy_from_slice(path)),
+            EphemeralType::Session(session) => self.ephemerals.insert(session, path),
+        }
         id
     }
 
@@ -344,14 +361,7 @@ impl DataTree {
             EphemeralType::Persistent => {}
             EphemeralType::Container => _ = self.containers.remove(path),
             EphemeralType::Ttl(_) => _ = self.ttls.remove(path),
-            EphemeralType::Session(session) => {
-                if let Some(paths) = self.ephemerals.get_mut(&session) {
-                    paths.remove(path);
-                    if paths.is_empty() {
-                        self.ephemerals.remove(&session);
-                    }
-                }
-            }
+            EphemeralType::Session(session) => self.ephemerals.remove(session, path),
         }
         self.quota_deleted(path, bytes as i64);
     }
@@ -361,10 +371,8 @@ impl DataTree {
     pub fn set_config(&mut self, text: &[u8], version: Zxid, wall_ms: i64) -> Result<(), i32> {
         self.add_config_node();
         let id = self.find(CONFIG_NODE).ok_or(code::NO_NODE)?;
+        self.replace_data(id, Some(text));
         let node = self.nodes.get_mut(id);
-        let before = node.data().map_or(0, <[u8]>::len);
-        self.data_bytes = self.data_bytes + text.len() as u64 - before as u64;
-        node.set_data(Some(text));
         (node.version, node.mzxid, node.mtime) = (-1, version, wall_ms);
         Ok(())
     }

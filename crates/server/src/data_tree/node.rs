@@ -192,3 +192,23 @@ impl Nodes {
         &mut self.chunks[id.0 as usize / CHUNK][id.0 as usize % CHUNK]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is kept apart is told by any of its fields alone.
+    #[test]
+    fn the_stat_that_it_was_made_with() {
+        let plain = StatPersisted { czxid: Zxid(5), pzxid: Zxid(5), version: 3, ..StatPersisted::default() };
+        for (stat, apart) in [
+            (plain, false),
+            (StatPersisted { pzxid: Zxid(9), ..plain }, true),
+            (StatPersisted { cversion: 1, ..plain }, true),
+            (StatPersisted { ephemeral_owner: 7, ..plain }, true),
+        ] {
+            let node = Node::new(ROOT, b"a", None, 0, &stat);
+            assert_eq!((node.stat(), node.rare.is_some()), (stat, apart));
+        }
+    }
+}

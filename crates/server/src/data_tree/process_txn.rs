@@ -177,10 +177,12 @@ impl DataTree {
             pzxid: header.zxid,
         };
         let id = self.put(parent, path, data, slot, &stat);
+        // Of the node as it was asked for: statistics of a quota are counted behind that.
+        let stat = (header.kind != op::CREATE).then(|| self.stat(id));
         self.quota_created(path, data.map_or(0, <[u8]>::len) as i64);
         let parent_name = if parent == ROOT { b"/" } else { parent_path };
         listener.created(path, self.acl(id), parent_name, self.acl(parent));
-        Ok((header.kind != op::CREATE).then(|| self.stat(id)))
+        Ok(stat)
     }
 
     /// cversion and pzxid of a parent, only upwards. A record of before 3.4 has no number: one more.
@@ -221,14 +223,12 @@ impl DataTree {
         listener: &mut impl ChangeListener,
     ) -> Outcome {
         let id = self.find(path).ok_or(code::NO_NODE)?;
+        let more = self.replace_data(id, data);
         let node = self.nodes.get_mut(id);
-        let (before, after) = (node.data().map_or(0, <[u8]>::len), data.map_or(0, <[u8]>::len));
-        node.set_data(data);
         (node.version, node.mzxid, node.mtime) = (version, header.zxid, header.time_ms);
-        self.data_bytes = self.data_bytes + after as u64 - before as u64;
         self.redigest(id, path);
         let stat = self.stat(id);
-        self.quota_changed(path, 0, after as i64 - before as i64);
+        self.quota_changed(path, 0, more);
         listener.data_changed(path, self.acl(id));
         Ok(Some(stat))
     }
@@ -251,7 +251,7 @@ impl DataTree {
         listed: &[Bytes],
         listener: &mut impl ChangeListener,
     ) {
-        let mut own = self.ephemerals.get(&session.0).cloned().unwrap_or_default();
+        let mut own = self.ephemerals.of(session.0).cloned().unwrap_or_default();
         for path in listed {
             own.remove(path);
             // One that is gone already is no matter.
@@ -260,7 +260,6 @@ impl DataTree {
         for path in own {
             _ = self.delete(&path, zxid, listener);
         }
-        self.ephemerals.remove(&session.0);
     }
 
     /// A session that owns nodes and is not in the session table ends here and now, without a transaction

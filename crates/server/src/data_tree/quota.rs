@@ -112,14 +112,14 @@ impl DataTree {
         let Some(id) = self.find(stat_path) else { return };
         let mut stats = StatsTrack::parse(self.node(id).data());
         stats.add(count, bytes);
-        self.nodes.get_mut(id).set_data(Some(stats.text().as_bytes()));
+        self.replace_data(id, Some(stats.text().as_bytes()));
     }
 
     fn recount(&mut self, of: &[u8]) {
         let (count, bytes) = self.find(of).map_or((0, 0), |top| self.count(top));
         if let Some(id) = self.find(&stat_path(of)) {
             let text = StatsTrack::of(count, bytes).text();
-            self.nodes.get_mut(id).set_data(Some(text.as_bytes()));
+            self.replace_data(id, Some(text.as_bytes()));
         }
     }
 

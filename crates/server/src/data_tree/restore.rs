@@ -4,7 +4,7 @@ use bytes::Bytes;
 use wire::{Acl, StatPersisted};
 
 use super::node::ROOT;
-use super::{DataTree, split};
+use super::{CONFIG_NODE, DataTree, split};
 
 impl DataTree {
     /// All lists come before the first node.
@@ -22,7 +22,11 @@ impl DataTree {
     ) -> Result<(), String> {
         let text = || String::from_utf8_lossy(path).into_owned();
         let slot = self.acls.add_key(acl_key);
-        self.last_zxid = self.last_zxid.max(stat.czxid).max(stat.mzxid).max(stat.pzxid);
+        self.last_zxid = self.last_zxid.max(stat.czxid).max(stat.pzxid);
+        // The configuration's is its version, which a file may say.
+        if path != CONFIG_NODE {
+            self.last_zxid = self.last_zxid.max(stat.mzxid);
+        }
         if path.is_empty() {
             if self.node_count() > 1 {
                 return Err("expected the root to come first".into());

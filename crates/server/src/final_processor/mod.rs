@@ -12,8 +12,8 @@ use wire::{Stat, code, op};
 
 use crate::data_tree::{DataTree, ProcessTxnResult};
 
-pub use read::ReadRequest;
 pub(crate) use read::{Answer, answer, is_watch_request};
+pub use zab::ReadRequest;
 
 /// The record for the client that asked, or the error code. SessionMoved stands for no reply at all: the
 /// connection is closed.

@@ -7,23 +7,13 @@ use wire::client::{
     OpResult, Request, Response, SetWatches2, SyncResponse, WhoAmIResponse,
 };
 use wire::codes::perms;
-use wire::{AddWatchMode, ClientInfo, Id, SessionId, WatcherType, code, op};
+use wire::{AddWatchMode, ClientInfo, Id, WatcherType, code, op};
+use zab::ReadRequest;
 
 use crate::acl::{check_acl, masked};
 use crate::data_tree::{DataTree, NodeId};
 use crate::settings::Settings;
 use crate::watch::{Table, Watches};
-
-/// A read with everything that an answer depends on.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadRequest<'a> {
-    /// The connection, to which watches belong; without one none are left.
-    pub client: Option<zab::ClientId>,
-    pub session: SessionId,
-    pub op: i32,
-    pub body: &'a Bytes,
-    pub auth: &'a [Id],
-}
 
 pub(crate) struct Answer {
     pub result: Result<Response, i32>,

@@ -7,9 +7,9 @@ use wire::path::validate_path;
 use wire::txn::{CreateContainerTxn, CreateTTLTxn, CreateTxn};
 use wire::{CreateMode, StatPersisted, TxnBody, code, op};
 
-use super::{ChangeRecord, Ctx, PrepRequestProcessor, Prepared, check_quota};
+use super::{ChangeRecord, Ctx, MAX_LISTED, PrepRequestProcessor, Prepared, check_quota};
 use crate::acl::fixup_acl;
-use crate::data_tree::{CONTAINER_OWNER, EphemeralType, split};
+use crate::data_tree::{CONTAINER_OWNER, EphemeralType, listed_len, split};
 
 pub(super) fn without_ttl(create: CreateTTLRequest) -> (CreateRequest, i64) {
     let CreateTTLRequest { path, data, acl, flags, ttl } = create;
@@ -72,6 +72,9 @@ impl PrepRequestProcessor {
         if EphemeralType::of(before.ephemeral_owner).is_session() {
             return Err(code::NO_CHILDREN_FOR_EPHEMERALS);
         }
+        if mode.is_ephemeral() {
+            self.check_ephemerals(ctx, &path)?;
+        }
         check_quota(ctx, &path, 1, create.data.as_ref().map_or(0, Bytes::len) as i64)?;
 
         let parent_c_version = before.cversion.wrapping_add(1);
@@ -120,5 +123,12 @@ impl PrepRequestProcessor {
         } else {
             Err(code::SESSION_EXPIRED)
         }
+    }
+
+    /// The end of a session lists its nodes, and must not be too long to be read: an ensemble of Java servers
+    /// does not get over that (ZOOKEEPER-4306). Ephemerals beyond are refused as if there were a quota.
+    fn check_ephemerals(&self, ctx: &Ctx<'_>, path: &[u8]) -> Result<(), i32> {
+        let before = self.changes.ephemerals_listed_len(ctx.tree, ctx.request.session.0);
+        if before + listed_len(path) > MAX_LISTED { Err(code::QUOTA_EXCEEDED) } else { Ok(()) }
     }
 }

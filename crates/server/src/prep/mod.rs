@@ -6,7 +6,7 @@ mod create;
 mod multi;
 mod outstanding_changes;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use wire::client::{BodyError, CheckVersionRequest, DeleteRequest, Request, SetACLRequest, SetDataRequest};
@@ -19,11 +19,19 @@ use wire::{SessionId, Txn, TxnBody, TxnDigest, TxnHeader, Zxid, code, op};
 use zab::state_machine::WriteRequest;
 
 use crate::acl::{check_acl, fixup_acl};
-use crate::data_tree::{DIGEST_VERSION, DataTree, EphemeralType, StatsTrack, is_special, limit_path, split};
+use crate::data_tree::{
+    DIGEST_VERSION, DataTree, EphemeralType, StatsTrack, is_special, limit_path, listed_len, split,
+};
 use crate::settings::Settings;
 use crate::zk_database::ZkDatabase;
 
 use outstanding_changes::{ChangeRecord, OutstandingChanges};
+
+/// Bytes of the longest transaction that logs and other members take: a record of twice `jute.maxbuffer`. With
+/// a longer one, no member could read its log again.
+const MAX_TXN: usize = wire::jute::DEFAULT_MAX_BUFFER;
+/// Of the paths in a closeSession, beside which a header, a count and a digest stand.
+const MAX_LISTED: usize = MAX_TXN - 64;
 
 #[derive(Clone, Debug, Default)]
 pub struct PrepRequestProcessor {
@@ -55,16 +63,28 @@ impl PrepRequestProcessor {
         zxid: Zxid,
         time_ms: i64,
         request: &WriteRequest<'_>,
-    ) -> Txn {
+    ) -> Bytes {
         let ctx = Ctx { db, tree: &db.tree, settings, request, zxid, time_ms };
         let prepared = decode(request).and_then(|decoded| self.prepare(&ctx, decoded));
-        let digest = prepared.is_ok().then(|| TxnDigest {
+        let txn = self.encoded(&ctx, prepared);
+        if txn.len() <= MAX_TXN {
+            return txn;
+        }
+        self.changes.roll_back(zxid);
+        self.encoded(&ctx, Err(code::MARSHALLING_ERROR))
+    }
+
+    /// With the tree's digest, but for errors, and where a Java server would take the digest for the record.
+    fn encoded(&self, ctx: &Ctx<'_>, prepared: Prepared) -> Bytes {
+        let with_digest = !matches!(prepared, Err(_) | Ok((_, TxnBody::CloseSession(None))));
+        let digest = with_digest.then(|| TxnDigest {
             version: DIGEST_VERSION,
-            tree_digest: self.changes.tree_digest(&db.tree) as i64,
+            tree_digest: self.changes.tree_digest(ctx.tree) as i64,
         });
         let (kind, body) = prepared.unwrap_or_else(|err| (op::ERROR, TxnBody::Error(ErrorTxn { err })));
-        let header = TxnHeader { client_id: request.session, cxid: request.cxid, zxid, time_ms, kind };
-        Txn::new(header, body, digest)
+        let WriteRequest { session, cxid, .. } = *ctx.request;
+        let header = TxnHeader { client_id: session, cxid, zxid: ctx.zxid, time_ms: ctx.time_ms, kind };
+        Txn::new(header, body, digest).to_bytes()
     }
 
     /// Transactions up to this one are applied.
@@ -220,16 +240,12 @@ impl PrepRequestProcessor {
 
     /// The session's nodes go with it: those that are there and stay until then, and those that will be made
     /// until then. It may be expired, or another server's: nothing is checked.
+    ///
+    /// A list that is too long (another leader's session; ours get no such) is left out, as before 3.6: then
+    /// each server removes what it knows of.
     fn close_session(&mut self, ctx: &Ctx<'_>) -> (i32, TxnBody) {
         let session = ctx.request.session;
-        let mut paths: BTreeSet<Bytes> = ctx.tree.ephemerals(session.0).cloned().collect();
-        for (path, own) in self.changes.ephemerals(session.0) {
-            if own {
-                paths.insert(path.clone());
-            } else {
-                paths.remove(path);
-            }
-        }
+        let paths = self.changes.ephemerals(ctx.tree, session.0);
         for path in &paths {
             let parent = split(path).map(|(parent, _)| parent);
             if let Some(parent_path) = parent
@@ -241,8 +257,9 @@ impl PrepRequestProcessor {
         }
         self.opening.remove(&session);
         self.closing.insert(session, ctx.zxid);
-        let body = CloseSessionTxn { paths2_delete: paths.into_iter().collect() };
-        (op::CLOSE_SESSION, TxnBody::CloseSession(Some(body)))
+        let listed = paths.iter().map(|path| listed_len(path)).sum::<usize>() <= MAX_LISTED;
+        let body = listed.then(|| CloseSessionTxn { paths2_delete: paths.into_iter().collect() });
+        (op::CLOSE_SESSION, TxnBody::CloseSession(body))
     }
 }
 

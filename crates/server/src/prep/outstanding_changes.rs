@@ -4,13 +4,13 @@
 //! A record is taken back by its transaction's being applied (from the front) or by the failure of the multi
 //! that it belongs to (from the back); either way what a path's other records say stays right.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use wire::{Acl, StatPersisted, Zxid, code};
 
-use crate::data_tree::{DataTree, node_digest};
+use crate::data_tree::{DataTree, EphemeralType, listed_len, node_digest};
 
 /// A node as a prepared transaction will leave it.
 #[derive(Clone, Debug)]
@@ -45,6 +45,12 @@ impl ChangeRecord {
     pub fn stat_mut(&mut self) -> &mut StatPersisted {
         self.stat.get_or_insert_default()
     }
+
+    /// The session that the node will belong to.
+    fn session(&self) -> Option<i64> {
+        let owner = self.stat?.ephemeral_owner;
+        EphemeralType::of(owner).is_session().then_some(owner)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -55,10 +61,20 @@ struct Pending {
     tree_digest: u64,
 }
 
+/// What pending records give to one session.
+#[derive(Clone, Debug, Default)]
+struct Owned {
+    /// With how many records say so.
+    paths: BTreeMap<Bytes, u32>,
+    /// Of the paths in a closeSession.
+    listed_len: usize,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct OutstandingChanges {
     order: VecDeque<Pending>,
     by_path: BTreeMap<Bytes, VecDeque<ChangeRecord>>,
+    by_session: BTreeMap<i64, Owned>,
 }
 
 /// The root has two names, and one record.
@@ -120,6 +136,9 @@ impl OutstandingChanges {
         let tree_digest =
             self.tree_digest(tree).wrapping_sub(u64::from(before)).wrapping_add(u64::from(record.digest));
         let path = Bytes::copy_from_slice(normal(path));
+        if let Some(session) = record.session() {
+            self.owned(session, &path);
+        }
         self.by_path.entry(path.clone()).or_default().push_back(record);
         self.order.push_back(Pending { zxid, path, tree_digest });
     }
@@ -148,20 +167,51 @@ impl OutstandingChanges {
     }
 
     fn take(&mut self, path: &Bytes, pop: fn(&mut VecDeque<ChangeRecord>) -> Option<ChangeRecord>) {
-        if let Some(records) = self.by_path.get_mut(path) {
-            pop(records);
-            if records.is_empty() {
-                self.by_path.remove(path);
-            }
+        let Some(records) = self.by_path.get_mut(path) else { return };
+        let session = pop(records).and_then(|record| record.session());
+        if records.is_empty() {
+            self.by_path.remove(path);
+        }
+        if let Some(session) = session {
+            self.owned_less(session, path);
         }
     }
 
-    /// Pending fates of nodes that belong to `session`: path, and whether it will be there. In order; the
-    /// last word on a path counts.
-    pub fn ephemerals(&self, session: i64) -> impl Iterator<Item = (&Bytes, bool)> {
-        let newest = self.by_path.iter().filter_map(|(path, records)| Some((path, records.back()?)));
-        newest.map(move |(path, record)| {
-            (path, record.stat.is_some_and(|stat| stat.ephemeral_owner == session))
-        })
+    fn owned(&mut self, session: i64, path: &Bytes) {
+        let owned = self.by_session.entry(session).or_default();
+        let records = owned.paths.entry(path.clone()).or_default();
+        *records += 1;
+        if *records == 1 {
+            owned.listed_len += listed_len(path);
+        }
+    }
+
+    fn owned_less(&mut self, session: i64, path: &Bytes) {
+        let Some(owned) = self.by_session.get_mut(&session) else { return };
+        let Some(records) = owned.paths.get_mut(path) else { return };
+        *records -= 1;
+        if *records == 0 {
+            owned.paths.remove(path);
+            owned.listed_len -= listed_len(path);
+        }
+        if owned.paths.is_empty() {
+            self.by_session.remove(&session);
+        }
+    }
+
+    /// Nodes that will be the session's once everything is applied.
+    pub fn ephemerals(&self, tree: &DataTree, session: i64) -> BTreeSet<Bytes> {
+        let own = |record: &ChangeRecord| record.session() == Some(session);
+        let stay = tree.ephemerals(session).filter(|path| self.newest(path).is_none_or(own));
+        let pending = self.by_session.get(&session).into_iter().flat_map(|owned| owned.paths.keys());
+        let come = pending.filter(|path| self.newest(path).is_some_and(own));
+        stay.chain(come).cloned().collect()
+    }
+
+    /// Bytes of their paths in a closeSession, at most: what is deleted counts until that is applied, and what
+    /// changes counts twice.
+    pub fn ephemerals_listed_len(&self, tree: &DataTree, session: i64) -> usize {
+        let pending = self.by_session.get(&session).map_or(0, |owned| owned.listed_len);
+        tree.ephemerals_listed_len(session) + pending
     }
 }

@@ -19,20 +19,12 @@ use wire::client::{SetWatches2, WatcherEvent};
 use wire::codes::{KeeperState, perms};
 use wire::{Acl, AddWatchMode, EventType, Id, WatcherType, Zxid, code};
 use zab::ClientId;
+pub use zab::Notification;
 
 use crate::acl::check_acl;
 use crate::data_tree::{ChangeListener, DataTree};
 
 pub use watch_manager::{Mode, WatchManager};
-
-/// An event on its way to a client: to be sent before the reply to anything that came later.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notification {
-    pub client: ClientId,
-    /// Of the transaction that fired it; -1 for what a reconnecting client missed.
-    pub zxid: Zxid,
-    pub event: WatcherEvent,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {

@@ -1,6 +1,8 @@
 //! Data directories that real servers left, and what real servers read from them.
 #![allow(dead_code, clippy::disallowed_methods)]
 
+pub mod alone;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};

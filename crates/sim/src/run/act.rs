@@ -118,8 +118,16 @@ impl Runner {
             Action::MoveClients { member } => {
                 self.workload.only = one(self, member);
                 self.workload.reconnect_all(&mut self.world);
+                let only = self.workload.only;
+                self.tree_load(|load, world| {
+                    load.only = only;
+                    load.reconnect_all(world);
+                });
             }
-            Action::StopWorkload {} => self.workload.stop(),
+            Action::StopWorkload {} => {
+                self.workload.stop();
+                self.tree_load(|load, _| load.stop());
+            }
         }
     }
 

@@ -6,18 +6,19 @@
 use std::collections::BTreeMap;
 
 use checker::{FinalState, FreshWrite, Violation};
-use peer::{ClientId, ClientInput, ClientOutput, Event, Nanos, Role, SyncMode};
+use peer::{ClientId, ClientInput, ClientOutput, Event, Nanos, Role, StateKind, SyncMode};
 use wire::txn::set_data_request;
 use wire::{ServerId, Zxid, code, op};
 
-use crate::plan::{Action, Named, Pending, Step, Who, event_json, millis};
+use crate::plan::{Action, Fields, Named, Pending, Step, Who, event_json, has_fields, millis};
+use crate::tree_workload::{self, TreeWorkload};
 use crate::workload::{Workload, WorkloadSpec};
-use crate::world::{Happened, Moment, World, WorldSpec};
+use crate::world::{Happened, Moment, World, WorldSpec, is_of_a_write};
 
 mod act;
 mod outcome;
 
-pub use self::outcome::{Outcome, Stats, Verdict};
+pub use self::outcome::{Outcome, Stats, TreeStats, Verdict};
 
 #[derive(Clone, Debug)]
 pub struct RunSpec {
@@ -68,9 +69,11 @@ enum Phase {
 pub struct Runner {
     pub world: World,
     workload: Workload,
+    /// The workload, where the state is a tree; the other one then has no clients.
+    tree: Option<Box<TreeWorkload>>,
     steps: Vec<Pending>,
-    /// Some step waits for an event or a moment.
-    triggers: bool,
+    /// Those that wait for an event or a moment, in order.
+    waiting: Vec<usize>,
     stats: Stats,
     story: Vec<String>,
     seen: BTreeMap<String, u64>,
@@ -99,8 +102,7 @@ pub fn run_with(spec: &RunSpec, options: Options) -> Outcome {
     runner.finish()
 }
 
-/// Time with load after everybody is back, then convergence is looked at so often.
-const BUSY: Nanos = Nanos::from_millis(2000);
+/// Convergence is looked at so often; and so long after the last write everybody must have it.
 const LOOK: Nanos = Nanos::from_millis(500);
 const SETTLE: Nanos = Nanos::from_millis(3000);
 
@@ -110,12 +112,17 @@ impl Runner {
         world.trace = options.trace.then(Vec::new);
         world.tell_moments = spec.timeline.iter().any(Step::waits_for_moment);
         let members = world.member_ids();
-        let workload = Workload::new(spec.world.seed, spec.workload.clone(), &members);
+        let is_tree = spec.world.state == StateKind::Tree;
+        let tree = is_tree.then(|| TreeWorkload::new(spec.world.seed, spec.workload.clone(), &members));
+        let clients = if is_tree { 0 } else { spec.workload.clients };
+        let registers = WorkloadSpec { clients, ..spec.workload.clone() };
+        let workload = Workload::new(spec.world.seed, registers, &members);
         let steps: Vec<Pending> = spec.timeline.iter().map(|step| Pending::new(step.clone())).collect();
         let mut runner = Runner {
             world,
             workload,
-            triggers: steps.iter().any(|pending| pending.step.when.is_some()),
+            waiting: (0..steps.len()).filter(|index| steps[*index].step.when.is_some()).collect(),
+            tree: tree.map(Box::new),
             steps,
             stats: Stats::default(),
             story: Vec::new(),
@@ -132,6 +139,7 @@ impl Runner {
             effects: 0,
             disks_matter: !spec.world.disks.is_empty(),
         };
+        runner.ask_for_writes();
         runner.begin(spec, &members);
         runner
     }
@@ -141,6 +149,7 @@ impl Runner {
             self.world.boot(*sid, Nanos::ZERO);
         }
         self.workload.start(&mut self.world);
+        self.tree_load(TreeWorkload::start);
         for index in 0..self.steps.len() {
             if let Some(at) = self.steps[index].step.at {
                 self.world.timer(millis(at), STEP_TIMER | index as u64);
@@ -153,9 +162,7 @@ impl Runner {
         while self.phase != Phase::Over {
             match self.world.next(self.until) {
                 Some(Happened::Moment { member, moment }) => {
-                    if self.triggers {
-                        self.trigger_moment(member, &moment);
-                    }
+                    self.trigger_moment(member, &moment);
                     return Some((member, moment));
                 }
                 Some(happened) => self.on(happened),
@@ -195,18 +202,37 @@ impl Runner {
         match happened {
             Happened::Timer(timer) if timer >> 56 == 0xfe => self.try_fresh(),
             Happened::Timer(timer) if timer >> 56 == 0xfd => self.act_step((timer & 0xffff_ffff) as usize),
+            Happened::Timer(timer) if timer >> 56 == tree_workload::TICK => {
+                self.tree_load(|load, world| load.on_timer(world, timer));
+            }
             Happened::Timer(timer) => self.workload.on_timer(&mut self.world, timer),
             Happened::Client { output, .. } => self.on_client(&output),
             Happened::Event { member, event } => self.on_event(member, &event),
+            Happened::ClientBytes { client, link, bytes } => {
+                self.tree_load(|load, world| load.on_bytes(world, client, link, bytes));
+            }
+            Happened::ClientClosed { client, link } => {
+                self.tree_load(|load, world| load.on_closed(world, client, link));
+            }
             Happened::Moment { .. } => {}
         }
+    }
+
+    fn tree_load(&mut self, act: impl FnOnce(&mut TreeWorkload, &mut World)) {
+        if let Some(tree) = &mut self.tree {
+            act(tree, &mut self.world);
+        }
+    }
+
+    fn writes_in_flight(&self) -> usize {
+        self.workload.writes_in_flight() + self.tree.as_ref().map_or(0, |tree| tree.writes_in_flight())
     }
 
     /// Faults that took effect while a write was in flight: without any, the run tests little.
     fn count_effects(&mut self) {
         let effects = self.world.faults.effects;
         if effects != self.effects {
-            if self.workload.writes_in_flight() > 0 {
+            if self.writes_in_flight() > 0 {
                 self.stats.effects_amid_writes += effects - self.effects;
             }
             self.effects = effects;
@@ -229,7 +255,7 @@ impl Runner {
             Phase::Busy { converged: false, at_most } if now < at_most => {
                 if self.is_converged() {
                     self.phase = Phase::Busy { converged: true, at_most };
-                    self.until = (now + BUSY).min(at_most);
+                    self.until = (now + self.workload.busy()).min(at_most);
                 } else {
                     self.until = (now + LOOK).min(at_most);
                 }
@@ -240,6 +266,7 @@ impl Runner {
             }
             Phase::Busy { .. } => {
                 self.workload.stop();
+                self.tree_load(|load, _| load.stop());
                 self.fresh = FreshWrite::Unanswered;
                 self.phase = Phase::Fresh;
                 self.until = (now + LOOK).min(self.end_at);
@@ -273,8 +300,9 @@ impl Runner {
                     .client(member, ClientInput::Request { client: FRESH, cxid: 1, op: op::SET_DATA, body });
             }
             ClientOutput::Reply { client: FRESH, zxid, result, .. } => {
-                // A member over a history that is no register map's refuses it, by a transaction.
-                if result.is_ok() || *result == Err(code::UNIMPLEMENTED) {
+                // A member over a history that is no register map's refuses it, by a transaction; so does a tree,
+                // where the node is missing.
+                if matches!(result, Ok(_) | Err(code::UNIMPLEMENTED | code::NO_NODE)) {
                     self.fresh = FreshWrite::Acknowledged(*zxid);
                 }
             }
@@ -292,12 +320,7 @@ impl Runner {
 
     fn on_event(&mut self, member: ServerId, event: &Event) {
         match event {
-            Event::Committed { .. } => self.stats.committed += 1,
-            Event::Proposed { .. }
-            | Event::Logged { .. }
-            | Event::Delivered { .. }
-            | Event::AckSent { .. }
-            | Event::AckCounted { .. } => {}
+            event if is_of_a_write(event) => {}
             event => {
                 if !matches!(event, Event::Mark { .. } | Event::Warning { .. }) {
                     self.last_event.insert(member.0, event.name());
@@ -309,9 +332,7 @@ impl Runner {
             *self.seen.entry(event.name().to_owned()).or_default() += 1;
             *self.seen.entry(format!("{}@{member}", event.name())).or_default() += 1;
         }
-        if self.triggers {
-            self.trigger(member, event.name(), || event_json(event));
-        }
+        self.trigger(member, event.name(), |fields| has_fields(&event_json(event), fields));
     }
 
     fn on_rare_event(&mut self, member: ServerId, event: &Event) {
@@ -343,30 +364,45 @@ impl Runner {
     }
 
     fn trigger_moment(&mut self, member: ServerId, moment: &Moment) {
-        self.trigger(member, moment.name(), || moment.json());
+        self.trigger(member, moment.name(), |fields| moment.has(fields));
     }
 
-    /// Steps that wait for this event.
-    fn trigger(&mut self, member: ServerId, name: &str, json: impl Fn() -> serde_json::Value) {
-        for index in 0..self.steps.len() {
+    /// Steps that wait for this event; `has` tells whether it has the fields that one asks for.
+    fn trigger(&mut self, member: ServerId, name: &str, has: impl Fn(&Fields) -> bool) {
+        let mut at = 0;
+        while let Some(&index) = self.waiting.get(at) {
             let pending = &mut self.steps[index];
-            let Some(when) = &pending.step.when else { continue };
-            if pending.done || when.event != name || !when.matches(member, &json) {
+            let Some(when) = &pending.step.when else { unreachable!("it waits") };
+            if when.event != name || !when.matches(member, &has) {
+                at += 1;
                 continue;
             }
             pending.seen += 1;
             if pending.seen < when.nth {
+                at += 1;
                 continue;
             }
             pending.done = true;
             pending.it = Some(member);
-            if when.after_ms > 0 {
-                let at = self.world.now + millis(when.after_ms);
-                self.world.timer(at, STEP_TIMER | index as u64);
+            let after_ms = when.after_ms;
+            self.waiting.remove(at);
+            self.ask_for_writes();
+            if after_ms > 0 {
+                self.world.timer(self.world.now + millis(after_ms), STEP_TIMER | index as u64);
             } else {
                 self.act_step(index);
             }
         }
+    }
+
+    /// The events of every write are told where somebody waits for them.
+    fn ask_for_writes(&mut self) {
+        const WRITE: [&str; 6] = ["proposed", "logged", "ackSent", "ackCounted", "committed", "delivered"];
+        let waits = |index: &usize| {
+            self.steps[*index].step.when.as_ref().is_some_and(|when| WRITE.contains(&when.event.as_str()))
+        };
+        self.world.tell_writes =
+            self.options.watch || self.options.stop_at_violation || self.waiting.iter().any(waits);
     }
 
     fn act_step(&mut self, index: usize) {
@@ -380,6 +416,7 @@ impl Runner {
     fn heal(&mut self) {
         self.tell("-- everything heals, everybody starts".into());
         self.workload.only = None;
+        self.tree_load(|load, _| load.only = None);
         self.world.heal();
         for sid in self.world.member_ids() {
             self.world.calm(sid);
@@ -469,8 +506,14 @@ impl Runner {
         }
         self.stats.simulated_ms = now.0 / 1_000_000;
         self.stats.events = self.world.events;
+        self.stats.committed = self.world.committed;
         self.stats.acknowledged_writes = self.workload.acknowledged;
         self.stats.unknown_outcomes = self.workload.unknown;
+        if let Some(tree) = &self.tree {
+            self.stats.acknowledged_writes += tree.acknowledged;
+            self.stats.unknown_outcomes += tree.unknown;
+            self.stats.tree = Some(tree.stats());
+        }
         let verdict = if violations.iter().any(|v| !v.invariant.starts_with("LV-")) {
             Verdict::Violation
         } else if !violations.is_empty() {

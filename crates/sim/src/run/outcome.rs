@@ -38,6 +38,23 @@ pub struct Stats {
     pub snapshots: u64,
     pub warnings: u64,
     pub marks: BTreeMap<String, u64>,
+    /// Of clients of the data tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tree: Option<TreeStats>,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TreeStats {
+    /// Replies by request type and error code.
+    #[serde(skip)]
+    pub answers: BTreeMap<(i32, i32), u64>,
+    pub notifications: u64,
+    /// Sessions that a client was told to be over.
+    pub expirations: u64,
+    pub connections: u64,
+    /// Connections that went on with a session.
+    pub resumed: u64,
 }
 
 #[derive(Clone, Debug)]

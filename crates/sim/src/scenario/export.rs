@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use peer::{Config, LearnerType, QuorumVerifier, Settings, Switch, Switches};
+use peer::{Config, LearnerType, QuorumVerifier, Settings, StateKind, Switch, Switches};
 
-use super::{ClockEntry, DiskEntry, Expect, MemberEntry, NetworkEntry, Scenario, SettingsEntry};
+use super::{ClockEntry, DiskEntry, Expect, MemberEntry, NetworkEntry, Scenario, SettingsEntry, StateName};
 use crate::run::{Outcome, RunSpec, Verdict};
 
 impl Scenario {
@@ -20,6 +20,10 @@ impl Scenario {
             description: Vec::new(),
             seed: world.seed,
             members: world.members.iter().map(|config| member(config, spec, &base, common)).collect(),
+            state: match world.state {
+                StateKind::Registers => StateName::Registers,
+                StateKind::Tree => StateName::Tree,
+            },
             settings: base,
             switches: names(common),
             network: NetworkEntry {
@@ -30,6 +34,7 @@ impl Scenario {
             disk: DiskEntry {
                 sync_us: world.disk.mean_sync_ns / 1000,
                 prealloc: world.disk.prealloc,
+                snap_retain_count: world.disk.snap_retain_count,
                 task_delay_milli: world.task_delay_milli,
                 task_delay_max_us: world.task_delay_max_ns / 1000,
             },

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use peer::{Config, LearnerType, Member, QuorumVerifier, Switch, SyncMode, View};
+use peer::{Config, LearnerType, Member, QuorumVerifier, StateKind, Switch, SyncMode, View};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wire::ServerId;
@@ -31,6 +31,9 @@ pub struct Scenario {
     pub description: Vec<String>,
     pub seed: u64,
     pub members: Vec<MemberEntry>,
+    /// What the members replicate.
+    #[serde(default, skip_serializing_if = "StateName::is_default")]
+    pub state: StateName,
     #[serde(default)]
     pub settings: SettingsEntry,
     /// Historical behaviours of all members.
@@ -54,6 +57,28 @@ pub struct Scenario {
     /// Checks that this scenario gives up, each with its reason.
     #[serde(default)]
     pub waive: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum StateName {
+    /// A flat map of registers: the fast workload.
+    #[default]
+    Registers,
+    /// ZooKeeper's data tree, with clients that speak its protocol.
+    Tree,
+}
+
+impl StateName {
+    pub fn kind(self) -> StateKind {
+        match self {
+            StateName::Registers => StateKind::Registers,
+            StateName::Tree => StateKind::Tree,
+        }
+    }
+    fn is_default(&self) -> bool {
+        *self == StateName::Registers
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -101,6 +126,9 @@ impl Default for NetworkEntry {
 pub struct DiskEntry {
     pub sync_us: u64,
     pub prealloc: u64,
+    /// Snapshots that stay when a new one is made, with the logs from the oldest one on; without: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snap_retain_count: Option<usize>,
     /// An internal task is late so often (of a thousand), by at most so long.
     pub task_delay_milli: u64,
     pub task_delay_max_us: u64,
@@ -108,7 +136,13 @@ pub struct DiskEntry {
 
 impl Default for DiskEntry {
     fn default() -> Self {
-        DiskEntry { sync_us: 2000, prealloc: 65536, task_delay_milli: 0, task_delay_max_us: 20_000 }
+        DiskEntry {
+            sync_us: 2000,
+            prealloc: 65536,
+            snap_retain_count: None,
+            task_delay_milli: 0,
+            task_delay_max_us: 20_000,
+        }
     }
 }
 
@@ -336,12 +370,17 @@ impl Scenario {
             world: WorldSpec {
                 seed,
                 members,
+                state: self.state.kind(),
                 network: NetworkSpec {
                     mean_latency_ns: self.network.latency_us * 1000,
                     segmentation: self.network.segmentation,
                     ns_per_byte: self.network.ns_per_byte,
                 },
-                disk: DiskSpec { mean_sync_ns: self.disk.sync_us * 1000, prealloc: self.disk.prealloc },
+                disk: DiskSpec {
+                    mean_sync_ns: self.disk.sync_us * 1000,
+                    prealloc: self.disk.prealloc,
+                    snap_retain_count: self.disk.snap_retain_count,
+                },
                 task_delay_milli: self.disk.task_delay_milli,
                 task_delay_max_ns: self.disk.task_delay_max_us * 1000,
                 drift_ppm: self.clock.drift_ppm,

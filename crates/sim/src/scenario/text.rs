@@ -8,7 +8,7 @@ use super::{ClockEntry, DiskEntry, NetworkEntry, Scenario, SettingsEntry};
 use crate::workload::WorkloadSpec;
 
 /// Keys in the order in which they are written; others come behind them, by name.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "name",
     "description",
     "seed",
@@ -21,6 +21,7 @@ const ORDER: [&str; 22] = [
     "verdict",
     "violates",
     "members",
+    "state",
     "settings",
     "switches",
     "network",

@@ -25,7 +25,9 @@ impl World {
     }
 
     pub(super) fn send(&mut self, member: usize, conn: ConnId, bytes: Bytes, notify: bool) {
-        let Some(&(connection, end)) = self.members[member].conns.get(&conn) else { return };
+        let Some(&(connection, end)) = self.members[member].conns.get(&conn) else {
+            return self.send_to_client(member, conn, bytes, notify);
+        };
         let Some(c) = &self.network.connections[connection] else { return };
         let to = c.ends[1 - end].member;
         if !self.network.cuts() {
@@ -44,6 +46,8 @@ impl World {
     pub(super) fn close(&mut self, member: usize, conn: ConnId, reason: CloseReason) {
         if let Some((connection, end)) = self.members[member].conns.remove(&conn) {
             self.end_connection(connection, end, reason);
+        } else {
+            self.close_to_client(member, conn, reason);
         }
     }
 

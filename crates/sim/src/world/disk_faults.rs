@@ -69,12 +69,7 @@ impl World {
         }
         self.faults.inject(FaultKind::ReplacedDisk);
         let m = &mut self.members[member];
-        let settings = StorageSettings {
-            prealloc: self.spec.disk.prealloc,
-            commit_log_count: m.config.settings.commit_log_count,
-            trust_empty: false,
-            switches: m.config.switches,
-        };
+        let settings = self.spec.disk.storage_settings(&m.config, false);
         if m.storage.fs.bytes() > 0 {
             self.faults.effect(FaultKind::ReplacedDisk);
         }

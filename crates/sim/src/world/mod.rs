@@ -7,12 +7,13 @@ use bytes::Bytes;
 use checker::{Checkers, EnsembleSpec, Observation};
 use peer::{
     ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskAnswer, DiskDone, DiskError, DiskOp,
-    EpochFile, Event, Input, Lane, Nanos, Now, OpId, Outbox, Output, Peer, Port, Recovered, Role, Task,
+    EpochFile, Event, Input, Lane, Nanos, Now, OpId, Outbox, Output, Peer, Port, Recovered, Role, State,
+    StateKind, Task,
 };
 use storage::{Storage, StorageSettings};
 use wire::{Epoch, ServerId, Zxid};
-use zab::register_map::RegisterMap;
 
+mod client_links;
 mod connections;
 mod describe;
 mod disk;
@@ -21,6 +22,8 @@ mod moments;
 mod processes;
 mod runaway;
 
+pub use self::client_links::LinkId;
+use self::client_links::{Carried, ClientLinks};
 pub use self::describe::TraceLine;
 use self::describe::{describe_input, describe_output};
 use self::disk::lane_index;
@@ -39,12 +42,29 @@ pub struct DiskSpec {
     /// Mean of a sync, a load, the writing of an epoch file or a snapshot.
     pub mean_sync_ns: u64,
     pub prealloc: u64,
+    /// Snapshots that stay when a new one is sealed; `None`: all.
+    pub snap_retain_count: Option<usize>,
+}
+
+impl DiskSpec {
+    /// `trust_empty`: the disk may be a new member's.
+    fn storage_settings(&self, config: &Config, trust_empty: bool) -> StorageSettings {
+        StorageSettings {
+            prealloc: self.prealloc,
+            commit_log_count: config.settings.commit_log_count,
+            trust_empty,
+            snap_retain_count: self.snap_retain_count,
+            switches: config.switches,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
 pub struct WorldSpec {
     pub seed: u64,
     pub members: Vec<Config>,
+    /// What the members replicate.
+    pub state: StateKind,
     pub network: NetworkSpec,
     pub disk: DiskSpec,
     /// A task is delayed so often (of a thousand), by at most so long.
@@ -64,6 +84,11 @@ enum What {
         connection: usize,
         direction: usize,
         segment: Segment,
+    },
+    ClientArrive {
+        link: LinkId,
+        to_member: bool,
+        carried: Carried,
     },
     DiskDone {
         member: usize,
@@ -122,13 +147,15 @@ enum What {
 struct Member {
     config: Config,
     sid: ServerId,
-    peer: Option<Peer<RegisterMap>>,
+    peer: Option<Peer<State>>,
     storage: Storage<SimFs>,
     incarnation: u32,
     listening: [bool; 2],
     lanes: [VecDeque<(OpId, DiskOp)>; 3],
     lane_busy: [bool; 3],
     conns: BTreeMap<ConnId, (usize, usize)>,
+    /// Connections of clients that speak ZooKeeper's protocol.
+    client_conns: BTreeMap<ConnId, LinkId>,
     next_accepted: u64,
     paused_until: Nanos,
     held: VecDeque<Input>,
@@ -159,6 +186,19 @@ struct Member {
     installing: Option<(Zxid, Epoch)>,
 }
 
+/// The events that every write brings, at every member.
+pub fn is_of_a_write(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Proposed { .. }
+            | Event::Logged { .. }
+            | Event::AckSent { .. }
+            | Event::AckCounted { .. }
+            | Event::Committed { .. }
+            | Event::Delivered { .. }
+    )
+}
+
 /// What a step gave to the runner.
 #[derive(Clone, Debug)]
 pub enum Happened {
@@ -166,6 +206,17 @@ pub enum Happened {
     Client {
         member: ServerId,
         output: ClientOutput,
+    },
+    /// Bytes reached a client.
+    ClientBytes {
+        client: u64,
+        link: LinkId,
+        bytes: Bytes,
+    },
+    /// A client's connection was refused, closed or reset.
+    ClientClosed {
+        client: u64,
+        link: LinkId,
     },
     Event {
         member: ServerId,
@@ -184,6 +235,7 @@ pub struct World {
     queue: Queue<What>,
     members: Vec<Member>,
     network: Network,
+    client_links: ClientLinks,
     pub checkers: Checkers,
     pub check: bool,
     pub hash: TraceHash,
@@ -192,8 +244,12 @@ pub struct World {
     pub events: u64,
     spec: WorldSpec,
     happened: VecDeque<Happened>,
-    /// Events are handed to the runner (else only to the checkers).
+    /// Events are handed to the runner (else only to the checkers) ...
     pub tell_events: bool,
+    /// ... and so are those of every write (`is_of_a_write`), which are most of all.
+    pub tell_writes: bool,
+    /// COMMITs decided.
+    pub committed: u64,
     pub trace: Option<Vec<TraceLine>>,
     /// The world stops before each packet that is delivered and each disk operation that is carried out.
     pub tell_moments: bool,
@@ -207,6 +263,14 @@ pub struct World {
 
 const WALL_START_MS: i64 = 1_700_000_000_000;
 
+/// `time * by / of`, in 64 bits where they hold it: for the first hours of a run.
+fn scaled(time: Nanos, by: i64, of: i64) -> i64 {
+    match i64::try_from(time.0).ok().and_then(|time| time.checked_mul(by)) {
+        Some(product) => product / of,
+        None => (i128::from(time.0) * i128::from(by) / i128::from(of)) as i64,
+    }
+}
+
 impl World {
     pub fn new(spec: WorldSpec) -> World {
         let members: Vec<Member> = spec
@@ -215,12 +279,7 @@ impl World {
             .map(|config| {
                 let entity = config.sid.0 as u64;
                 let mut draws = Draws::new(spec.seed, Concern::Clock, entity);
-                let settings = StorageSettings {
-                    prealloc: spec.disk.prealloc,
-                    commit_log_count: config.settings.commit_log_count,
-                    trust_empty: true,
-                    switches: config.switches,
-                };
+                let settings = spec.disk.storage_settings(config, true);
                 let drift = draws.below(2 * spec.drift_ppm + 1) as i64 - spec.drift_ppm as i64;
                 Member {
                     config: config.clone(),
@@ -232,6 +291,7 @@ impl World {
                     lanes: Default::default(),
                     lane_busy: [false; 3],
                     conns: BTreeMap::new(),
+                    client_conns: BTreeMap::new(),
                     next_accepted: 0,
                     paused_until: Nanos::ZERO,
                     held: VecDeque::new(),
@@ -261,11 +321,13 @@ impl World {
         let mut ensemble = EnsembleSpec::of(&spec.members[0].view);
         ensemble.allow_zxid_jumps = spec.allow_zxid_jumps;
         ensemble.waived = spec.waived.clone();
+        ensemble.tree = spec.state == StateKind::Tree && spec.disks.is_empty();
         World {
             now: Nanos::ZERO,
             queue: Queue::new(),
             network: Network::new(spec.seed, &sids, spec.network.clone()),
             members,
+            client_links: ClientLinks::default(),
             checkers: Checkers::new(&ensemble),
             check: true,
             hash: TraceHash::default(),
@@ -274,6 +336,8 @@ impl World {
             spec,
             happened: VecDeque::new(),
             tell_events: true,
+            tell_writes: true,
+            committed: 0,
             trace: None,
             tell_moments: false,
             stopped_before: None,
@@ -341,6 +405,7 @@ impl World {
         match what {
             What::Timer(timer) => self.happened.push_back(Happened::Timer(timer)),
             What::Arrive { connection, direction, segment } => self.arrive(connection, direction, segment),
+            What::ClientArrive { link, to_member, carried } => self.client_arrive(link, to_member, carried),
             What::DiskDone { member, incarnation, lane } => {
                 if self.members[member].incarnation == incarnation {
                     self.disk_done(member, lane);
@@ -428,7 +493,7 @@ impl World {
             let wall_ms = WALL_START_MS + (self.now.0 / 1_000_000) as i64 + m.wall_offset_ms;
             return Now { mono: self.now, wall_ms };
         }
-        let drift = (i128::from(self.now.0) * i128::from(m.drift_ppm) / 1_000_000) as i64;
+        let drift = scaled(self.now, m.drift_ppm, 1_000_000);
         let mono = Nanos(self.now.0.saturating_add_signed(drift));
         let wall_ms = WALL_START_MS + (mono.0 / 1_000_000) as i64 + m.wall_offset_ms;
         Now { mono, wall_ms }
@@ -436,12 +501,11 @@ impl World {
 
     /// The world's time at which the member's clock shows `local`.
     fn world_time(&self, member: usize, local: Nanos) -> Nanos {
-        let ppm = i128::from(self.members[member].drift_ppm);
+        let ppm = self.members[member].drift_ppm;
         if ppm == 0 {
             return local;
         }
-        let at = i128::from(local.0) * 1_000_000 / (1_000_000 + ppm);
-        Nanos(at as u64 + 1)
+        Nanos(scaled(local, 1_000_000, 1_000_000 + ppm) as u64 + 1)
     }
 
     fn input(&mut self, member: usize, input: Input) {
@@ -503,10 +567,14 @@ impl World {
         match output {
             Output::Event(event) => {
                 self.observe(member, &Observation::Event(&event));
-                if matches!(event, Event::UpToDate { .. } | Event::Established { .. }) {
-                    self.members[member].lost_disk = false;
+                match event {
+                    Event::UpToDate { .. } | Event::Established { .. } => {
+                        self.members[member].lost_disk = false;
+                    }
+                    Event::Committed { .. } => self.committed += 1,
+                    _ => {}
                 }
-                if self.tell_events {
+                if self.tell_events && (self.tell_writes || !is_of_a_write(&event)) {
                     let sid = self.members[member].sid;
                     self.happened.push_back(Happened::Event { member: sid, event });
                 }

@@ -3,6 +3,7 @@
 //! "received" or "diskOp" ask for it, and enumeration does.
 
 use super::*;
+use crate::plan::{Fields, has_fields};
 
 /// What is about to happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,16 @@ impl Moment {
             Moment::Received { .. } => serde_json::json!({ "event": "received", "packet": self.label() }),
             Moment::DiskOp { op } => serde_json::json!({ "event": "diskOp", "op": op }),
         }
+    }
+
+    /// As `has_fields` of its JSON, which is not made for an operation (there are many).
+    pub fn has(&self, fields: &Fields) -> bool {
+        let Moment::DiskOp { op } = self else { return has_fields(&self.json(), fields) };
+        fields.iter().all(|(key, value)| match key.as_str() {
+            "event" => value == self.name(),
+            "op" => value == op,
+            _ => value.is_null(),
+        })
     }
 
     /// The packets that the bytes hold whole, or the operation.

@@ -18,7 +18,8 @@ impl World {
         m.deadline_at = Nanos::NEVER;
         let mut config = m.config.clone();
         config.seed = m.seed_draws.any();
-        m.peer = Some(Peer::new(config, RegisterMap::new()));
+        let settings = server::Settings { extended_types: true, ..server::Settings::default() };
+        m.peer = Some(Peer::new(config, State::new(self.spec.state, settings)));
         self.ready.push_back((member, Input::Boot));
         self.run_ready();
     }
@@ -108,6 +109,7 @@ impl World {
                 self.end_connection(connection, end, CloseReason::Reset);
             }
         }
+        self.client_conns_die(member, power);
         self.observe(member, &Observation::Crashed { power_loss: power });
         match self.members[member].storage.recover_readonly() {
             Ok(recovered) => self.observe(member, &Observation::Recovered(&recovered)),

@@ -12,7 +12,7 @@ pub const DEFAULT_JUTE_MAXBUFFER: usize = 0xf_ffff;
 
 /// Bodies of length-prefixed packets. Those that lie whole in a chunk are slices of it, others are put
 /// together once; no more than one packet and a chunk is kept, whatever lengths are claimed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FrameStream {
     /// The unread rest of the last chunk, where nothing older is waiting.
     chunk: Bytes,
@@ -88,7 +88,7 @@ pub enum ClientInbound {
     Request { header: RequestHeader, body: Bytes },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ClientStream {
     frames: FrameStream,
     connected: bool,

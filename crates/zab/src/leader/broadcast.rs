@@ -227,7 +227,9 @@ impl<S: StateMachine> Leader<S> {
             refuse(ctx, &input);
             return Ok(());
         }
-        match self.clients.on_input(&mut ctx.io, input) {
+        let action = self.clients.on_input(&mut ctx.io, input);
+        self.clients.forget_gone(ctx.db);
+        match action {
             None => Ok(()),
             Some(ClientAction::Gone { session }) => {
                 self.commit.forget(session);

@@ -186,7 +186,7 @@ impl<S: StateMachine> Leader<S> {
                 self.run(ctx, task);
                 Ok(())
             }
-            Input::Boot | Input::Connected { .. } => Ok(()),
+            Input::Boot | Input::Connected { .. } | Input::ClientAccepted { .. } => Ok(()),
         }
     }
 
@@ -308,6 +308,7 @@ impl<S: StateMachine> Leader<S> {
         }
         self.snapshot.abandon(&mut ctx.io);
         self.clients.disconnect_all(&mut ctx.io);
+        self.clients.forget_gone(ctx.db);
         self.sync
     }
 }

@@ -45,6 +45,7 @@ impl<S: StateMachine> Learner<S> {
             },
             Packet::Revalidated { session, valid } => {
                 self.clients.revalidated(&mut ctx.io, session, valid);
+                self.clients.forget_gone(ctx.db);
             }
             // The stream has turned to reading a snapshot: there is no way back to packets.
             Packet::Snap { .. } => {
@@ -137,7 +138,9 @@ impl<S: StateMachine> Learner<S> {
             ctx.io.client(ClientOutput::Disconnected { client });
             return Ok(());
         }
-        match self.clients.on_input(&mut ctx.io, input) {
+        let action = self.clients.on_input(&mut ctx.io, input);
+        self.clients.forget_gone(ctx.db);
+        match action {
             None => {}
             Some(ClientAction::Gone { session }) => self.commit.forget(session),
             Some(ClientAction::Revalidate { session, timeout_ms }) => {

@@ -317,6 +317,7 @@ impl<S: StateMachine> Learner<S> {
         }
         self.snapshot.abandon(&mut ctx.io);
         self.clients.disconnect_all(&mut ctx.io);
+        self.clients.forget_gone(ctx.db);
         ctx.io.event(Event::ConnectionDropped { with: Some(self.leader), reason: "role left".into() });
         self.sync
     }

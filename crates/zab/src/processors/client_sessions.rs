@@ -8,7 +8,9 @@ use wire::{Id, SessionId, Zxid, op};
 
 use super::{LocalRequest, SessionIds};
 use crate::context::Io;
+use crate::database::ZkDatabase;
 use crate::io::{ClientId, ClientInput, ClientOutput};
+use crate::state_machine::StateMachine;
 
 /// What a client's input asks of the role.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub struct ClientSessions {
     by_session: BTreeMap<SessionId, ClientId>,
     ids: SessionIds,
     touched: BTreeMap<SessionId, i32>,
+    /// Connections that ended; the state still has what belongs to them.
+    gone: Vec<ClientId>,
 }
 
 impl ClientSessions {
@@ -71,6 +75,7 @@ impl ClientSessions {
             ClientInput::Connect { client, resume: Some(session), timeout_ms, auth, .. } => {
                 if let Some(old) = self.by_session.remove(&session) {
                     self.clients.remove(&old);
+                    self.gone.push(old);
                     io.client(ClientOutput::Disconnected { client: old });
                 }
                 let timeout_ms = negotiated(io, timeout_ms);
@@ -115,6 +120,7 @@ impl ClientSessions {
 
     fn gone(&mut self, client: ClientId) -> Option<ClientAction> {
         let session = self.clients.remove(&client)?.session;
+        self.gone.push(client);
         self.by_session.remove(&session);
         Some(ClientAction::Gone { session })
     }
@@ -156,6 +162,7 @@ impl ClientSessions {
     fn expire(&mut self, io: &mut Io<'_>, session: SessionId) {
         if let Some(client) = self.by_session.remove(&session) {
             self.clients.remove(&client);
+            self.gone.push(client);
             io.client(ClientOutput::Expired { client });
         }
     }
@@ -183,9 +190,17 @@ impl ClientSessions {
 
     pub fn disconnect_all(&mut self, io: &mut Io<'_>) {
         for client in std::mem::take(&mut self.clients).into_keys() {
+            self.gone.push(client);
             io.client(ClientOutput::Disconnected { client });
         }
         self.by_session.clear();
+    }
+
+    /// What belonged to connections that ended goes with them.
+    pub fn forget_gone<S: StateMachine>(&mut self, db: &mut ZkDatabase<S>) {
+        for client in self.gone.drain(..) {
+            db.state.client_gone(client);
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
-use wire::{Id, SessionId, TxnHeader, Zxid, op};
+use bytes::{Bytes, BytesMut};
+use wire::{Id, Jute, SessionId, TxnHeader, Zxid, op};
 
 use super::ClientSessions;
 use crate::context::{Ctx, Io};
@@ -13,7 +13,7 @@ use crate::database::ZkDatabase;
 use crate::disk::TxnEntry;
 use crate::event::{Event, txn_digest};
 use crate::io::{ClientId, ClientOutput, Task};
-use crate::state_machine::StateMachine;
+use crate::state_machine::{Notification, ReadRequest, StateMachine};
 use crate::switches::Switch;
 
 /// A request of a client that is connected to this member.
@@ -63,7 +63,7 @@ impl CommitProcessor {
     pub fn submit_local<S: StateMachine>(
         &mut self,
         io: &mut Io<'_>,
-        db: &ZkDatabase<S>,
+        db: &mut ZkDatabase<S>,
         request: LocalRequest,
     ) {
         let queue = self.waiting.get_mut(&request.session).filter(|queue| !queue.is_empty());
@@ -111,10 +111,13 @@ impl CommitProcessor {
                     self.apply(ctx, clients, &entry);
                 }
                 Committed::Sync { session, cxid } => {
-                    self.finish_head(ctx, clients, session, cxid, ctx_last(ctx), Ok(Bytes::new()));
+                    let body = self.head_body(session);
+                    let (last, result) = (ctx.db.last_processed, ctx.db.state.synced(&body));
+                    self.finish_head(ctx, clients, session, cxid, last, result);
                 }
             }
         }
+        clients.forget_gone(ctx.db);
         last
     }
 
@@ -131,6 +134,7 @@ impl CommitProcessor {
             digest: txn_digest(&entry.txn),
             tree: ctx.db.state.digest(),
         });
+        notify(&mut ctx.io, ctx.db);
         let Some(header) = header else { return };
         match header.kind {
             op::CREATE_SESSION => ctx.io.event(Event::SessionOpened { session: header.client_id }),
@@ -142,6 +146,11 @@ impl CommitProcessor {
             self.waiting.remove(&header.client_id);
             clients.closed(&mut ctx.io, header.client_id);
         }
+    }
+
+    fn head_body(&self, session: SessionId) -> Bytes {
+        let head = self.waiting.get(&session).and_then(VecDeque::front);
+        head.map_or(Bytes::new(), |head| head.body.clone())
     }
 
     /// The head of the session's queue, if it is `cxid`, is done; what reads wait behind it go on.
@@ -193,12 +202,19 @@ fn begin<S: StateMachine>(ctx: &mut Ctx<'_, S>, entry: &TxnEntry) -> bool {
     begun
 }
 
-fn ctx_last<S: StateMachine>(ctx: &Ctx<'_, S>) -> Zxid {
-    ctx.db.last_processed
+/// Events of watches go out before the reply to whatever fired them, and before all later ones.
+fn notify<S: StateMachine>(io: &mut Io<'_>, db: &mut ZkDatabase<S>) {
+    for Notification { client, zxid, event } in db.state.take_notifications() {
+        let mut record = BytesMut::new();
+        event.write(&mut record);
+        io.client(ClientOutput::Notification { client, zxid, event: record.freeze() });
+    }
 }
 
-fn answer_read<S: StateMachine>(io: &mut Io<'_>, db: &ZkDatabase<S>, request: &LocalRequest) {
-    let result = db.state.read(request.op, &request.body);
-    let LocalRequest { client, cxid, .. } = *request;
-    io.client(ClientOutput::Reply { client, cxid, zxid: db.last_processed, result });
+fn answer_read<S: StateMachine>(io: &mut Io<'_>, db: &mut ZkDatabase<S>, request: &LocalRequest) {
+    let LocalRequest { client, session, cxid, op, body, auth } = request;
+    let read = ReadRequest { client: Some(*client), session: *session, op: *op, body, auth };
+    let result = db.state.read_request(&read);
+    notify(io, db);
+    io.client(ClientOutput::Reply { client: *client, cxid: *cxid, zxid: db.last_processed, result });
 }

@@ -1,0 +1,419 @@
+//! `zoo.cfg`, `dynamicConfigFile` and `myid`. Keys that are not honoured are told, one by one; a malformed one is
+//! an error with file, line and what was expected, and so is one that asks for what is not built.
+
+mod keys;
+mod properties;
+mod server_line;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use peer::{Config, LearnerType, Member, Nanos, QuorumVerifier, Settings, Switches, View};
+use storage::StorageSettings;
+use wire::ServerId;
+
+use properties::Property;
+pub use server_line::{Address, Server};
+use server_line::{port, unbracketed};
+
+/// The leader counts acknowledgements in a word.
+const MAX_VOTERS: usize = 64;
+/// `commitLogCount` has a floor, as in `ZKDatabase`.
+const MIN_COMMIT_LOG_COUNT: usize = 500;
+/// `snapCount` has one, as in `ZooKeeperServer.getSnapCount`.
+const MIN_SNAP_COUNT: u64 = 2;
+/// `autopurge.snapRetainCount` has one, as in `DatadirCleanupManager`.
+const MIN_SNAP_RETAIN_COUNT: usize = 3;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{}: {why}", path.display())]
+    Unreadable { path: PathBuf, why: String },
+    #[error("{}:{line}: `{text}`: expected {expected}", path.display())]
+    Malformed { path: PathBuf, line: usize, text: String, expected: String },
+    #[error("{}: expected {expected}", path.display())]
+    Missing { path: PathBuf, expected: String },
+}
+
+/// A key that was read and is not honoured, or not as it stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    pub key: String,
+    pub why: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct ZooCfg {
+    pub path: PathBuf,
+    pub my_id: ServerId,
+    pub data_dir: PathBuf,
+    pub data_log_dir: PathBuf,
+    pub client_port: Option<u16>,
+    /// `clientPortAddress`; without: all addresses.
+    pub client_address: Option<String>,
+    /// `quorumListenOnAllIPs`
+    pub listen_on_all: bool,
+    /// `4lw.commands.whitelist`: `None` where the file does not say.
+    pub four_letter_words: Option<Vec<String>>,
+    pub servers: BTreeMap<ServerId, Server>,
+    pub notes: Vec<Note>,
+    /// What the machine is told; session time-outs as the file has them, -1 where it has none.
+    settings: Settings,
+    storage: StorageSettings,
+    peer_type: Option<LearnerType>,
+    standalone_enabled: bool,
+    dynamic_config_file: Option<PathBuf>,
+    /// `autopurge.purgeInterval` is above 0. Ours purges with each snapshot.
+    purges: bool,
+    retained: usize,
+    groups: BTreeMap<ServerId, i64>,
+    weights: BTreeMap<ServerId, i64>,
+}
+
+impl ZooCfg {
+    pub fn load(path: &Path) -> Result<ZooCfg, ConfigError> {
+        let mut cfg = ZooCfg::read(path, &read(path)?)?;
+        if let Some(dynamic) = cfg.dynamic_config_file.clone() {
+            cfg.read_membership(&dynamic, &read(&dynamic)?)?;
+        }
+        cfg.check()?;
+        cfg.identify()?;
+        Ok(cfg)
+    }
+
+    /// One file that holds all, for tests: nothing is read from disk.
+    #[cfg(test)]
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<ZooCfg, ConfigError> {
+        let mut cfg = ZooCfg::read(path, text)?;
+        cfg.check()?;
+        Ok(cfg)
+    }
+
+    /// The static file, unchecked.
+    fn read(path: &Path, text: &str) -> Result<ZooCfg, ConfigError> {
+        let mut cfg = ZooCfg {
+            path: path.into(),
+            my_id: ServerId(0),
+            data_dir: PathBuf::new(),
+            data_log_dir: PathBuf::new(),
+            client_port: None,
+            client_address: None,
+            listen_on_all: false,
+            four_letter_words: None,
+            servers: BTreeMap::new(),
+            notes: Vec::new(),
+            settings: Settings {
+                tick_time: Nanos::from_millis(3000),
+                init_limit: 0,
+                sync_limit: 0,
+                min_session_timeout_ms: -1,
+                max_session_timeout_ms: -1,
+                ..Settings::default()
+            },
+            storage: StorageSettings::default(),
+            peer_type: None,
+            standalone_enabled: true,
+            dynamic_config_file: None,
+            purges: false,
+            retained: MIN_SNAP_RETAIN_COUNT,
+            groups: BTreeMap::new(),
+            weights: BTreeMap::new(),
+        };
+        let properties = properties::read(text);
+        for property in &properties {
+            cfg.key(&property.key, &property.value).map_err(|why| malformed(path, property, why))?;
+        }
+        let membership = |property: &&Property| is_membership(&property.key);
+        match properties.iter().find(membership) {
+            Some(line) if cfg.dynamic_config_file.is_some() => {
+                Err(malformed(path, line, "no servers here, where there is a dynamicConfigFile".into()))
+            }
+            _ => Ok(cfg),
+        }
+    }
+
+    /// `dynamicConfigFile`: the members, and nothing else.
+    fn read_membership(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
+        for property in &properties::read(text) {
+            let set = match is_membership(&property.key) {
+                true => self.membership(&property.key, &property.value),
+                false => Err("server.N, group.N or weight.N".into()),
+            };
+            set.map_err(|why| malformed(path, property, why))?;
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, key: &str, value: &str) -> Result<(), String> {
+        match key {
+            "tickTime" => self.settings.tick_time = Nanos::from_millis(above_zero(value)?),
+            "initLimit" => self.settings.init_limit = above_zero(value)? as u32,
+            "syncLimit" => self.settings.sync_limit = above_zero(value)? as u32,
+            "minSessionTimeout" => self.settings.min_session_timeout_ms = number(value)?,
+            "maxSessionTimeout" => self.settings.max_session_timeout_ms = number(value)?,
+            "dataDir" => self.data_dir = value.into(),
+            "dataLogDir" => self.data_log_dir = value.into(),
+            "clientPort" => self.client_port = Some(port(value)?),
+            "clientPortAddress" => self.client_address = Some(unbracketed(value).into()),
+            "quorumListenOnAllIPs" => self.listen_on_all = boolean(value)?,
+            "dynamicConfigFile" => self.dynamic_config_file = Some(value.into()),
+            "electionAlg" if value != "3" => return Err("3, the only one that is left".into()),
+            "electionAlg" => {}
+            "standaloneEnabled" => self.standalone_enabled = boolean(value)?,
+            "peerType" => self.peer_type = Some(peer_type(value)?),
+            "4lw.commands.whitelist" => {
+                self.four_letter_words = Some(value.split(',').map(|word| word.trim().into()).collect());
+            }
+            _ if is_membership(key) => return self.membership(key, value),
+            _ => return self.property(key, value),
+        }
+        Ok(())
+    }
+
+    /// What Java takes for a system property of that name.
+    fn property(&mut self, key: &str, value: &str) -> Result<(), String> {
+        match key {
+            "leaderServes" => self.settings.leader_serves = value != "no",
+            "syncEnabled" => self.settings.sync_enabled = boolean(value)?,
+            "cnxTimeout" => self.settings.cnx_timeout = Nanos::from_millis(above_zero(value)?),
+            "maxBatchSize" => self.settings.max_batch_size = above_zero(value)? as usize,
+            "snapCount" => self.settings.snap_count = number::<u64>(value)?.max(MIN_SNAP_COUNT),
+            "commitLogCount" => {
+                let count = number::<usize>(value)?.max(MIN_COMMIT_LOG_COUNT);
+                (self.settings.commit_log_count, self.storage.commit_log_count) = (count, count);
+            }
+            "snapshotSizeFactor" => {
+                let factor = value.parse::<f64>().ok().filter(|factor| factor.abs() < 1e9);
+                let factor = factor.ok_or("a factor of the snapshot's size, below 0 for never")?;
+                self.settings.snapshot_size_factor_milli = (factor * 1000.0) as i64;
+            }
+            "preAllocSize" => self.storage.prealloc = above_zero(value)? << 10,
+            "autopurge.purgeInterval" => self.purges = number::<u32>(value)? > 0,
+            "autopurge.snapRetainCount" => self.retained = number::<usize>(value)?.max(MIN_SNAP_RETAIN_COUNT),
+            "snapshot.trust.empty" => self.storage.trust_empty = boolean(value)?,
+            "jute.maxbuffer" => self.settings.jute_maxbuffer = above_zero(value)? as usize,
+            "testingonly.initialZxid" => self.settings.initial_zxid = Some(number(value)?),
+            _ => return self.not_honoured(key, value),
+        }
+        Ok(())
+    }
+
+    fn not_honoured(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let why = match keys::treatment(key) {
+            Some(keys::Treatment::Accepted(why)) => *why,
+            Some(keys::Treatment::OnlyAs { allowed, .. }) if allowed.contains(&value) => return Ok(()),
+            Some(keys::Treatment::OnlyAs { allowed: [], because }) => {
+                return Err(format!("no such key: {because}"));
+            }
+            Some(keys::Treatment::OnlyAs { allowed, because }) => {
+                return Err(format!("`{}`: {because}", allowed.join("` or `")));
+            }
+            None => "no key of ZooKeeper's",
+        };
+        self.notes.push(Note { key: key.into(), why: why.into() });
+        Ok(())
+    }
+
+    fn membership(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let (kind, id) = key.split_once('.').ok_or("server.N, group.N or weight.N")?;
+        let number = id.parse::<i64>().ok().filter(|id| (0..=255).contains(id));
+        match kind {
+            "server" => {
+                let id = ServerId(number.ok_or("server.N with N of 0 to 255")?);
+                self.servers.insert(id, server_line::server(value)?);
+            }
+            "group" => {
+                let group = number.ok_or("group.N=id:id:...")?;
+                for member in value.split(':') {
+                    let id = member.parse::<i64>().map_err(|_| "server ids separated by `:`")?;
+                    self.groups.insert(ServerId(id), group);
+                }
+            }
+            _ => {
+                let id = ServerId(number.ok_or("weight.N=number")?);
+                self.weights.insert(id, value.parse().map_err(|_| "a weight of 0 or more")?);
+            }
+        }
+        Ok(())
+    }
+
+    /// What must hold of the whole (`QuorumPeerConfig.checkValidity`).
+    fn check(&mut self) -> Result<(), ConfigError> {
+        let missing =
+            |expected: &str| ConfigError::Missing { path: self.path.clone(), expected: expected.into() };
+        if self.data_dir.as_os_str().is_empty() {
+            return Err(missing("dataDir"));
+        }
+        if self.servers.is_empty() {
+            return Err(missing("server.N lines (a standalone server is not built yet)"));
+        }
+        if self.settings.init_limit == 0 || self.settings.sync_limit == 0 {
+            return Err(missing("initLimit and syncLimit"));
+        }
+        if self.client_address.is_some() && self.client_port.is_none() {
+            return Err(missing("a clientPort beside clientPortAddress"));
+        }
+        let voters = self.servers.values().filter(|server| !server.observer).count();
+        if voters > MAX_VOTERS {
+            return Err(missing("at most 64 voters; make the others observers"));
+        }
+        let alone = voters == 1 && self.standalone_enabled && self.servers.len() > 1;
+        if voters == 0 || alone {
+            return Err(missing(
+                "two voters, where there are observers (or one, and standaloneEnabled=false)",
+            ));
+        }
+        if self.session_timeouts().0 > self.session_timeouts().1 {
+            return Err(missing("minSessionTimeout not above maxSessionTimeout"));
+        }
+        self.check_groups()?;
+        if self.data_log_dir.as_os_str().is_empty() {
+            self.data_log_dir = self.data_dir.clone();
+        }
+        Ok(())
+    }
+
+    /// `QuorumHierarchical`: every voter is in a group, and a server in a group or with a weight is listed.
+    fn check_groups(&self) -> Result<(), ConfigError> {
+        let missing = |expected: String| Err(ConfigError::Missing { path: self.path.clone(), expected });
+        if let Some(sid) = self.groups.keys().find(|sid| !self.servers.contains_key(sid)) {
+            return missing(format!("a line server.{}=..., as a group has that server", sid.0));
+        }
+        if self.groups.is_empty() {
+            return Ok(());
+        }
+        let voters = self.servers.iter().filter(|(_, server)| !server.observer);
+        match voters.map(|(sid, _)| sid).find(|sid| !self.groups.contains_key(sid)) {
+            Some(sid) => missing(format!("server {} in a group, as others are", sid.0)),
+            None => Ok(()),
+        }
+    }
+
+    /// Who this is (`myid`), and what its line says.
+    fn identify(&mut self) -> Result<(), ConfigError> {
+        let myid = self.data_dir.join("myid");
+        let text = std::fs::read_to_string(&myid).map_err(|why| ConfigError::Missing {
+            path: myid.clone(),
+            expected: format!(
+                "a file with the id of this server, the N of its server.N line in {} ({why})",
+                self.path.display()
+            ),
+        })?;
+        let number = text.trim().parse::<i64>().ok().filter(|id| (0..=255).contains(id));
+        let expected = "the id of this server, a number of 0 to 255, and nothing else".to_owned();
+        let id = number.ok_or_else(|| ConfigError::Malformed {
+            path: myid.clone(),
+            line: 1,
+            text: text.trim().into(),
+            expected,
+        })?;
+        self.my_id = ServerId(id);
+        let Some(own) = self.servers.get(&self.my_id) else {
+            let expected = format!("a line server.{id}=..., as {} says {id}", myid.display());
+            return Err(ConfigError::Missing { path: self.path.clone(), expected });
+        };
+        if own.client_port.is_some() {
+            (self.client_port, self.client_address) = (own.client_port, own.client_address.clone());
+        }
+        let listed = if own.observer { LearnerType::Observer } else { LearnerType::Participant };
+        if self.peer_type.is_some_and(|said| said != listed) {
+            let why = format!("the list of servers says otherwise: {listed:?}");
+            self.notes.push(Note { key: "peerType".into(), why });
+        }
+        Ok(())
+    }
+
+    /// In milliseconds: 2 and 20 ticks where the file does not say.
+    fn session_timeouts(&self) -> (i32, i32) {
+        let tick = (self.settings.tick_time.0 / 1_000_000).min(1 << 26) as i32;
+        let or = |said: i32, ticks: i32| if said == -1 { ticks * tick } else { said };
+        (or(self.settings.min_session_timeout_ms, 2), or(self.settings.max_session_timeout_ms, 20))
+    }
+
+    /// Where snapshots and the epoch files lie.
+    pub fn snap_dir(&self) -> PathBuf {
+        self.data_dir.join("version-2")
+    }
+
+    /// Where logs lie.
+    pub fn log_dir(&self) -> PathBuf {
+        self.data_log_dir.join("version-2")
+    }
+
+    fn view(&self) -> View {
+        let members = self.servers.iter().map(|(sid, server)| {
+            let learner_type = if server.observer { LearnerType::Observer } else { LearnerType::Participant };
+            let member = Member {
+                learner_type,
+                quorum_address: format!("{}:{}", server.quorum_address(), server.election_port),
+                election_address: server.election_address().to_string(),
+                client_address: server.client_port.map(|port| {
+                    let host = server.client_address.clone().unwrap_or("0.0.0.0".into());
+                    Address { host, port }.to_string()
+                }),
+            };
+            (*sid, member)
+        });
+        let voters = self.servers.iter().filter(|(_, server)| !server.observer).map(|(sid, _)| *sid);
+        let verifier = if self.groups.is_empty() {
+            QuorumVerifier::Majority { voters: voters.collect() }
+        } else {
+            let group_of = voters.filter_map(|sid| Some((sid, *self.groups.get(&sid)?)));
+            QuorumVerifier::Hierarchical { group_of: group_of.collect(), weight_of: self.weights.clone() }
+        };
+        View { members: members.collect(), verifier }
+    }
+
+    /// What the peer is told. `seed`: material for what the protocol wants random.
+    pub fn config(&self, seed: u64) -> Config {
+        let (min_session_timeout_ms, max_session_timeout_ms) = self.session_timeouts();
+        let settings = Settings { min_session_timeout_ms, max_session_timeout_ms, ..self.settings.clone() };
+        Config { sid: self.my_id, view: self.view(), settings, switches: Switches::NONE, seed }
+    }
+
+    pub fn storage(&self) -> StorageSettings {
+        StorageSettings { snap_retain_count: self.purges.then_some(self.retained), ..self.storage.clone() }
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path)
+        .map_err(|e| ConfigError::Unreadable { path: path.into(), why: e.to_string() })
+}
+
+fn malformed(path: &Path, property: &Property, expected: String) -> ConfigError {
+    let text = format!("{}={}", property.key, property.value);
+    ConfigError::Malformed { path: path.into(), line: property.line, text, expected }
+}
+
+fn is_membership(key: &str) -> bool {
+    key.split_once('.').is_some_and(|(kind, _)| matches!(kind, "server" | "group" | "weight"))
+}
+
+fn number<T: std::str::FromStr>(value: &str) -> Result<T, String> {
+    value.parse().map_err(|_| "a number".into())
+}
+
+fn above_zero(value: &str) -> Result<u64, String> {
+    let read = value.strip_prefix("0x").map_or_else(|| value.parse(), |hex| u64::from_str_radix(hex, 16));
+    read.ok().filter(|n| (1..=1 << 31).contains(n)).ok_or("a number above 0".into())
+}
+
+fn boolean(value: &str) -> Result<bool, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("true or false".into()),
+    }
+}
+
+fn peer_type(value: &str) -> Result<LearnerType, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "observer" => Ok(LearnerType::Observer),
+        "participant" => Ok(LearnerType::Participant),
+        _ => Err("participant or observer".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+use super::*;
+
+const GOOD: &str = "tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir=/d\nclientPort=2181\n\
+    server.1=a:2888:3888\nserver.2=b:2888:3888:observer;2182\nserver.3=c:2889:3889:participant;0.0.0.0:2183\n";
+
+fn parse(text: &str) -> Result<ZooCfg, ConfigError> {
+    ZooCfg::parse(Path::new("zoo.cfg"), text)
+}
+
+fn refused(text: &str, with: &str) {
+    let error = parse(text).expect_err(with).to_string();
+    assert!(error.contains(with), "{error}");
+}
+
+#[test]
+fn both_forms_of_servers() {
+    let cfg = parse(GOOD).expect("a good file");
+    assert_eq!(cfg.servers.len(), 3);
+    assert!(cfg.servers[&ServerId(2)].observer);
+    assert_eq!(cfg.servers[&ServerId(2)].client_port, Some(2182));
+    assert_eq!(cfg.servers[&ServerId(3)].client_port, Some(2183));
+    let view = cfg.config(0).view;
+    assert_eq!(view.voters().count(), 2);
+    // The member's own clientPort is not the configuration's (`isClientAddrFromStatic`).
+    assert_eq!(
+        view.text(),
+        "server.1=a:2888:3888:participant\nserver.2=b:2888:3888:observer;0.0.0.0:2182\n\
+         server.3=c:2889:3889:participant;0.0.0.0:2183\nversion=0"
+    );
+}
+
+#[test]
+fn groups_and_weights() {
+    let text = format!("{GOOD}group.1=1:3\nweight.1=2\n");
+    let cfg = parse(&text).expect("a good file");
+    let QuorumVerifier::Hierarchical { group_of, weight_of } = cfg.config(0).view.verifier else {
+        panic!("groups make a hierarchical quorum")
+    };
+    assert_eq!(group_of[&ServerId(3)], 1);
+    assert_eq!(weight_of[&ServerId(1)], 2);
+    refused(&format!("{GOOD}group.1=1\n"), "expected server 3 in a group, as others are");
+    refused(&format!("{GOOD}group.1=1:3:9\n"), "expected a line server.9=..., as a group has that server");
+}
+
+#[test]
+fn mistakes_are_told_with_their_line() {
+    for (from, to, expected) in [
+        ("tickTime=2000", "tickTime=soon", "zoo.cfg:1: `tickTime=soon`: expected a number above 0"),
+        ("server.1=a:2888:3888", "server.1=a:2888", "zoo.cfg:6: `server.1=a:2888`: expected host:quorumPort"),
+        ("server.1=a:2888:3888", "server.x=a:1:2", "expected server.N with N of 0 to 255"),
+        ("b:2888:3888:observer", "b:2888:3888:watcher", "zoo.cfg:7"),
+        ("dataDir=/d", "# nothing", "zoo.cfg: expected dataDir"),
+        ("initLimit=10", "nonsense", "zoo.cfg: expected initLimit and syncLimit"),
+        ("a:2888:3888", "a:2888:2888", "zoo.cfg:6: `server.1=a:2888:2888`: expected two ports"),
+        ("clientPort=2181", "clientPortAddress=localhost", "expected a clientPort beside"),
+        (
+            "clientPort=2181",
+            "quorumListenOnAllIPs=yes",
+            "zoo.cfg:5: `quorumListenOnAllIPs=yes`: expected true",
+        ),
+        ("clientPort=2181", "minSessionTimeout=90000", "minSessionTimeout not above maxSessionTimeout"),
+        ("clientPort=2181", "electionAlg=1", "zoo.cfg:5: `electionAlg=1`: expected 3"),
+        ("clientPort=2181", "peerType=leader", "expected participant or observer"),
+        (
+            "clientPort=2181",
+            "dynamicConfigFile=d",
+            "zoo.cfg:6: `server.1=a:2888:3888`: expected no servers here",
+        ),
+        (
+            "server.3=c:2889:3889:participant;0.0.0.0:2183",
+            "",
+            "expected two voters, where there are observers",
+        ),
+    ] {
+        let error = parse(&GOOD.replace(from, to)).expect_err(to).to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn ipv6_addresses_stand_in_brackets() {
+    let text = GOOD.replace("server.1=a:2888:3888", "server.1=[::1]:2888:3888;[::1]:2181");
+    let cfg = parse(&text).expect("a good file");
+    let own = &cfg.servers[&ServerId(1)];
+    assert_eq!((own.host.as_str(), own.client_address.as_deref()), ("::1", Some("::1")));
+    assert_eq!(own.election_address().to_string(), "[::1]:3888");
+    assert_eq!(cfg.config(0).view.members[&ServerId(1)].quorum_address, "[::1]:2888:3888");
+}
+
+#[test]
+fn what_myid_says_wrong_is_told_with_what_to_do() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("zoo.cfg");
+    std::fs::write(&path, GOOD.replace("dataDir=/d", &format!("dataDir={}", dir.path().display())))
+        .expect("written");
+    let load = || ZooCfg::load(&path).map(|cfg| cfg.my_id).map_err(|why| why.to_string());
+    let why = load().expect_err("no myid");
+    assert!(why.contains("myid: expected a file with the id of this server"), "{why}");
+    for (myid, expected) in [
+        ("one", "myid:1: `one`: expected the id of this server, a number of 0 to 255"),
+        ("", "myid:1: ``: expected the id"),
+        ("256", "expected the id"),
+        ("7", "expected a line server.7=..."),
+    ] {
+        std::fs::write(dir.path().join("myid"), myid).expect("written");
+        let why = load().expect_err(myid);
+        assert!(why.contains(expected), "{why}");
+    }
+    std::fs::write(dir.path().join("myid"), "2\n").expect("written");
+    assert_eq!(load(), Ok(ServerId(2)));
+}
+
+#[test]
+fn what_is_not_honoured_is_told() {
+    let text = format!("{GOOD}maxClientCnxns=60\nsslQuorum=false\nnonsense=1\nforceSync=yes\n");
+    let notes = parse(&text).expect("a good file").notes;
+    let told: Vec<_> = notes.iter().map(|note| (note.key.as_str(), note.why.as_str())).collect();
+    assert_eq!(
+        told,
+        [("maxClientCnxns", "clients are not counted yet"), ("nonsense", "no key of ZooKeeper's")]
+    );
+}
+
+#[test]
+fn what_would_not_hold_is_refused() {
+    for (line, error) in [
+        ("sslQuorum=true", "zoo.cfg:9: `sslQuorum=true`: expected `false`: TLS is not built"),
+        ("secureClientPort=2281", "expected no such key: TLS is not built"),
+        ("quorum.auth.enableSasl=true", "SASL is not built"),
+        ("forceSync=no", "expected `yes`: what is acknowledged is synced"),
+        ("preAllocSize=-1", "expected a number above 0"),
+        ("snapshotSizeFactor=often", "expected a factor of the snapshot's size"),
+    ] {
+        refused(&format!("{GOOD}{line}\n"), error);
+    }
+}
+
+#[test]
+fn settings_of_the_machine_and_of_its_disk() {
+    let text = format!(
+        "{GOOD}minSessionTimeout=3000\nsnapCount=1\ncommitLogCount=700\npreAllocSize=16\nsyncEnabled=false\n\
+         snapshotSizeFactor=-1\njute.maxbuffer=0x400000\nleaderServes=no\ncnxTimeout=100\n"
+    );
+    let cfg = parse(&text).expect("a good file");
+    let settings = cfg.config(0).settings;
+    assert_eq!((settings.min_session_timeout_ms, settings.max_session_timeout_ms), (3000, 40_000));
+    assert_eq!((settings.snap_count, settings.commit_log_count), (2, 700));
+    assert_eq!((cfg.storage().prealloc, cfg.storage().commit_log_count), (16 << 10, 700));
+    assert_eq!((settings.snapshot_size_factor_milli, settings.jute_maxbuffer), (-1000, 4 << 20));
+    assert!(!settings.sync_enabled && !settings.leader_serves);
+    assert_eq!(settings.cnx_timeout, Nanos::from_millis(100));
+    assert_eq!(cfg.storage().snap_retain_count, None);
+    let purge =
+        |more: &str| parse(&format!("{GOOD}{more}")).expect("a good file").storage().snap_retain_count;
+    assert_eq!(purge("autopurge.purgeInterval=24\n"), Some(3));
+    assert_eq!(purge("autopurge.purgeInterval=24\nautopurge.snapRetainCount=1\n"), Some(3));
+    assert_eq!(purge("autopurge.snapRetainCount=9\nautopurge.purgeInterval=1\n"), Some(9));
+    assert_eq!(parse(&text.replace("=700", "=7")).expect("a good file").storage().commit_log_count, 500);
+}
+
+#[test]
+fn members_of_a_dynamic_file() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| dir.path().join(name);
+    let dynamic = at("zoo.cfg.dynamic.100000000");
+    let (fixed, members) = GOOD.split_once("server.1").expect("members behind the rest");
+    let text = format!("{fixed}dynamicConfigFile={}\npeerType=observer\n", dynamic.display());
+    std::fs::write(at("zoo.cfg"), text.replace("dataDir=/d", &format!("dataDir={}", dir.path().display())))
+        .expect("written");
+    std::fs::write(at("myid"), "3").expect("written");
+    let load = || ZooCfg::load(&at("zoo.cfg")).map_err(|why| why.to_string());
+    assert!(load().expect_err("no such file").contains("zoo.cfg.dynamic.100000000: "));
+    std::fs::write(&dynamic, format!("server.1{members}")).expect("written");
+    let cfg = load().expect("two good files");
+    assert_eq!((cfg.servers.len(), cfg.client_port), (3, Some(2183)));
+    assert_eq!(cfg.notes[0].why, "the list of servers says otherwise: Participant");
+    std::fs::write(&dynamic, format!("server.1{members}tickTime=1\n")).expect("written");
+    let why = load().expect_err("not a member");
+    assert!(
+        why.contains("dynamic.100000000:4: `tickTime=1`: expected server.N, group.N or weight.N"),
+        "{why}"
+    );
+}
