@@ -192,7 +192,12 @@ fn failed(done: &Done) -> String {
     let names: Vec<String> = done.text.lines().filter_map(named).collect();
     match names.as_slice() {
         // A harness that aborts names nobody.
-        [] => done.text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it failed").to_owned(),
+        [] => match done.text.split_once("(signal: ") {
+            Some((_, signal)) => {
+                format!("a test ends its process by signal {}", signal.split(')').next().unwrap_or_default())
+            }
+            None => done.text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it failed").to_owned(),
+        },
         [one] => one.clone(),
         [first, rest @ ..] => format!("{first} and {} more", rest.len()),
     }
