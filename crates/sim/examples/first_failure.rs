@@ -1,14 +1,14 @@
-//! The first failing seed of the swarm: `first_failure SEEDS`. What `cargo xtask mutants` asks of each mutant;
-//! `vivarium sweep` says the same and much more, but with it the server and the node would have to be built
-//! for each of them.
+//! The first failing seed of the swarm, each of them over registers and over the data tree: `first_failure
+//! SEEDS`. What `cargo xtask mutants` asks of each mutant; `vivarium sweep` says the same and much more, but
+//! with it the node and the command line would have to be built for each of them.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // a host: arguments, output, panics
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 use peer::Switches;
-use sim::run::{Options, run_with};
-use sim::swarm::plan;
+use sim::run::{Options, RunSpec, run_with};
+use sim::swarm::{plan_registers, plan_tree};
 
 fn main() -> ExitCode {
     let seeds = std::env::args().nth(1).and_then(|arg| arg.parse().ok());
@@ -16,24 +16,30 @@ fn main() -> ExitCode {
         eprintln!("expected a number of seeds");
         return ExitCode::from(2);
     };
-    match (0..seeds).find_map(failure) {
-        Some(failure) => {
-            println!("{failure}");
+    let failed = (0..seeds).find_map(|seed| {
+        let over = |state: &str, spec: &RunSpec| {
+            failure(spec).map(|why| format!("{} seeds, over {state}: {why}", seed + 1))
+        };
+        let switches = Switches::NONE;
+        over("registers", &plan_registers(seed, switches))
+            .or_else(|| over("the tree", &plan_tree(seed, switches)))
+    });
+    match failed {
+        Some(failed) => {
+            println!("{failed}");
             ExitCode::from(1)
         }
         None => ExitCode::SUCCESS,
     }
 }
 
-fn failure(seed: u64) -> Option<String> {
+fn failure(spec: &RunSpec) -> Option<String> {
     let options = Options { stop_at_violation: true, ..Options::default() };
-    let ran = catch_unwind(|| run_with(&plan(seed, Switches::NONE), options));
-    let why = match ran {
+    match catch_unwind(|| run_with(spec, options)) {
         Ok(outcome) => {
             let first = outcome.violations.first()?;
-            format!("{} at {} of {}: {}", first.invariant, first.at, first.member, first.detail)
+            Some(format!("{} at {} of {}: {}", first.invariant, first.at, first.member, first.detail))
         }
-        Err(_) => "a panic".to_owned(),
-    };
-    Some(format!("{} seeds: {why}", seed + 1))
+        Err(_) => Some("a panic".to_owned()),
+    }
 }

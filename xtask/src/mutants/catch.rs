@@ -53,7 +53,18 @@ const SCENARIOS: Tests = Tests { package: "vivarium-sim", arguments: &["--lib", 
 const SKIPPED: &str = "pinned_trace_hashes";
 const SIM: Tests = Tests {
     package: "vivarium-sim",
-    arguments: &["--test", "disk_faults", "--test", "java_tree", "--test", "enumerate", "--test", "sweep"],
+    arguments: &[
+        "--test",
+        "disk_faults",
+        "--test",
+        "java_tree",
+        "--test",
+        "enumerate",
+        "--test",
+        "tree",
+        "--test",
+        "sweep",
+    ],
 };
 
 /// Which tests a change concerns: those of its own package first, then of what is built on it.
@@ -65,19 +76,14 @@ fn tests(mutant: &Mutant) -> &'static [Tests] {
         () if of("zab") => &[ZAB, CONVERSATIONS, PEER, SCENARIOS, SIM, SERVER],
         () if of("peer") => &[CONVERSATIONS, PEER, SCENARIOS, SIM],
         () if of("storage") => &[STORAGE, CONVERSATIONS, SCENARIOS, SIM],
-        () if of("server") => &[SERVER],
+        () if of("server") => &[SERVER, SCENARIOS, SIM],
         () => &[ZAB, CONVERSATIONS, PEER, STORAGE, SCENARIOS, SIM, SERVER],
     }
 }
 
-/// The simulator runs the register map: what the data tree does it cannot see.
-fn sweep_can_see(mutant: &Mutant) -> bool {
-    mutant.hunks.iter().any(|hunk| !hunk.file.starts_with("crates/server/"))
-}
-
 impl Hunter<'_> {
     pub fn hunt(&self, mutant: &Mutant) -> Result<Verdict, String> {
-        if self.sweeps && sweep_can_see(mutant) {
+        if self.sweeps {
             let example = ["--package", "vivarium-sim", "--example", "first_failure"];
             let built = self.cargo(&[&["build", "--quiet"], &example[..]].concat())?;
             if !built.success {
@@ -186,7 +192,12 @@ fn failed(done: &Done) -> String {
     let names: Vec<String> = done.text.lines().filter_map(named).collect();
     match names.as_slice() {
         // A harness that aborts names nobody.
-        [] => done.text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it failed").to_owned(),
+        [] => match done.text.split_once("(signal: ") {
+            Some((_, signal)) => {
+                format!("a test ends its process by signal {}", signal.split(')').next().unwrap_or_default())
+            }
+            None => done.text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it failed").to_owned(),
+        },
         [one] => one.clone(),
         [first, rest @ ..] => format!("{first} and {} more", rest.len()),
     }

@@ -309,6 +309,25 @@ fn an_emptied_disk_has_no_say() {
     );
 }
 
+/// Nothing is known of what it had: it has no say of its own, and may join.
+#[test]
+fn an_own_disk_that_is_empty() {
+    elect(
+        "own-disk-emptied",
+        member(1, 3, 0),
+        &[],
+        "disk is an empty one
+         boot
+         2 votes LOOKING leader=2 zxid=0x0 round=1 epoch=0
+         time +200
+         2 votes FOLLOWING leader=3 zxid=0x0 round=2 epoch=1
+         3 votes LEADING leader=3 zxid=0x0 round=2 epoch=1
+         leader accepts
+         # A zxid that counts for nothing.
+         leader says LEADERINFO epoch=1",
+    );
+}
+
 #[test]
 fn a_server_of_weight_zero_never_wins() {
     let mut config = member(1, 3, 0);

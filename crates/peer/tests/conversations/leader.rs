@@ -357,6 +357,20 @@ fn an_observer_gets_inform_and_never_counts() {
     );
 }
 
+/// It hears of what is committed, and of nothing before.
+#[test]
+fn what_is_outstanding_does_not_go_to_an_observer() {
+    established(
+        "outstanding-and-an-observer",
+        "L1 asks session=0x10 cxid=0 opens
+         L4 connects
+         L4 says OBSERVERINFO accepted=0x0 sid=4 protocol=0x10000 config=0
+         L4 says ACKEPOCH last=0x0 current=0
+         L4 says ACK 0x100000000
+         L1 says ACK 0x100000001",
+    );
+}
+
 #[test]
 fn what_is_outstanding_goes_to_a_learner_that_joins() {
     established(

@@ -378,6 +378,12 @@ fn pings() {
     );
 }
 
+/// Late joiners hear the epoch that is established, not that of the vote (ZOOKEEPER-1732).
+#[test]
+fn who_looks_is_told_the_established_epoch() {
+    serves("answers-with-its-epoch", "2 votes LOOKING leader=2 zxid=0x0 round=9 epoch=0");
+}
+
 #[test]
 fn clients_of_a_follower() {
     serves(

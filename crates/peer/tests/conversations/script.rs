@@ -21,6 +21,7 @@
 //! task runs                              the one that waits longest
 //! client 1 connects as ip:10.0.0.1 | is digest:me | connects for MILLISECONDS
 //! client 1 connects | sets /a=1 | gets /a | syncs | closes | pings | leaves | resumes SESSION
+//! disk is an empty one                   and that of a member that had another: before it boots
 //! disk shows its files                   their names
 //! disk rots in NAME                      a bit of this file flips
 //! disk keeps in NAME what Java sent      else the script fails
@@ -492,6 +493,12 @@ impl Script {
             "fails" => self.disk_fails = Some(|op| matches!(op, DiskOp::Sync)),
             "fails at acceptedEpoch" => {
                 self.disk_fails = Some(|op| matches!(op, DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, _)));
+            }
+            "is an empty one" => {
+                let switches = self.config.switches;
+                let settings =
+                    StorageSettings { prealloc: 0, trust_empty: false, switches, ..Default::default() };
+                self.storage = Storage::new(MemFs::default(), settings);
             }
             "shows its files" => {
                 let names: Vec<String> = self.storage.fs.files.keys().cloned().collect();
