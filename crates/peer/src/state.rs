@@ -80,6 +80,9 @@ impl StateMachine for State {
     fn apply(&mut self, zxid: Zxid, txn: &Bytes) -> Applied {
         either!(self, it => it.apply(zxid, txn))
     }
+    fn apply_first_part(&mut self, zxid: Zxid, txn: &Bytes) -> bool {
+        either!(self, it => it.apply_first_part(zxid, txn))
+    }
     fn read(&self, op: i32, body: &Bytes) -> Result<Bytes, i32> {
         either!(self, it => it.read(op, body))
     }

@@ -59,10 +59,11 @@ pub(super) fn around_trunc(plan: &mut Plan) {
     push(plan, When { event: event.into(), member: None, fields, nth, after_ms });
 }
 
-/// A synchronisation arrives in part: the leader's answer to ACKEPOCH is cut.
-pub(super) fn cut_sync(plan: &mut Plan) {
+/// A synchronisation arrives in part: the leader's answer to the how many-th ACKEPOCH (of this member, or of
+/// any) is cut.
+pub(super) fn cut_sync(plan: &mut Plan, member: Option<i64>, most: u64) {
     let draws = &mut plan.draws;
-    let nth = draws.range(1, 8) as u32;
+    let nth = draws.range(1, most) as u32;
     let action = Action::CutFrame {
         from: Who::Named(Named::Leader),
         to: Some(Who::Named(Named::It)),
@@ -70,7 +71,7 @@ pub(super) fn cut_sync(plan: &mut Plan) {
         keep_milli: draws.below(1000),
     };
     let when =
-        When { event: "ackEpochSent".into(), member: None, fields: serde_json::Map::new(), nth, after_ms: 0 };
+        When { event: "ackEpochSent".into(), member, fields: serde_json::Map::new(), nth, after_ms: 0 };
     plan.push(Step::when(when, vec![action]));
 }
 
@@ -86,7 +87,7 @@ pub(super) fn at_a_write(plan: &mut Plan) {
 pub(super) fn later(plan: &mut Plan) {
     match pick(&mut plan.draws, &[150, 100, 750]) {
         0 => return around_trunc(plan),
-        1 => return cut_sync(plan),
+        1 => return cut_sync(plan, None, 8),
         _ => {}
     }
     let when = moment(&mut plan.draws, 12, 400);

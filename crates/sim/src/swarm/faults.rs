@@ -234,15 +234,18 @@ impl Plan {
     }
 
     /// A leader goes on alone for as long as it may, and comes back with what nobody else has when the others
-    /// have written on: its log is cut, and something happens around that.
+    /// have written on: its log is cut, and something happens around that, or amid its synchronisation.
     fn foreign_tail(&mut self, at: u64) {
-        self.at(at, vec![Action::Isolate { member: Who::Named(Named::Leader) }]);
+        // The first leader is, where all begin alike, the one with the largest id.
+        let id = self.draws.chance(600).then_some(self.members as i64);
+        let member = id.map_or(Who::Named(Named::Leader), Who::Id);
+        self.at(at, vec![Action::Isolate { member }]);
         let healed = self.sync_ms + self.draws.range(500, 4000);
         self.at(at + healed, vec![Action::Heal {}]);
-        if self.draws.chance(500) {
-            aimed::around_trunc(self);
-        } else {
-            aimed::cut_sync(self);
+        match id {
+            Some(_) => aimed::cut_sync(self, id, 2),
+            None if self.draws.chance(500) => aimed::cut_sync(self, None, 8),
+            None => aimed::around_trunc(self),
         }
     }
 
