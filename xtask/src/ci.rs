@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::{Done, cargo, determinism, interop, lint};
+use crate::{Done, cargo, determinism, interop, lint, mutants};
 
 /// CPU time for each bug of the museum's short round.
 const BUG_BUDGET: &str = "20s";
@@ -12,6 +12,8 @@ const BUG_BUDGET: &str = "20s";
 const BUGS: [&str; 10] = ["01", "06", "07", "10", "15", "16", "20", "23", "31", "34"];
 /// Fresh seeds, swept for so long.
 const FRESH: &str = "2m";
+/// Mutants of the table, other ones with each commit.
+const MUTANTS: usize = 4;
 /// Short scenarios, and the faults put at every packet and disk step of them.
 const ENUMERATED: [&str; 3] = ["enumerated-handshake", "enumerated-tail", "enumerated-snapshots"];
 
@@ -33,6 +35,7 @@ pub fn run(seeds: u64) -> Done {
     stage("fresh seeds", &fresh_seeds)?;
     stage("museum", &museum)?;
     stage("enumeration", &enumeration)?;
+    stage("mutants", &|| mutants::run(&mutants::Options::sample_of(MUTANTS)))?;
     for (name, took) in took {
         println!("{name:<12} {:>4} s", took.as_secs());
     }

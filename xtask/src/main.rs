@@ -23,7 +23,7 @@ struct Cli {
 enum Task {
     /// Everything that guards main: format, lints, tests, the README's run command, equal traces in
     /// debug and release, node processes beside Java's, sweeps over known and fresh seeds, bugs of the
-    /// museum, and faults at every step of short scenarios.
+    /// museum, faults at every step of short scenarios, and a sample of the mutants.
     Ci {
         /// Seeds of the sweep.
         #[arg(long, default_value_t = 5000)]
@@ -38,14 +38,7 @@ enum Task {
     /// Node processes on loopback, alone and beside Java ZooKeeper (installed where missing).
     Interop(interop::Options),
     /// Plants deliberate faults, one at a time, and tells which checker or test caught each.
-    Mutants {
-        /// Only those whose name begins so.
-        #[arg(long)]
-        only: Option<String>,
-        /// Seeds of the sweep over each.
-        #[arg(long, default_value_t = 400)]
-        seeds: u64,
-    },
+    Mutants(mutants::Options),
 }
 
 fn main() -> ExitCode {
@@ -55,7 +48,7 @@ fn main() -> ExitCode {
         Task::Bench => cargo(&["bench", "--package", "vivarium-sim", "--bench", "steady_load"]),
         Task::Determinism => determinism(),
         Task::Interop(options) => interop::run(&options, true),
-        Task::Mutants { only, seeds } => mutants::run(only.as_deref(), seeds),
+        Task::Mutants(options) => mutants::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -71,7 +64,8 @@ type Done = Result<(), String>;
 fn lint() -> Done {
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-    house_rules::check()
+    house_rules::check()?;
+    mutants::check()
 }
 
 /// Debug and release, one job and many, must print the same trace hashes.

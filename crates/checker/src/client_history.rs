@@ -4,7 +4,7 @@
 //! * ACKD: a write that was acknowledged at z is in `C` at z, as the transaction of this session and
 //!   cxid, carrying the path and the value that were asked for. (That it stays durable is CLD.)
 //! * ONCE: a session's request occurs at most once in `C`. Error transactions do nothing and do not
-//!   count; sessions are opened and closed under cxids of their own.
+//!   count; sessions are opened and closed under cxids of their own, and containers deleted by no session.
 //! * FIFO: replies of a session come in the order of its requests, its writes at increasing zxids.
 //! * LINW: a write that was invoked after another was acknowledged (to anyone) gets a higher zxid; a
 //!   read shows a committed write; a read after a sync is not older than what was acknowledged before
@@ -21,7 +21,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use indexmap::IndexMap;
-use wire::op::{CLOSE_SESSION, CREATE, CREATE_SESSION, CREATE2, DELETE, ERROR, SET_DATA, SYNC};
+use wire::op::{
+    CLOSE_SESSION, CREATE, CREATE_SESSION, CREATE2, DELETE, DELETE_CONTAINER, ERROR, SET_DATA, SYNC,
+};
 use wire::{ServerId, SessionId, TxnHeader, Zxid};
 use zab::{TxnEntry, txn_digest};
 
@@ -216,7 +218,7 @@ impl ClientHistory {
     #[inline]
     pub fn committed(&mut self, g: &Ghost, m: usize, zxid: Zxid, report: &mut Report) {
         let Some(slot) = header_of(g, zxid) else { return };
-        if matches!(slot.kind, ERROR | CREATE_SESSION | CLOSE_SESSION) {
+        if matches!(slot.kind, ERROR | CREATE_SESSION | CLOSE_SESSION | DELETE_CONTAINER) {
             return;
         }
         let (session, cxid) = (slot.session, slot.cxid);

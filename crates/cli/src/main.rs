@@ -78,8 +78,7 @@ enum Command {
     Schema,
     /// Run a member on real sockets and real files.
     ///
-    /// It elects, follows, leads and observes beside Java ZooKeeper servers. Clients are not served yet:
-    /// the client port answers four-letter words.
+    /// It elects, follows, leads and observes beside Java ZooKeeper servers, and serves clients of ZooKeeper.
     Node(NodeArgs),
     /// Feed a recording of `node --record` to the same machine: it must do the same.
     ///
@@ -225,7 +224,8 @@ pub struct NodeArgs {
     /// The configuration, as ZooKeeper's; `myid` lies in its dataDir.
     #[arg(long, value_name = "ZOO.CFG")]
     config: PathBuf,
-    /// Take requests from standard input (`set /path value`), print each acknowledgement.
+    /// Take requests from standard input (`set /path value`), print each acknowledgement. The member then
+    /// replicates a flat map of registers and no data tree: all Vivarium members of the ensemble must be started so.
     #[arg(long)]
     submit: bool,
     /// Write what goes into the machine and what comes out to this new file, for `vivarium replay`.

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use peer::{ClientOutput, ConnId, Input, Nanos, Now, Outbox, Output, Peer, Port, State, StateKind, Task};
+use peer::{
+    ClientOutput, ConnId, Input, Nanos, Now, Outbox, Output, Peer, Port, State, StateKind, Task, TreeSettings,
+};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -136,7 +138,7 @@ impl Host {
         Ok(Host {
             conf: Conf::new(&cfg),
             cfg,
-            peer: Peer::new(config, State::new(state, server::Settings::default())),
+            peer: Peer::new(config, State::new(state, TreeSettings::default())),
             started: Instant::now(),
             inbox,
             connections: Connections::new(happened),

@@ -13,6 +13,7 @@ pub mod recording;
 mod state;
 
 pub use peer::{Deadline, Peer, Status};
+pub use server::Settings as TreeSettings;
 pub use state::{State, StateCursor, StateKind};
 pub use zab::leader::LeaderStatus;
 pub use zab::register_map::RegisterMap;

@@ -98,6 +98,9 @@ impl StateMachine for State {
     fn take_notifications(&mut self) -> Vec<Notification> {
         either!(self, it => it.take_notifications())
     }
+    fn due_containers(&self, wall_ms: i64) -> Vec<Bytes> {
+        either!(self, it => it.due_containers(wall_ms))
+    }
     fn digest(&self) -> u64 {
         either!(self, it => it.digest())
     }

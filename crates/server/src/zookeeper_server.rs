@@ -1,11 +1,12 @@
 //! `ZooKeeperServer`: database, Prep, Final and watches as one state machine, for the protocol to drive.
 
 use bytes::{Bytes, BytesMut};
-use wire::client::Response;
-use wire::{SessionId, SnapshotRecord, Txn, TxnBody, TxnHeader, Zxid, code, op};
+use wire::client::{DeleteContainerRequest, Response};
+use wire::{Jute, SessionId, SnapshotRecord, Txn, TxnBody, TxnHeader, Zxid, code, op};
 use zab::ClientId;
 use zab::state_machine::{Applied, StateMachine, WriteRequest};
 
+use crate::container_manager;
 use crate::data_tree::Cursor;
 use crate::final_processor::{Answer, ReadRequest, answer, is_watch_request, reply};
 use crate::prep::PrepRequestProcessor;
@@ -141,6 +142,16 @@ impl StateMachine for ZooKeeperServer {
 
     fn take_notifications(&mut self) -> Vec<Notification> {
         ZooKeeperServer::take_notifications(self)
+    }
+
+    fn due_containers(&self, wall_ms: i64) -> Vec<Bytes> {
+        let due = container_manager::candidates(&self.db.tree, wall_ms, 0);
+        let body = |path: Bytes| {
+            let mut out = BytesMut::new();
+            DeleteContainerRequest { path }.write(&mut out);
+            out.freeze()
+        };
+        due.into_iter().map(body).collect()
     }
 
     fn digest(&self) -> u64 {

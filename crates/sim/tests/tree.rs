@@ -27,6 +27,7 @@ fn clients_of_a_quiet_ensemble() {
     let tree = outcome.stats.tree.expect("the state is a tree");
     println!("{tree:#?} {}", outcome.stats.events);
     assert!(tree.notifications > 50 && tree.resumed > 20 && tree.expirations > 0, "{tree:?}");
+    assert_eq!(tree.unjust_expirations, 0, "a session that is used does not expire");
     // Requests that wedge or stop a Java 3.9.5 (traps 21 to 23 of the reference) are refused.
     let of = |kind, err| tree.answers.get(&(kind, err)).copied().unwrap_or(0);
     for (kind, err) in [

@@ -104,3 +104,31 @@ impl fmt::Display for SessionId {
         write!(f, "{:#x}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Java's longs are.
+    #[test]
+    fn zxids_are_signed() {
+        for (zxid, epoch, counter) in [
+            (Zxid::ZERO, 0, 0),
+            (Zxid(0x1_ffff_ffff), 1, u32::MAX),
+            (Zxid(0x7fff_ffff_0000_0001), 0x7fff_ffff, 1),
+            (Zxid::NONE, -1, u32::MAX),
+            (Zxid::MIN, -0x8000_0000, 0),
+        ] {
+            assert_eq!((zxid.epoch(), zxid.counter()), (Epoch(epoch), counter), "{zxid}");
+            assert_eq!(Zxid::new(Epoch(epoch), counter), zxid);
+        }
+        assert!(Zxid::MIN < Zxid::NONE && Zxid::NONE < Zxid::ZERO);
+    }
+
+    #[test]
+    fn what_follows() {
+        let z = |epoch: i64, counter| Zxid::new(Epoch(epoch), counter);
+        assert!(z(1, 2).follows(z(1, 1)) && z(2, 1).follows(z(1, 9)) && z(3, 5).follows(z(1, 9)));
+        assert!(!z(1, 1).follows(z(1, 1)) && !z(1, 3).follows(z(1, 1)) && !z(1, 9).follows(z(2, 1)));
+    }
+}

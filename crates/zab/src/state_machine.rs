@@ -84,6 +84,10 @@ pub trait StateMachine: Clone {
     fn take_notifications(&mut self) -> Vec<Notification> {
         Vec::new()
     }
+    /// Bodies of deleteContainer requests for nodes that have had their time. The leader asks, and makes them.
+    fn due_containers(&self, _wall_ms: i64) -> Vec<Bytes> {
+        Vec::new()
+    }
     /// A digest of the whole state, sessions included, kept incrementally. Where the state is not whole,
     /// of that part of it which follows from the history however it came, as snapshot or as log.
     fn digest(&self) -> u64;

@@ -16,6 +16,8 @@ pub enum Kind {
     Vivarium,
     /// Vivarium, as an observer.
     Observer,
+    /// Vivarium, serving clients the data tree.
+    Serving,
     Java,
 }
 
@@ -150,9 +152,10 @@ impl Ensemble {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(member.dir.join("log"));
         let log = log.map_err(|e| format!("log of {sid}: {e}"))?;
         let mut command = match member.kind {
-            Kind::Vivarium | Kind::Observer => {
+            Kind::Vivarium | Kind::Observer | Kind::Serving => {
                 let mut command = Command::new(&self.binary);
-                command.args(["node", "--submit", "--config"]).arg(cfg);
+                command.arg("node").args((member.kind != Kind::Serving).then_some("--submit"));
+                command.arg("--config").arg(cfg);
                 if self.record {
                     command.arg("--record").arg(member.dir.join(format!("recording.{}", member.started)));
                 }

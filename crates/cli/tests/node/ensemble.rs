@@ -23,6 +23,8 @@ pub struct Ensemble {
     pub members: Vec<Member>,
     acknowledged: Arc<Mutex<Vec<String>>>,
     written: usize,
+    /// Requests come from standard input: the members replicate registers. Else they serve clients.
+    submit: bool,
 }
 
 impl Drop for Ensemble {
@@ -63,6 +65,15 @@ pub fn configure(dir: &Path, sid: usize, client_port: u16, servers: &str, more: 
 impl Ensemble {
     /// `logs_apart`: dataLogDir is another directory than dataDir.
     pub fn start(logs_apart: bool) -> Ensemble {
+        Ensemble::start_as(logs_apart, true)
+    }
+
+    /// Members that serve clients of ZooKeeper.
+    pub fn serving_clients() -> Ensemble {
+        Ensemble::start_as(false, false)
+    }
+
+    fn start_as(logs_apart: bool, submit: bool) -> Ensemble {
         let root = tempfile::tempdir().expect("a directory");
         let ports = free_ports(9);
         let mut servers = String::new();
@@ -84,7 +95,7 @@ impl Ensemble {
             let more = if logs_apart { apart.as_str() } else { "" };
             configure(&member.dir, index + 1, member.client_port, &servers, more);
         }
-        let mut ensemble = Ensemble { root, members, acknowledged: Arc::default(), written: 0 };
+        let mut ensemble = Ensemble { root, members, acknowledged: Arc::default(), written: 0, submit };
         for sid in 1..=3 {
             ensemble.start_member(sid);
         }
@@ -102,7 +113,9 @@ impl Ensemble {
         let member = &mut self.members[sid - 1];
         let log = std::fs::OpenOptions::new().create(true).append(true).open(member.dir.join("log"));
         let mut process = vivarium()
-            .args(["node", "--log", "info,node=debug,packets=trace", "--submit", "--config"])
+            .args(["node", "--log", "info,node=debug,packets=trace"])
+            .args(self.submit.then_some("--submit"))
+            .arg("--config")
             .arg(member.dir.join("zoo.cfg"))
             .arg("--record")
             .arg(recording)

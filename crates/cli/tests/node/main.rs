@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // processes, sockets, files
 
 mod bad_input;
+mod clients;
 mod ensemble;
 mod recordings;
 mod replication;

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use crate::ensemble::{Ensemble, vivarium};
 
-fn replay(file: &Path) -> (Option<i32>, String) {
+pub fn replay(file: &Path) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } = vivarium().arg("replay").arg(file).output().expect("it runs");
     (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
 }

@@ -171,6 +171,20 @@ fn followers_alone_are_not_believed() {
     );
 }
 
+/// Who led, fell and is back looks: its followers have not noticed yet.
+#[test]
+fn followers_of_a_former_round_make_no_leader() {
+    elect(
+        "led-in-a-former-round",
+        member(3, 3, 0),
+        &[],
+        "boot
+         1 votes FOLLOWING leader=3 zxid=0x0 round=4 epoch=1
+         2 votes FOLLOWING leader=3 zxid=0x0 round=4 epoch=1
+         time +200",
+    );
+}
+
 #[test]
 fn followers_of_another_epoch_do_not_agree() {
     elect(
@@ -292,6 +306,25 @@ fn an_emptied_disk_has_no_say() {
          1 votes LOOKING leader=1 zxid=-1 round=1 epoch=0
          2 votes LOOKING leader=3 zxid=0x0 round=1 epoch=0
          time +200",
+    );
+}
+
+/// Nothing is known of what it had: it has no say of its own, and may join.
+#[test]
+fn an_own_disk_that_is_empty() {
+    elect(
+        "own-disk-emptied",
+        member(1, 3, 0),
+        &[],
+        "disk is an empty one
+         boot
+         2 votes LOOKING leader=2 zxid=0x0 round=1 epoch=0
+         time +200
+         2 votes FOLLOWING leader=3 zxid=0x0 round=2 epoch=1
+         3 votes LEADING leader=3 zxid=0x0 round=2 epoch=1
+         leader accepts
+         # A zxid that counts for nothing.
+         leader says LEADERINFO epoch=1",
     );
 }
 

@@ -95,11 +95,15 @@ fn java_directory() -> MemFs {
     fs
 }
 
-/// Server 5 of five leads; servers 1, 2 and 4 have all that it has.
+/// Server 5 of five leads; servers 1, 2 and 4 have all that it has. Two transactions are in memory.
 fn leads(name: &str, script: &str) {
+    leads_with(name, 2, script);
+}
+
+fn leads_with(name: &str, commit_log_count: usize, script: &str) {
     let mut config = member(5, 5, 0);
     config.settings.tick_time = Nanos::from_millis(20_000);
-    config.settings.commit_log_count = 2;
+    config.settings.commit_log_count = commit_log_count;
     config.settings.snapshot_slice = 6000;
     let mut before = String::from("boot\n");
     for sid in [1, 2, 4] {
@@ -139,6 +143,15 @@ fn the_stored_snapshot_and_the_log_behind_it() {
              L3 says ACK 0x200000000"
         ),
     );
+}
+
+/// Behind the snapshot come five: one is not in memory, or all are.
+#[test]
+fn where_memory_and_the_stored_snapshot_meet() {
+    for (name, in_memory) in [("stored-snapshot-and-a-gap", 4), ("stored-snapshot-and-no-gap", 5)] {
+        let joins = format!("{JOINS}\n L3 says ACKEPOCH last=0x0 current=0");
+        leads_with(name, in_memory, &joins);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::{disk, keep, member};
 
 const E1: i64 = 1 << 32;
 
-fn lead(name: &str, config: Config, log: &[i64], script: &str) {
+pub fn lead(name: &str, config: Config, log: &[i64], script: &str) {
     let epoch = log.last().map_or(0, |zxid| zxid >> 32);
     keep("leader", name, &converse(config, &disk(epoch, epoch, log), script));
 }
@@ -29,11 +29,11 @@ const ESTABLISHED: &str = "boot
     L1 says ACK 0x100000000
     --- server 3 has established epoch 1 with server 1";
 
-fn elected(name: &str, script: &str) {
+pub fn elected(name: &str, script: &str) {
     lead(name, member(3, 3, 0), &[], &format!("{ELECTED}\n{script}"));
 }
 
-fn established(name: &str, script: &str) {
+pub fn established(name: &str, script: &str) {
     let mut config = member(3, 3, 1);
     // Half ticks are far away where they are not the matter.
     config.settings.tick_time = Nanos::from_millis(20_000);
@@ -211,6 +211,19 @@ fn enough_followers_and_too_little_time() {
     );
 }
 
+/// Releases with ZOOKEEPER-4685: the log acknowledges what it holds before currentEpoch is written.
+#[test]
+fn an_ack_that_overtakes_that_of_newleader() {
+    elected(
+        "ack-overtakes-that-of-newleader",
+        "L1 connects
+         L1 says FOLLOWERINFO accepted=0x0 sid=1 protocol=0x10000 config=0
+         L1 says ACKEPOCH last=0x0 current=0
+         L1 says ACK 0x100000001
+         L1 says ACK 0x100000000",
+    );
+}
+
 #[test]
 fn a_member_with_a_later_accepted_epoch() {
     established(
@@ -344,6 +357,20 @@ fn an_observer_gets_inform_and_never_counts() {
     );
 }
 
+/// It hears of what is committed, and of nothing before.
+#[test]
+fn what_is_outstanding_does_not_go_to_an_observer() {
+    established(
+        "outstanding-and-an-observer",
+        "L1 asks session=0x10 cxid=0 opens
+         L4 connects
+         L4 says OBSERVERINFO accepted=0x0 sid=4 protocol=0x10000 config=0
+         L4 says ACKEPOCH last=0x0 current=0
+         L4 says ACK 0x100000000
+         L1 says ACK 0x100000001",
+    );
+}
+
 #[test]
 fn what_is_outstanding_goes_to_a_learner_that_joins() {
     established(
@@ -432,25 +459,6 @@ fn forwarded_requests_and_sync() {
 }
 
 #[test]
-fn revalidation_and_moved_sessions() {
-    established(
-        "revalidate",
-        "L1 asks session=0x10 cxid=0 opens
-         L1 says ACK 0x100000001
-         L1 says REVALIDATE session=0x10 timeout=10000
-         L1 says REVALIDATE session=0x99 timeout=10000
-         # The session moves to server 2: server 1 may not write for it any more (-118).
-         L2 connects
-         L2 says FOLLOWERINFO accepted=0x0 sid=2 protocol=0x10000 config=0
-         L2 says ACKEPOCH last=0x100000001 current=1
-         L2 says ACK 0x100000000
-         L2 says REVALIDATE session=0x10 timeout=10000
-         L1 asks session=0x10 cxid=1 sets /a=1
-         L1 says ACK 0x100000002",
-    );
-}
-
-#[test]
 fn pings_every_half_tick() {
     elected(
         "pings",
@@ -484,6 +492,25 @@ fn a_silent_learner_ends_the_quorum() {
     );
 }
 
+/// The read time-out begins anew with every byte, the count of live learners with every packet.
+#[test]
+fn half_a_packet_is_no_sign_of_life() {
+    elected(
+        "half-a-packet",
+        "L1 connects
+         L1 says FOLLOWERINFO accepted=0x0 sid=1 protocol=0x10000 config=0
+         L1 says ACKEPOCH last=0x0 current=0
+         L1 says ACK 0x100000000
+         time +9000
+         L1 bytes 00
+         --- epoch 1 is established, server 1 sends half a packet in 9 s
+         # syncLimit is five ticks of two seconds: the sixth is too late.
+         time +1000
+         time +1000
+         time +1000",
+    );
+}
+
 #[test]
 fn a_learner_that_does_not_acknowledge() {
     elected(
@@ -499,26 +526,6 @@ fn a_learner_that_does_not_acknowledge() {
          L1 says PING 0x100000000 touched=0
          --- epoch 1 is established, server 1 answers PINGs and acknowledges nothing for 9 s
          time +1000",
-    );
-}
-
-#[test]
-fn sessions_expire_by_the_leaders_word() {
-    elected(
-        "session-expires",
-        "L1 connects
-         L1 says FOLLOWERINFO accepted=0x0 sid=1 protocol=0x10000 config=0
-         L1 says ACKEPOCH last=0x0 current=0
-         L1 says ACK 0x100000000
-         L1 asks session=0x10 cxid=0 opens
-         L1 says ACK 0x100000001
-         time +5000
-         L1 says PING 0x100000001 touched=0
-         time +4500
-         L1 says PING 0x100000001 touched=0
-         --- server 1 opened session 0x10 of 10 s, 9.5 s ago
-         time +1500
-         L1 says ACK 0x100000002",
     );
 }
 
@@ -612,48 +619,6 @@ fn a_snapshot_goes_out_in_slices_behind_it_the_queue() {
     );
 }
 
-/// A wall clock that is set back across a restart to the very moment at which ids were given before.
-#[test]
-fn session_ids_do_not_come_twice() {
-    lead(
-        "session-ids-after-a-clock-set-back",
-        member(1, 1, 0),
-        &[],
-        "boot
-         time +200
-         --- server 1 leads alone
-         client 1 connects
-         client 2 connects
-         client 2 closes
-         time +500
-         crash
-         clock -700
-         boot
-         time +200
-         client 3 connects",
-    );
-}
-
-/// Java does not ask who speaks: the session ends, wherever it is.
-#[test]
-fn closing_asks_for_no_owner() {
-    established(
-        "closing-asks-for-no-owner",
-        "L2 connects
-         L2 says FOLLOWERINFO accepted=0x0 sid=2 protocol=0x10000 config=0
-         L2 says ACKEPOCH last=0x0 current=0
-         L2 says ACK 0x100000000
-         L1 asks session=0x55 cxid=0 opens
-         L1 says ACK 0x100000001
-         # The session moves to server 2.
-         L2 says REVALIDATE session=0x55 timeout=10000
-         L1 asks session=0x55 cxid=1 sets /a=1
-         L1 asks session=0x55 cxid=2 closes
-         L1 says ACK 0x100000002
-         L1 says ACK 0x100000003",
-    );
-}
-
 #[test]
 fn a_read_that_is_forwarded_is_ignored() {
     established(
@@ -682,14 +647,5 @@ fn epochs_are_not_burnt() {
          # But to what it could.
          L4 connects
          L4 says FOLLOWERINFO accepted=0x10000100000000 sid=2 protocol=0x10000 config=0",
-    );
-}
-
-#[test]
-fn a_session_is_opened_once() {
-    established(
-        "session-opened-once",
-        "L1 asks session=0x55 cxid=0 opens
-         L1 asks session=0x55 cxid=0 opens",
     );
 }

@@ -13,7 +13,7 @@ fn learn(name: &str, config: Config, epochs: (i64, i64), log: &[i64], script: &s
 }
 
 /// Server 1 of three follows server 3.
-fn follows(name: &str, script: &str) {
+pub fn follows(name: &str, script: &str) {
     let script = format!(
         "boot
          2 votes FOLLOWING leader=3 zxid=0x100000003 round=1 epoch=1
@@ -39,7 +39,7 @@ const SERVING: &str = "leader accepts
     leader says UPTODATE
     --- server 1 follows server 3 in epoch 2; its log: 0x100000001 to 0x100000003";
 
-fn serves(name: &str, script: &str) {
+pub fn serves(name: &str, script: &str) {
     follows(name, &format!("{SERVING}\n{script}"));
 }
 
@@ -275,6 +275,25 @@ fn a_leader_of_before_1_0() {
     );
 }
 
+/// It knows no LEADERINFO, so NEWLEADER is where its epoch is looked at.
+#[test]
+fn a_leader_of_before_1_0_with_a_lower_epoch() {
+    let mut config = member(1, 3, 0);
+    config.settings.allow_pre_1_0 = true;
+    learn(
+        "leader-of-before-1-0-below",
+        config,
+        (5, 1),
+        &LOG,
+        "boot
+         2 votes FOLLOWING leader=3 zxid=0x100000003 round=1 epoch=1
+         3 votes LEADING leader=3 zxid=0x100000003 round=1 epoch=1
+         leader accepts
+         --- server 1 has elected server 3; it accepted epoch 5
+         leader says NEWLEADER 0x200000000",
+    );
+}
+
 #[test]
 fn broadcast() {
     serves(
@@ -299,6 +318,34 @@ fn group_commit() {
          leader says PROPOSAL 0x200000002 setData /a=2; PROPOSAL 0x200000003 setData /a=3
          disk goes on
          disk goes on",
+    );
+}
+
+/// `maxBatchSize`: what does not fit waits for the next fsync.
+#[test]
+fn a_group_commit_has_a_size() {
+    let mut config = member(1, 3, 0);
+    config.settings.max_batch_size = 2;
+    learn(
+        "group-commits-of-two",
+        config,
+        (1, 1),
+        &LOG,
+        &format!(
+            "boot
+             2 votes FOLLOWING leader=3 zxid=0x100000003 round=1 epoch=1
+             3 votes LEADING leader=3 zxid=0x100000003 round=1 epoch=1
+             {SERVING}
+             disk holds its answers
+             tasks wait
+             leader says PROPOSAL 0x200000001 setData /a=1; PROPOSAL 0x200000002 setData /a=2
+             leader says PROPOSAL 0x200000003 setData /a=3; PROPOSAL 0x200000004 setData /a=4
+             leader says PROPOSAL 0x200000005 setData /a=5
+             tasks go on
+             disk goes on
+             disk goes on
+             disk goes on"
+        ),
     );
 }
 
@@ -329,6 +376,12 @@ fn pings() {
          client 1 pings
          leader says PING 0x200000001",
     );
+}
+
+/// Late joiners hear the epoch that is established, not that of the vote (ZOOKEEPER-1732).
+#[test]
+fn who_looks_is_told_the_established_epoch() {
+    serves("answers-with-its-epoch", "2 votes LOOKING leader=2 zxid=0x0 round=9 epoch=0");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod museum_roles;
 mod museum_sync;
 mod recovery;
 mod script;
+mod sessions;
 mod sync_decision;
 mod transcript;
 mod words;

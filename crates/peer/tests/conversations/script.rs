@@ -19,8 +19,9 @@
 //! disk fails at acceptedEpoch            the next writing of this file fails
 //! tasks wait | go on                     scheduled tasks wait; all are run
 //! task runs                              the one that waits longest
-//! client 1 connects as ip:10.0.0.1 | is digest:me
+//! client 1 connects as ip:10.0.0.1 | is digest:me | connects for MILLISECONDS
 //! client 1 connects | sets /a=1 | gets /a | syncs | closes | pings | leaves | resumes SESSION
+//! disk is an empty one                   and that of a member that had another: before it boots
 //! disk shows its files                   their names
 //! disk rots in NAME                      a bit of this file flips
 //! disk keeps in NAME what Java sent      else the script fails
@@ -493,6 +494,12 @@ impl Script {
             "fails at acceptedEpoch" => {
                 self.disk_fails = Some(|op| matches!(op, DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, _)));
             }
+            "is an empty one" => {
+                let switches = self.config.switches;
+                let settings =
+                    StorageSettings { prealloc: 0, trust_empty: false, switches, ..Default::default() };
+                self.storage = Storage::new(MemFs::default(), settings);
+            }
             "shows its files" => {
                 let names: Vec<String> = self.storage.fs.files.keys().cloned().collect();
                 self.say(if names.is_empty() { "(none)".into() } else { names.join(" ") });
@@ -549,6 +556,10 @@ impl Script {
         };
         let input = match rest[..] {
             ["connects"] | ["resumes", _] => connect(client, resume, Zxid::ZERO, Vec::new()),
+            ["connects", "for", ms] => {
+                let timeout_ms = ms.parse().map_err(|_| "connects for MILLISECONDS")?;
+                ClientInput::Connect { client, resume, timeout_ms, last_zxid: Zxid::ZERO, auth: Vec::new() }
+            }
             ["connects", "as", who] => connect(client, None, Zxid::ZERO, vec![auth_id(who)?]),
             ["is", who] => ClientInput::AddAuth { client, id: auth_id(who)? },
             ["saw", zxid] => connect(client, None, Zxid(wire_long(zxid)?), Vec::new()),

@@ -4,7 +4,7 @@
 use peer::{Config, DiskOp, EpochFile, Nanos, Settings, Switches, SyncMode, SyncTable};
 use wire::{Epoch, Zxid};
 use zab::CommittedLog;
-use zab::leader::{SyncInputs, SyncOp, SyncPlan, decide};
+use zab::leader::{SyncInputs, SyncOp, SyncPlan, decide, with_disk_log};
 
 use crate::script::converse;
 use crate::{disk, entry, keep, member};
@@ -134,6 +134,12 @@ fn row_4_an_epoch_without_its_tail() {
     joins("row-4-trunc-must-not-cross-epochs", |_| {}, &[E1 | 1, E1 | 2, E2 | 1, E2 | 2], "0x100000003");
 }
 
+/// A leader may be told to begin an epoch above 1.
+#[test]
+fn row_4_before_the_first_of_its_epoch() {
+    joins("row-4-nothing-of-its-epoch-before", |_| {}, &[E1 | 1, E1 | 2, E2 | 5, E2 | 6], "0x200000003");
+}
+
 #[test]
 fn row_4_the_beginning_of_an_epoch() {
     joins("row-4-counter-zero", |_| {}, &[E1 | 1, E1 | 2, E2 | 1, E2 | 2], "0x200000000");
@@ -145,6 +151,33 @@ fn row_5_from_the_log_on_disk() {
 }
 
 /// Server 3 of five leads; 1, 4 and 5 are a quorum without its disk.
+/// The log on disk must meet what is in memory, whoever read it.
+#[test]
+fn row_5_disk_and_memory_must_meet() {
+    let mut log = CommittedLog::new(500);
+    (4..=5).for_each(|counter| log.add(entry(E1 | counter)));
+    let settings = Settings::default();
+    let inputs = SyncInputs {
+        peer_last_zxid: Zxid(E1 | 1),
+        last_processed: Zxid(E1 | 5),
+        log: &log,
+        snapshot_bytes: 0,
+        settings: &settings,
+        switches: Switches::NONE,
+    };
+    let from_disk = |last: i64| Some((1..=last).map(|counter| entry(E1 | counter)).collect());
+    let snap = SyncPlan::Snap { forward_from: Zxid(E1 | 5) };
+    assert_eq!(with_disk_log(&inputs, from_disk(2)), snap);
+    assert_eq!(with_disk_log(&inputs, None), snap);
+    let diff = SyncPlan::Stream {
+        mode: SyncMode::DiskDiff,
+        op: SyncOp::Diff(Zxid(E1 | 5)),
+        txns: (2..=5).map(|counter| entry(E1 | counter)).collect(),
+        forward_from: Zxid(E1 | 5),
+    };
+    assert_eq!(with_disk_log(&inputs, from_disk(4)), diff);
+}
+
 fn with_a_slow_disk(name: &str, change: impl Fn(&mut Config), script: &str) {
     let mut config = member(3, 5, 0);
     config.settings.tick_time = Nanos::from_millis(100_000);

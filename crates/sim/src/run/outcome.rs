@@ -52,6 +52,8 @@ pub struct TreeStats {
     pub notifications: u64,
     /// Sessions that a client was told to be over.
     pub expirations: u64,
+    /// Of them, so many of sessions that had been answered less than two thirds of their timeout before.
+    pub unjust_expirations: u64,
     pub connections: u64,
     /// Connections that went on with a session.
     pub resumed: u64,

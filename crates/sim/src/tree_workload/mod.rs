@@ -107,6 +107,7 @@ impl TreeWorkload {
             answers: self.answers.clone(),
             notifications: sum(|zoo| zoo.notified),
             expirations: sum(|zoo| zoo.expirations),
+            unjust_expirations: sum(|zoo| zoo.unjust_expirations),
             connections: sum(|zoo| u64::from(zoo.attempt)),
             resumed: sum(|zoo| zoo.resumed),
         }

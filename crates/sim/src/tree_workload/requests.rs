@@ -122,7 +122,8 @@ impl Generator<'_> {
             75..=77 => Request::CreateContainer(create(self.path(), &value, 4)),
             78..=80 => {
                 let CreateRequest { path, data, acl, .. } = create(self.path(), &value, 0);
-                Request::CreateTTL(CreateTTLRequest { path, data, acl, flags: 5, ttl: 100_000 })
+                let ttl = self.draws.range(100, 20_000) as i64;
+                Request::CreateTTL(CreateTTLRequest { path, data, acl, flags: 5, ttl })
             }
             81..=92 => self.multi(),
             93..=95 => {

@@ -67,8 +67,11 @@ pub struct ZooClient {
     watches: ClientWatches,
     last_sent: Nanos,
     last_heard: Nanos,
-    /// Times that a session of its was refused as expired.
+    /// A member answered it with its session then.
+    answered_at: Nanos,
+    /// Times that a session of its was refused as expired; of them, so often though it had just been heard of.
     pub expirations: u64,
+    pub unjust_expirations: u64,
     pub notified: u64,
     pub resumed: u64,
     /// It closed its session: the end of the connection is in order.
@@ -95,6 +98,8 @@ impl ZooClient {
             last_sent: Nanos::ZERO,
             last_heard: Nanos::ZERO,
             expirations: 0,
+            unjust_expirations: 0,
+            answered_at: Nanos::ZERO,
             notified: 0,
             resumed: 0,
             closing: false,
@@ -250,6 +255,7 @@ impl ZooClient {
         let (client, attempt) = (self.id, self.attempt);
         if response.time_out <= 0 {
             self.expirations += 1;
+            self.unjust_expirations += u64::from(world.now < self.answered_at + self.timeout(2));
             self.tell(world, &TreeObservation::Expired { client, attempt, session: self.session });
             self.disconnect(world, false);
             return self.forget_session();
@@ -306,6 +312,9 @@ impl ZooClient {
             self.disconnect(world, false);
             return None;
         };
+        if header.xid != xid::NOTIFICATION {
+            self.answered_at = world.now;
+        }
         if header.zxid > Zxid::ZERO {
             self.last_zxid = self.last_zxid.max(header.zxid);
         }

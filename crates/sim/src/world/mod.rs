@@ -258,6 +258,8 @@ pub struct World {
     /// What was stopped before, to be done by the next call.
     stopped_before: Option<What>,
     moment_told: bool,
+    /// A member that was paused takes what was held for it.
+    resumed: Option<usize>,
     watchdog: Watchdog,
     outbox: Outbox,
     ready: VecDeque<(usize, Input)>,
@@ -345,6 +347,7 @@ impl World {
             tell_moments: false,
             stopped_before: None,
             moment_told: false,
+            resumed: None,
             watchdog: Watchdog::default(),
             outbox: Vec::new(),
             ready: VecDeque::new(),
@@ -387,6 +390,7 @@ impl World {
             }
             if !self.ready.is_empty() {
                 self.run_ready();
+                self.go_on_resumed();
                 continue;
             }
             if self.queue.next_at().is_none_or(|at| at > until) {
@@ -433,9 +437,9 @@ impl World {
                     m.paused_until = Nanos::ZERO;
                     let held = std::mem::take(&mut m.held);
                     self.ready.extend(held.into_iter().map(|input| (member, input)));
+                    self.resumed = Some(member);
                     self.run_ready();
-                    self.arm(member);
-                    self.run_slowly(member);
+                    self.go_on_resumed();
                 }
             }
             What::Crash { member, incarnation } => {
@@ -461,6 +465,17 @@ impl World {
         while self.runaway().is_none() && !self.stops_before_packet() {
             let Some((member, input)) = self.ready.pop_front() else { return };
             self.input(member, input);
+        }
+    }
+
+    /// A member that was paused is armed when it has taken all that was held for it: before, its deadlines
+    /// may be over.
+    fn go_on_resumed(&mut self) {
+        if self.ready.is_empty()
+            && let Some(member) = self.resumed.take()
+        {
+            self.arm(member);
+            self.run_slowly(member);
         }
     }
 

@@ -35,12 +35,12 @@ impl<S: StateMachine> Leader<S> {
         match packet {
             Packet::Ack { zxid } => self.on_ack(ctx, conn, zxid),
             Packet::Ping { touched, .. } => {
-                for (session, _) in touched_sessions(&touched.unwrap_or_default()) {
-                    self.tracker.touch(session, ctx.io.now.mono);
+                for (session, timeout_ms) in touched_sessions(&touched.unwrap_or_default()) {
+                    self.tracker.touch(session, timeout_ms, ctx.io.now.mono);
                 }
             }
-            Packet::Revalidate { session, .. } => {
-                let valid = self.tracker.touch(session, ctx.io.now.mono);
+            Packet::Revalidate { session, timeout_ms } => {
+                let valid = self.tracker.touch(session, timeout_ms, ctx.io.now.mono);
                 if valid {
                     self.tracker.set_owner(session, Owner::Learner(conn));
                 }
@@ -105,6 +105,12 @@ impl<S: StateMachine> Leader<S> {
         if request.op == op::CLOSE_SESSION {
             // The last word of a session, whoever speaks it: it may have moved since, be closing or gone.
             self.tracker.closing(request.session);
+            return Ok(());
+        }
+        if request.op == op::DELETE_CONTAINER
+            && request.from == Owner::Local
+            && request.session == SessionId(0)
+        {
             return Ok(());
         }
         self.tracker.check(request.session, request.from)
@@ -235,8 +241,8 @@ impl<S: StateMachine> Leader<S> {
                 self.commit.forget(session);
                 Ok(())
             }
-            Some(ClientAction::Revalidate { session, .. }) => {
-                let valid = self.tracker.touch(session, ctx.io.now.mono);
+            Some(ClientAction::Revalidate { session, timeout_ms }) => {
+                let valid = self.tracker.touch(session, timeout_ms, ctx.io.now.mono);
                 if valid {
                     self.tracker.set_owner(session, Owner::Local);
                 }

@@ -1,7 +1,7 @@
 //! The leader's clock: PINGs every half tick, time-outs, stepping down without a quorum, expiry.
 
 use bytes::Bytes;
-use wire::{Packet, ServerId, op};
+use wire::{Packet, ServerId, SessionId, op};
 
 use super::broadcast::Request;
 use super::learner_handler::Phase as H;
@@ -11,6 +11,10 @@ use crate::context::{Ctx, Leave, RoleResult};
 use crate::event::Event;
 use crate::io::ConnId;
 use crate::state_machine::StateMachine;
+
+/// Half ticks between looks for containers and nodes with a TTL: a minute, at the default tick
+/// (`znode.container.checkIntervalMs`).
+const CONTAINER_CHECK: u64 = 60;
 
 impl<S: StateMachine> Leader<S> {
     pub(super) fn on_deadline(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
@@ -44,6 +48,19 @@ impl<S: StateMachine> Leader<S> {
         }
         if let Phase::Established { .. } = self.phase {
             self.expire_sessions(ctx)?;
+            if self.half_ticks.is_multiple_of(CONTAINER_CHECK) {
+                self.delete_containers(ctx)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `ContainerManager`: what nobody needs any more goes, by transactions of no session.
+    fn delete_containers(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
+        for body in ctx.db.state.due_containers(ctx.io.now.wall_ms) {
+            let (session, op) = (SessionId(0), op::DELETE_CONTAINER);
+            let request = Request { session, cxid: 0, op, body, auth: Vec::new(), from: Owner::Local };
+            self.submit(ctx, &request)?;
         }
         Ok(())
     }
@@ -93,8 +110,8 @@ impl<S: StateMachine> Leader<S> {
 
     fn expire_sessions(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
         let now = ctx.io.now.mono;
-        for session in self.clients.drain_touched().into_keys() {
-            self.tracker.touch(session, now);
+        for (session, timeout_ms) in self.clients.drain_touched() {
+            self.tracker.touch(session, timeout_ms, now);
         }
         for session in self.tracker.expired(now) {
             ctx.io.event(Event::SessionExpired { session });

@@ -38,10 +38,12 @@ impl SessionTracker {
         self.sessions.contains_key(&session)
     }
 
-    /// False for a session that is unknown or closing.
-    pub fn touch(&mut self, session: SessionId, now: Nanos) -> bool {
+    /// False for a session that is unknown or closing. The timeout is what its connection was given: another than
+    /// at first where it was renewed.
+    pub fn touch(&mut self, session: SessionId, timeout_ms: i32, now: Nanos) -> bool {
         match self.sessions.get_mut(&session) {
             Some(tracked) if !tracked.closing => {
+                tracked.timeout_ms = timeout_ms;
                 tracked.expires =
                     now + Nanos::from_millis(u64::from(tracked.timeout_ms.max(0).unsigned_abs()));
                 true

@@ -185,6 +185,18 @@ mod tests {
         assert!(processor.pop_committed(&verifier).is_none());
     }
 
+    /// Counters begin anew in each epoch.
+    #[test]
+    fn acknowledgements_of_another_epoch_do_not_count() {
+        let (mut processor, verifier) = of_three();
+        let zxid = propose(&mut processor);
+        for epoch in [0, 2] {
+            let other = Zxid::new(Epoch(epoch), zxid.counter());
+            assert!([1, 2, 3].into_iter().all(|sid| !processor.ack(ServerId(sid), other)), "{other}");
+        }
+        assert!(processor.pop_committed(&verifier).is_none());
+    }
+
     #[test]
     fn syncs_wait_for_what_was_proposed_before_them() {
         let (mut processor, verifier) = of_three();

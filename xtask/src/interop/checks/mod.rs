@@ -1,6 +1,7 @@
 //! The checks: each starts its own ensemble, and tells in a line what it saw.
 
 mod changes;
+mod clients;
 mod elections;
 mod following;
 mod hostile;
@@ -78,6 +79,8 @@ pub fn all(given: &Given) -> Vec<Check> {
         add("the log is the Java leader's, and Java reads the directory", 120, trees::log_and_tree);
     }
     all.extend([
+        check("clients of three nodes keep their sessions when the leader dies", Java, 90, clients::of_nodes),
+        check("clients of two nodes and a Java member see one tree", Java, 90, clients::of_both),
         check("its ACKs commit, and Java's clients notice nothing", Java, 90, sessions::its_acks_commit),
         check("Java leaders die, and all are in step again", Java, 180, changes::leaders_die),
         check("paused for longer than syncLimit, it comes back", Java, 90, changes::paused),
