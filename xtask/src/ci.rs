@@ -15,7 +15,7 @@ const FRESH: &str = "2m";
 /// Mutants of the table, other ones with each commit.
 const MUTANTS: usize = 4;
 /// Short scenarios, and the faults put at every packet and disk step of them.
-const ENUMERATED: [&str; 3] = ["enumerated-handshake", "sync-diff", "sync-trunc"];
+const ENUMERATED: [&str; 3] = ["enumerated-handshake", "enumerated-tail", "enumerated-snapshots"];
 
 pub fn run(seeds: u64) -> Done {
     let mut took: Vec<(&str, Duration)> = Vec::new();
