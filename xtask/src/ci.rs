@@ -10,9 +10,8 @@ use crate::{Done, cargo, determinism, interop, lint, mutants};
 const BUG_BUDGET: &str = "20s";
 /// Bugs of every phase that the default swarm finds within a few CPU seconds.
 const BUGS: [&str; 10] = ["01", "06", "07", "10", "15", "16", "20", "23", "31", "34"];
-/// Fresh seeds, swept for so long. (Minutes again when SES knows a leader that was deposed and has not
-/// noticed: a connection that it takes in is not reported to the one that expires the session.)
-const FRESH: &str = "20s";
+/// Fresh seeds, swept for so long.
+const FRESH: &str = "1m";
 /// Mutants of the table, other ones with each commit.
 const MUTANTS: usize = 4;
 /// Short scenarios, and the faults put at every packet and disk step of them.

@@ -6,7 +6,10 @@
 //! * One owner: once a client's new connection was accepted, nothing that it asked on an older one is
 //!   proposed any more, but errors and the closing of the session.
 //! * A leader closes a session on its own only when nothing was heard of it for its timeout. What is known
-//!   from outside: a connection that was accepted was reported to the leader after it was asked for.
+//!   from outside: a connection that was accepted was reported to the leader after it was asked for. To the
+//!   accepting server's leader, that is: one that was deposed and has not noticed takes in connections of
+//!   which the next leader hears nothing. So those count that were answered in the closing leader's epoch (a
+//!   server ends its connections when it changes its leader).
 //!
 //! Judged by committed transactions, when the leader proposed them, and what clients saw.
 
@@ -19,10 +22,20 @@ use zab::Nanos;
 struct Session {
     opened: Option<Zxid>,
     closed: Option<Zxid>,
-    /// Connections that were accepted: attempt, when asked for, when known, timeout.
-    accepted: Vec<(u32, Nanos, Nanos, i32)>,
+    accepted: Vec<Accepted>,
     /// On which connection each request was asked.
     asked: BTreeMap<i32, u32>,
+}
+
+/// A connection that was accepted.
+#[derive(Clone, Copy, Debug)]
+struct Accepted {
+    attempt: u32,
+    asked: Nanos,
+    known: Nanos,
+    timeout_ms: i32,
+    /// The highest zxid of an answer on it.
+    seen: Zxid,
 }
 
 /// A connection that was asked for.
@@ -63,7 +76,8 @@ impl Sessions {
     ) -> Option<String> {
         let asked = self.connecting.get(&client).filter(|c| c.attempt == attempt).copied()?;
         let session = self.sessions.entry(id).or_default();
-        session.accepted.push((attempt, asked.at, now, timeout_ms));
+        let accepted = Accepted { attempt, asked: asked.at, known: now, timeout_ms, seen: Zxid::ZERO };
+        session.accepted.push(accepted);
         let closed = session.closed.filter(|closed| *closed <= asked.last_zxid)?;
         Some(format!(
             "session {id} is taken in by a server that has {}, and it was closed at {closed}",
@@ -75,8 +89,12 @@ impl Sessions {
         self.sessions.entry(id).or_default().asked.insert(xid, attempt);
     }
 
-    pub fn answered(&self, id: SessionId, zxid: Zxid, kind: i32) -> Option<String> {
-        let closed = self.sessions.get(&id)?.closed?;
+    pub fn answered(&mut self, id: SessionId, zxid: Zxid, kind: i32) -> Option<String> {
+        let session = self.sessions.get_mut(&id)?;
+        if let Some(connection) = session.accepted.last_mut() {
+            connection.seen = connection.seen.max(zxid);
+        }
+        let closed = session.closed?;
         (zxid >= closed && kind != op::CLOSE_SESSION)
             .then(|| format!("session {id} is answered at {zxid}, and it was closed at {closed}"))
     }
@@ -98,7 +116,7 @@ impl Sessions {
                 return before.map(|before| format!("session {id} is opened at {before} and at {zxid}"));
             }
             op::CLOSE_SESSION => {
-                let early = session.closes_early(txn.header.cxid, proposed);
+                let early = session.closes_early(zxid, txn.header.cxid, proposed);
                 if session.closed.is_none() {
                     session.closed = Some(zxid);
                 }
@@ -115,21 +133,20 @@ impl Sessions {
             return Some(format!("{zxid} is of session {id}, which was closed at {closed}"));
         }
         let attempt = *session.asked.get(&txn.header.cxid)?;
-        let later =
-            session.accepted.iter().find(|(a, _, known, _)| *a > attempt && Some(*known) < proposed)?;
+        let later = session.accepted.iter().find(|c| c.attempt > attempt && Some(c.known) < proposed)?;
         Some(format!(
             "session {id} cxid {} was asked on connection {attempt} and proposed after connection {} was accepted",
-            txn.header.cxid, later.0
+            txn.header.cxid, later.attempt
         ))
     }
 }
 
 impl Session {
     /// A leader's own closing has no cxid. Clocks run apart by a few hundredths at most.
-    fn closes_early(&self, cxid: i32, proposed: Option<Nanos>) -> Option<String> {
+    fn closes_early(&self, zxid: Zxid, cxid: i32, proposed: Option<Nanos>) -> Option<String> {
         let proposed = proposed.filter(|_| cxid == 0)?;
-        let (_, asked, _, timeout_ms) =
-            self.accepted.iter().rev().find(|(_, _, known, _)| *known < proposed)?;
+        let of_this_leader = |c: &&Accepted| c.known < proposed && c.seen.epoch() == zxid.epoch();
+        let Accepted { asked, timeout_ms, .. } = self.accepted.iter().rev().find(of_this_leader)?;
         let timeout = Nanos::from_millis(u64::from(timeout_ms.max(&0).unsigned_abs()) * 95 / 100);
         (proposed < *asked + timeout)
             .then(|| format!("of {timeout_ms} ms is expired at {proposed}, and was heard of after {asked}"))
@@ -207,8 +224,21 @@ mod tests {
         run.connecting(2, z(1));
         run.at(4100);
         run.connected(2, A);
+        run.answer_rightly(z(1), &exists("/"));
         run.at(7000);
         run.commit(A, 0, close(&[]));
         run.first_is("SES");
+    }
+
+    #[test]
+    fn a_deposed_leader_takes_it_in() {
+        let mut run = TreeRun::new();
+        run.at(4000);
+        run.connecting(2, z(1));
+        run.at(4100);
+        run.connected(2, A);
+        run.at(7000);
+        run.commit(A, 0, close(&[]));
+        run.sound();
     }
 }
