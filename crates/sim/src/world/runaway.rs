@@ -6,7 +6,7 @@ use super::*;
 /// Inputs within one second of simulated time. A steady load of 64 requests in flight makes 180,000.
 const EVENTS_A_SECOND: u64 = 1_000_000;
 /// Bytes on all disks.
-const DISK_BYTES: u64 = 1 << 30;
+const DISK_BYTES: u64 = 256 << 20;
 /// Entries in the queue, and inputs that wait for paused members.
 const WAITING: usize = 500_000;
 const SECOND: u64 = 1_000_000_000;
