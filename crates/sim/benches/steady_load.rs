@@ -34,7 +34,12 @@ fn spec(voters: u64, in_flight: u32, simulated_ms: u64) -> RunSpec {
             seed: 1,
             members,
             network: NetworkSpec { mean_latency_ns: 100_000, segmentation: false, ns_per_byte: 0 },
-            disk: DiskSpec { mean_sync_ns: 100_000, prealloc: 64 << 20, snap_retain_count: Some(1) },
+            disk: DiskSpec {
+                mean_sync_ns: 100_000,
+                prealloc: 64 << 20,
+                snap_retain_count: None,
+                most_bytes: 4 << 30,
+            },
             task_delay_milli: 0,
             task_delay_max_ns: 1,
             drift_ppm: 0,

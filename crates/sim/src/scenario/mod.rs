@@ -12,7 +12,7 @@ use crate::network::NetworkSpec;
 use crate::plan::{Step, millis};
 use crate::run::RunSpec;
 use crate::workload::WorkloadSpec;
-use crate::world::{DiskSpec, WorldSpec};
+use crate::world::{DISK_BYTES, DiskSpec, WorldSpec};
 
 mod export;
 mod judge;
@@ -380,6 +380,7 @@ impl Scenario {
                     mean_sync_ns: self.disk.sync_us * 1000,
                     prealloc: self.disk.prealloc,
                     snap_retain_count: self.disk.snap_retain_count,
+                    most_bytes: DISK_BYTES,
                 },
                 task_delay_milli: self.disk.task_delay_milli,
                 task_delay_max_ns: self.disk.task_delay_max_us * 1000,

@@ -16,7 +16,7 @@ use crate::network::{GIVES_UP_AFTER, NetworkSpec};
 use crate::run::RunSpec;
 use crate::scenario::Scenario;
 use crate::workload::WorkloadSpec;
-use crate::world::{DiskSpec, WorldSpec};
+use crate::world::{DISK_BYTES, DiskSpec, WorldSpec};
 
 mod aimed;
 mod faults;
@@ -167,6 +167,7 @@ fn world(draws: &mut Draws, seed: u64, members: Vec<Config>) -> WorldSpec {
             mean_sync_ns: one_of(draws, &[100_000, 2_000_000, 15_000_000, 60_000_000]),
             prealloc: one_of(draws, &[0, 8192, 65536]),
             snap_retain_count: one_of(&mut Draws::new(seed, Concern::World, 1), &[None, Some(3), Some(1)]),
+            most_bytes: DISK_BYTES,
         },
         task_delay_milli: one_of(draws, &[0, 20, 200]),
         task_delay_max_ns: one_of(draws, &[2_000_000, 50_000_000]),

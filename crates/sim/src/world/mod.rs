@@ -29,8 +29,8 @@ pub use self::describe::TraceLine;
 use self::describe::{describe_input, describe_output};
 use self::disk::lane_index;
 pub use self::moments::Moment;
-pub use self::runaway::Runaway;
 use self::runaway::Watchdog;
+pub use self::runaway::{DISK_BYTES, Runaway};
 use crate::draw::{Concern, Draws};
 use crate::faults::{FaultCounters, FaultKind};
 use crate::network::{Connection, Direction, End, Network, NetworkSpec, Segment};
@@ -45,6 +45,8 @@ pub struct DiskSpec {
     pub prealloc: u64,
     /// Snapshots that stay when a new one is sealed; `None`: all.
     pub snap_retain_count: Option<usize>,
+    /// On all disks together. More, and the run is one without bound.
+    pub most_bytes: u64,
 }
 
 impl DiskSpec {

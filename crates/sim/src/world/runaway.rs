@@ -5,8 +5,8 @@ use super::*;
 
 /// Inputs within one second of simulated time. A steady load of 64 requests in flight makes 180,000.
 const EVENTS_A_SECOND: u64 = 1_000_000;
-/// Bytes on all disks.
-const DISK_BYTES: u64 = 256 << 20;
+/// Bytes on all disks, where the run is not meant to write more (`DiskSpec::most_bytes`).
+pub const DISK_BYTES: u64 = 256 << 20;
 /// Entries in the queue, and inputs that wait for paused members.
 const WAITING: usize = 500_000;
 const SECOND: u64 = 1_000_000_000;
@@ -63,7 +63,7 @@ impl World {
     fn watch_memory(&mut self) {
         let held: usize = self.members.iter().map(|m| m.held.len()).sum();
         let disks: u64 = self.members.iter().map(|m| m.storage.fs.bytes()).sum();
-        if self.queue.len() + held > WAITING || disks > DISK_BYTES {
+        if self.queue.len() + held > WAITING || disks > self.spec.disk.most_bytes {
             self.watchdog.found = Some(Runaway::Memory);
         }
     }
@@ -92,6 +92,16 @@ mod tests {
         for _ in 0..=WAITING {
             runner.world.queue.push(Nanos::NEVER, What::Boot { member: 0 });
         }
+        while runner.advance().is_some() {}
+        assert_eq!(runner.world.runaway(), Some(Runaway::Memory));
+    }
+
+    #[test]
+    fn disks_without_bound_are_found() {
+        let mut spec = plan(1, Switches::NONE);
+        assert_eq!(spec.world.disk.most_bytes, DISK_BYTES);
+        spec.world.disk.most_bytes = 1000;
+        let mut runner = Runner::new(&spec, Options::default());
         while runner.advance().is_some() {}
         assert_eq!(runner.world.runaway(), Some(Runaway::Memory));
     }
