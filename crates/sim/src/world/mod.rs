@@ -260,6 +260,8 @@ pub struct World {
     /// What was stopped before, to be done by the next call.
     stopped_before: Option<What>,
     moment_told: bool,
+    /// About to happen, and not yet told.
+    moment: Option<(ServerId, Moment)>,
     /// A member that was paused takes what was held for it.
     resumed: Option<usize>,
     watchdog: Watchdog,
@@ -349,6 +351,7 @@ impl World {
             tell_moments: false,
             stopped_before: None,
             moment_told: false,
+            moment: None,
             resumed: None,
             watchdog: Watchdog::default(),
             outbox: Vec::new(),
@@ -380,6 +383,16 @@ impl World {
     /// happens up to then.
     pub fn next(&mut self, until: Nanos) -> Option<Happened> {
         loop {
+            if let Some((member, moment)) = self.moment.take() {
+                return Some(Happened::Moment { member, moment });
+            }
+            // Inputs that were ready together go on where a moment stopped them, before anybody hears what
+            // came of the first: as if it had not been told.
+            if self.moment_told && self.runaway().is_none() {
+                self.run_ready();
+                self.go_on_resumed();
+                continue;
+            }
             if let Some(happened) = self.happened.pop_front() {
                 return Some(happened);
             }

@@ -54,7 +54,12 @@ impl Moment {
 impl World {
     /// True: the first input that is ready is a packet, and its moment was told just now.
     pub(super) fn stops_before_packet(&mut self) -> bool {
-        if !self.tell_moments || std::mem::take(&mut self.moment_told) {
+        // Not told yet: whoever acts meanwhile (a heal, say) finds the input still waiting.
+        if self.moment.is_some() {
+            return true;
+        }
+        let told = std::mem::take(&mut self.moment_told);
+        if told || !self.tell_moments {
             return false;
         }
         let Some((member, Input::Received { bytes, .. })) = self.ready.front() else { return false };
@@ -64,7 +69,7 @@ impl World {
         }
         let (member, bytes) = (m.sid, bytes.clone());
         self.moment_told = true;
-        self.happened.push_back(Happened::Moment { member, moment: Moment::Received { bytes } });
+        self.moment = Some((member, Moment::Received { bytes }));
         true
     }
 
@@ -77,7 +82,7 @@ impl World {
         }
         let Some((_, op)) = m.lanes[*lane].front() else { return false };
         let (member, op) = (m.sid, op.name());
-        self.happened.push_back(Happened::Moment { member, moment: Moment::DiskOp { op } });
+        self.moment = Some((member, Moment::DiskOp { op }));
         true
     }
 
