@@ -7,9 +7,10 @@ use sim::run::{Options, run_with};
 use sim::swarm::plan;
 
 /// The switch, and seeds that are enough, with room for another swarm.
-const FOUND: [(Switch, u64); 18] = [
+const FOUND: [(Switch, u64); 19] = [
     (Switch::EpochFromLog, 300),
     (Switch::LeaderAcceptsEpochLate, 600),
+    (Switch::EpochBeforeHistory, 3000),
     (Switch::ObserversCount, 300),
     (Switch::EpochAckWaitsOnWrongFlag, 2000),
     (Switch::ZxidRaisedBeforeEstablished, 600),

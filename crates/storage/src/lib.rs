@@ -6,6 +6,7 @@ pub mod compression;
 pub mod epoch;
 pub mod fs;
 mod install;
+mod installed;
 mod log_lane;
 pub mod log_reader;
 mod purge;

@@ -4,6 +4,7 @@ use wire::Zxid;
 use zab::{DiskAnswer, DiskError, DiskOp, Switch, Switches, TxnEntry};
 
 use crate::fs::{FileSystem, FsError};
+use crate::installed::Snapshots;
 use crate::log_reader::{read_log, zxid_of_name};
 use crate::purge;
 use crate::storage::{Answer, StorageSettings};
@@ -76,6 +77,7 @@ fn read_txns<F: FileSystem>(
     // or the log ends there and nobody looks (ZOOKEEPER-2418).
     let over_gap = switches.has(Switch::DiskDiffOverGap);
     let ends_short = switches.has(Switch::DiskDiffShort);
+    let snapshots = Snapshots::among(&fs.list());
     'logs: for (_, name) in &logs[start..] {
         let file = read_log(name, fs.read(name).map_err(|e| e.in_file(name))?)?;
         for (_, entry) in file.entries {
@@ -84,7 +86,9 @@ fn read_txns<F: FileSystem>(
             }
             match entries.last() {
                 Some(last) if entry.zxid <= last.zxid => {}
-                Some(last) if entry.zxid > after && !entry.zxid.follows(last.zxid) && !over_gap => {
+                Some(last)
+                    if entry.zxid > after && !snapshots.adjacent(last.zxid, entry.zxid) && !over_gap =>
+                {
                     if ends_short {
                         break 'logs;
                     }

@@ -29,6 +29,7 @@ use crate::compression::snapshot_zxid;
 use crate::epoch;
 use crate::fs::FileSystem;
 use crate::install::{self, find_install};
+use crate::installed::Snapshots;
 use crate::log_reader::{End, HEADER_LEN, file_name, read_log, zxid_of_name};
 use crate::snapshot;
 use crate::storage::StorageSettings;
@@ -109,12 +110,12 @@ pub fn plan<F: FileSystem>(fs: &F, settings: &StorageSettings) -> Result<Plan, D
         None if settings.switches.has(Switch::MissingSnapshotsMeanEmpty) => {
             plan.recovered.snapshot_bytes = empty_body().len() as u64;
             plan.recovered.snapshot = Some((Zxid::ZERO, empty_body()));
-            split_at_snapshot(entries, settings, &mut plan.recovered);
+            split_at_snapshot(entries, settings, &Snapshots::among(&names), &mut plan.recovered);
         }
         None => {
             return Err(DiskError::Refused("no snapshot found, but there are log entries".into()));
         }
-        Some(_) => split_at_snapshot(entries, settings, &mut plan.recovered),
+        Some(_) => split_at_snapshot(entries, settings, &Snapshots::among(&names), &mut plan.recovered),
     }
     let last_epoch = plan.recovered.last_zxid().epoch();
     plan.recovered.current_epoch = current.unwrap_or(last_epoch);
@@ -241,21 +242,23 @@ fn missing_before(zxid: Zxid, last: Option<Zxid>, snapshot: Option<Zxid>) -> Opt
 
 /// What stands behind the snapshot is replayed; what stands before it without a gap fills the
 /// committed log.
-fn split_at_snapshot(mut entries: Vec<TxnEntry>, settings: &StorageSettings, recovered: &mut Recovered) {
+fn split_at_snapshot(
+    mut entries: Vec<TxnEntry>,
+    settings: &StorageSettings,
+    snapshots: &Snapshots,
+    recovered: &mut Recovered,
+) {
     let Some((snapshot, _)) = recovered.snapshot else { return };
     let behind = entries.partition_point(|entry| entry.zxid <= snapshot);
     recovered.log = entries.split_off(behind);
-    // An epoch's beginning is no record: what logs there are end where it begins, unless installed snapshots
-    // leave logs that end before.
-    let begins = snapshot.counter() == 0 && !settings.switches.install_keeps_logs();
-    let reaches = entries.last().is_some_and(|last| last.zxid == snapshot || begins);
-    if !reaches {
+    // Logs that end before the snapshot do not lead up to it: what is missing came with it from a leader.
+    if entries.last().is_none_or(|last| last.zxid != snapshot) {
         return;
     }
     let mut from = entries.len();
     while from > 0
         && entries.len() - from < settings.commit_log_count
-        && (from == entries.len() || entries[from].zxid.follows(entries[from - 1].zxid))
+        && (from == entries.len() || snapshots.adjacent(entries[from - 1].zxid, entries[from].zxid))
     {
         from -= 1;
     }

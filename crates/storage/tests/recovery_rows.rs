@@ -364,6 +364,37 @@ fn before_the_snapshot_only_so_many_without_a_gap() {
     assert!(storage::recover(&short, 500).expect("a good disk").before_snapshot.is_empty());
 }
 
+/// A directory as Java leaves it: a member with 1.1 to 1.5 got a snapshot at 2.0, which held 1.6 and 1.7 as well.
+#[test]
+fn logs_below_an_installed_snapshot_do_not_lead_up_to_it() {
+    let fs = disk(
+        2,
+        &[
+            ("snapshot.0", snapshot_file(Zxid::ZERO)),
+            ("snapshot.200000000", snapshot_file(zxid(2, 0))),
+            ("log.100000001", log_file(&entries(1, 1..=5))),
+            ("log.200000001", log_file(&entries(2, 1..=3))),
+        ],
+    );
+    let recovered = storage::recover(&fs, 500).expect("a good disk");
+    assert!(recovered.before_snapshot.is_empty());
+    assert_eq!(recovered.log, entries(2, 1..=3));
+    // Nor does a later snapshot make them adjacent.
+    let mut later = fs.clone();
+    later.files.insert("snapshot.200000002".into(), snapshot_file(zxid(2, 2)));
+    let recovered = storage::recover(&later, 500).expect("a good disk");
+    assert_eq!(recovered.before_snapshot, entries(2, 1..=2));
+    // And no DIFF is read across.
+    let mut storage = storage(later);
+    storage.execute(&DiskOp::Load).expect("loaded");
+    let mut read = |after| match storage.execute(&DiskOp::ReadLog { after, through: zxid(2, 3), size_limit: 0 }) {
+        Ok(DiskAnswer::Log(log)) => log.map(|log| common::zxids(&log)),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(read(zxid(1, 4)), None);
+    assert_eq!(read(zxid(2, 1)), Some([1, 2, 3].map(|counter| zxid(2, counter)).to_vec()));
+}
+
 #[test]
 fn j_zxids_missing_behind_the_snapshot() {
     let log = |ranges: &[Vec<zab::TxnEntry>]| ("log.100000001", log_file(&ranges.concat()));
