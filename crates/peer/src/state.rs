@@ -74,6 +74,9 @@ impl StateMachine for State {
     fn prepare(&mut self, zxid: Zxid, wall_ms: i64, request: &WriteRequest<'_>) -> Bytes {
         either!(self, it => it.prepare(zxid, wall_ms, request))
     }
+    fn stays_open(&mut self, session: SessionId) {
+        either!(self, it => it.stays_open(session));
+    }
     fn forget_prepared(&mut self) {
         either!(self, it => it.forget_prepared());
     }

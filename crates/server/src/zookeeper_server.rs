@@ -100,6 +100,10 @@ impl StateMachine for ZooKeeperServer {
         self.prep.request_to_txn(&self.db, &self.settings, zxid, wall_ms, request)
     }
 
+    fn stays_open(&mut self, session: SessionId) {
+        self.prep.stays_open(session);
+    }
+
     fn forget_prepared(&mut self) {
         self.prep.forget();
     }
@@ -120,6 +124,13 @@ impl StateMachine for ZooKeeperServer {
         let result = self.db.process_txn(&txn, &mut triggers);
         self.prep.applied(&txn.header);
         Applied { result: reply(&self.db.tree, result).map(|response| encoded(&response)) }
+    }
+
+    fn apply_first_part(&mut self, zxid: Zxid, txn: &Bytes) -> bool {
+        let Ok(txn) = Txn::decode(txn) else { return false };
+        let watches = &mut self.watches;
+        let mut triggers = Triggers { watches, zxid, skip_acl: self.settings.skip_acl };
+        self.db.tree.process_first_part(&txn, &mut triggers)
     }
 
     /// Of a client of whom nothing is known, and who leaves no watch.

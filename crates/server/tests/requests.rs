@@ -471,3 +471,20 @@ fn what_a_snapshot_leaves_out() {
     }
     assert_eq!(paths, ["", "/a", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"].map(text));
 }
+
+/// A multi in two steps, as releases before 3.5.5 applied it: nothing is done twice, and the end is the same.
+#[test]
+fn a_multi_in_two_steps() {
+    let mut server = Server::new(Settings::default());
+    let ops = ["/a", "/b"].map(|path| Op::Create(create(path, 0))).to_vec();
+    let multi = Request::Multi(MultiRequest { ops });
+    let (zxid, txn) = server.prepare(SESSION, multi.op(), &body(&multi));
+    let mut at_once = server.server.clone();
+    assert!(server.server.apply_first_part(zxid, &txn));
+    let there = |path: &[u8]| server.server.database().tree.find(path).is_some();
+    assert_eq!((there(b"/a"), there(b"/b")), (true, false));
+    assert_eq!(server.server.apply(zxid, &txn), at_once.apply(zxid, &txn));
+    assert_eq!(server.server.digest(), at_once.digest());
+    let (zxid, txn) = server.prepare(SESSION, op::CREATE, &body(&Request::Create(create("/c", 0))));
+    assert!(!server.server.apply_first_part(zxid, &txn), "it has one part");
+}

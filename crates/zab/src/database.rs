@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use wire::{SnapshotParser, Zxid};
+use wire::{SessionId, SnapshotParser, SnapshotRecord, TxnHeader, Zxid, op};
 
 use crate::disk::{Recovered, TxnEntry};
 use crate::state_machine::{Applied, StateMachine};
@@ -136,5 +136,28 @@ impl<S: StateMachine> ZkDatabase<S> {
         let applied = self.state.apply(entry.zxid, &entry.txn);
         self.last_processed = self.last_processed.max(entry.zxid);
         applied
+    }
+
+    /// Only with `sync-skips-session-tracker`: the table of sessions stays as it is.
+    pub fn apply_past_sessions(&mut self, entry: &TxnEntry) {
+        let header = TxnHeader::peek(&entry.txn);
+        let session = header.as_ref().map(|header| header.client_id);
+        let opens = header.is_some_and(|header| header.kind == op::CREATE_SESSION);
+        if opens {
+            self.last_processed = self.last_processed.max(entry.zxid);
+            return;
+        }
+        let had = session.and_then(|id| Some((id, self.state.session_timeout(id)?)));
+        self.apply(entry);
+        if let Some((id, timeout_ms)) = had
+            && self.state.session_timeout(id).is_none()
+        {
+            self.remember_session(id, timeout_ms);
+        }
+    }
+
+    /// A session that no transaction has opened (yet): what historical releases had in their table.
+    pub fn remember_session(&mut self, id: SessionId, timeout_ms: i32) {
+        self.state.restore(SnapshotRecord::Session { id, timeout_ms }).expect("sessions are always restored");
     }
 }

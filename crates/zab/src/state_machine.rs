@@ -58,6 +58,9 @@ pub trait StateMachine: Clone {
     /// an error transaction (type -1) that takes its zxid like any other. Sees the changes of
     /// transactions prepared and not yet applied.
     fn prepare(&mut self, zxid: Zxid, wall_ms: i64, request: &WriteRequest<'_>) -> Bytes;
+    /// Only with `create-after-close`: the session whose closeSession was prepared last goes on until that is
+    /// applied.
+    fn stays_open(&mut self, _session: SessionId) {}
     /// Forget what was prepared and never applied (a role ended).
     fn forget_prepared(&mut self);
     /// Apply a committed (or recovered) transaction. Idempotent under replay over a fuzzy snapshot.

@@ -44,6 +44,10 @@ fn leads(switch: Switch, log: &[i64], script: &str) {
 
 /// Server 1 of three has accepted epoch 2 of server 3; its log: three of epoch 1.
 fn learns(switch: Switch, script: &str) {
+    learns_as(switch, member(1, 3, 0), script);
+}
+
+fn learns_as(switch: Switch, config: Config, script: &str) {
     let script = format!(
         "boot
          2 votes FOLLOWING leader=3 zxid=0x100000003 round=1 epoch=1
@@ -53,7 +57,7 @@ fn learns(switch: Switch, script: &str) {
          --- server 1 has accepted epoch 2; its log: 0x100000001 to 0x100000003
          {script}"
     );
-    wrong(switch, member(1, 3, 0), &disk(1, 1, &[E1 | 1, E1 | 2, E1 | 3]), &script);
+    wrong(switch, config, &disk(1, 1, &[E1 | 1, E1 | 2, E1 | 3]), &script);
 }
 
 const L2: &str = "L2 connects
@@ -127,6 +131,16 @@ fn epoch_at_uptodate() {
          leader says PROPOSAL 0x200000001 setData /a=1; UPTODATE
          disk goes on
          disk is free",
+    );
+}
+
+#[test]
+fn commit_before_uptodate_unlogged() {
+    learns(
+        Switch::CommitBeforeUpToDateUnlogged,
+        "leader says DIFF 0x100000003; NEWLEADER 0x200000000
+         leader says PROPOSAL 0x200000001 setData /a=1; COMMIT 0x200000001
+         leader says UPTODATE",
     );
 }
 
@@ -300,5 +314,48 @@ fn zxid_before_multi_done() {
          task runs
          task runs
          L2 says ACKEPOCH last=0x0 current=0",
+    );
+}
+
+#[test]
+fn session_visible_before_commit() {
+    // The session was proposed, and no quorum has it; the snapshot that server 2 is sent does.
+    leads(
+        Switch::SessionVisibleBeforeCommit,
+        &[E2 | 1, E2 | 2],
+        "client 1 connects
+         L2 connects
+         L2 says FOLLOWERINFO accepted=0x0 sid=2 protocol=0x10000 config=0
+         L2 says ACKEPOCH last=0x0 current=0",
+    );
+}
+
+#[test]
+fn create_after_close() {
+    leads(
+        Switch::CreateAfterClose,
+        &[E2 | 1, E2 | 2],
+        "client 1 connects
+         L1 says ACK 0x300000001
+         client 1 closes
+         client 1 sets /e/a=1
+         L1 says ACK 0x300000002
+         L1 says ACK 0x300000003",
+    );
+}
+
+#[test]
+fn sync_skips_session_tracker() {
+    // The snapshot that it takes then has what the session did, and not the session.
+    let mut config = member(1, 3, 0);
+    config.settings.snap_count = 1;
+    learns_as(
+        Switch::SyncSkipsSessionTracker,
+        config,
+        "leader says DIFF 0x200000001
+         leader says PROPOSAL 0x200000001 createSession timeout=10000 session=0x100020000000142; COMMIT 0x200000001
+         leader says NEWLEADER 0x200000000; UPTODATE
+         leader says PROPOSAL 0x200000002 setData /a=1; COMMIT 0x200000002
+         leader says PROPOSAL 0x200000003 setData /a=2; COMMIT 0x200000003",
     );
 }

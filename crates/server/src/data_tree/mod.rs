@@ -69,6 +69,8 @@ pub struct DataTree {
     /// The highest zxid of a transaction, and of what a snapshot held.
     last_zxid: Zxid,
     data_bytes: u64,
+    /// A multi whose first part is done and the rest not yet: of releases that applied it in steps.
+    begun: Option<(Zxid, ProcessTxnResult)>,
 }
 
 /// Path of the parent (`""` for the root's children) and name; `None` of what has no `/`.
@@ -136,6 +138,7 @@ impl DataTree {
             acl_digest: 0,
             last_zxid: Zxid::ZERO,
             data_bytes: 0,
+            begun: None,
         };
         tree.acl_digest = tree.acl_share(b"", acl_cache::OPEN);
         tree

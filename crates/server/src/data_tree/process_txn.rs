@@ -17,7 +17,7 @@
 use bytes::Bytes;
 use wire::txn::{
     CreateContainerTxn, CreateTTLTxn, CreateTxn, CreateTxnV0, DeleteTxn, ErrorTxn, MultiTxn, SetACLTxn,
-    SetDataTxn,
+    SetDataTxn, SubTxn,
 };
 use wire::{Acl, SessionId, Stat, StatPersisted, Txn, TxnBody, TxnHeader, Zxid, code, op};
 
@@ -133,17 +133,40 @@ impl DataTree {
         if txn.failed() {
             return failed_multi(txn);
         }
-        let parts = txn.txns.iter().map(|part| {
-            let header = TxnHeader { kind: part.kind, ..*header };
-            match part.body() {
-                // A multi in a multi is none that a server makes.
-                Ok(Some(TxnBody::Multi(_) | TxnBody::CloseSession(_)) | None) | Err(_) => {
-                    error_part(code::MARSHALLING_ERROR)
-                }
-                Ok(Some(body)) => self.process(&header, &body, listener),
+        let begun = self.begun.take().filter(|(zxid, _)| *zxid == header.zxid);
+        let mut results = Vec::from_iter(begun.map(|(_, first)| first));
+        for part in &txn.txns[results.len()..] {
+            results.push(self.part(header, part, listener));
+        }
+        results
+    }
+
+    fn part(
+        &mut self,
+        header: &TxnHeader,
+        part: &SubTxn,
+        listener: &mut impl ChangeListener,
+    ) -> ProcessTxnResult {
+        let header = TxnHeader { kind: part.kind, ..*header };
+        match part.body() {
+            // A multi in a multi is none that a server makes.
+            Ok(Some(TxnBody::Multi(_) | TxnBody::CloseSession(_)) | None) | Err(_) => {
+                error_part(code::MARSHALLING_ERROR)
             }
-        });
-        parts.collect()
+            Ok(Some(body)) => self.process(&header, &body, listener),
+        }
+    }
+
+    /// Only with `zxid-before-multi-done`: the first part of a multi now, the rest with `process_txn`. False
+    /// where it is not one of several parts.
+    pub fn process_first_part(&mut self, txn: &Txn, listener: &mut impl ChangeListener) -> bool {
+        let TxnBody::Multi(multi) = &txn.body else { return false };
+        if multi.failed() || multi.txns.len() < 2 {
+            return false;
+        }
+        let first = self.part(&txn.header, &multi.txns[0], listener);
+        self.begun = Some((txn.header.zxid, first));
+        true
     }
 
     fn create(

@@ -101,6 +101,11 @@ impl PrepRequestProcessor {
         }
     }
 
+    /// Only with `create-after-close`.
+    pub fn stays_open(&mut self, session: SessionId) {
+        self.closing.remove(&session);
+    }
+
     /// Changes that are prepared and not applied, one for each node and transaction.
     pub fn outstanding_changes(&self) -> usize {
         self.changes.len()

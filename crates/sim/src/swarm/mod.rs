@@ -40,9 +40,8 @@ pub fn view(voters: u64, observers: u64, verifier: Option<QuorumVerifier>) -> Vi
 }
 
 /// Of registers or, one seed in five, of the data tree: drawn apart, so that all else is as it were with the other.
-/// Historical behaviours of the protocol are hunted over registers, where a seed costs least.
 pub fn plan(seed: u64, switches: Switches) -> RunSpec {
-    if switches == Switches::NONE && Draws::new(seed, Concern::State, 0).chance(200) {
+    if Draws::new(seed, Concern::State, 0).chance(200) {
         plan_tree(seed, switches)
     } else {
         plan_registers(seed, switches)

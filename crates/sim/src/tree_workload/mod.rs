@@ -162,7 +162,12 @@ impl TreeWorkload {
                 }
             }
             12..=14 => {
-                let silence = self.actors[i].draws.below(2 * u64::from(timeout));
+                // Half of them end about when the session does.
+                let draws = &mut self.actors[i].draws;
+                let silence = match draws.chance(500) {
+                    true => u64::from(timeout) * draws.range(900, 1300) / 1000,
+                    false => draws.below(2 * u64::from(timeout)),
+                };
                 self.actors[i].quiet_until = world.now + Nanos::from_millis(silence);
             }
             15..=19 => self.ask_nonsense(world, i),
@@ -189,15 +194,23 @@ impl TreeWorkload {
             && !self.actors[i].zoo.is_closing()
             && self.actors[i].zoo.pending.len() < self.spec.in_flight as usize
         {
-            self.values += 1;
-            let value = format!("v{}", self.values);
-            let actor = &mut self.actors[i];
-            let request = match actor.to_make.pop() {
-                Some(dir) => Request::Create(requests::create(dir, &value, 0)),
-                None => Generator { draws: &mut actor.draws, value }.request(&self.spec),
-            };
-            actor.zoo.ask(world, request);
+            self.ask_one(world, i);
+            // What comes behind a closeSession is not waited for, and must have no effect.
+            while self.actors[i].zoo.is_closing() && self.actors[i].draws.chance(300) {
+                self.ask_one(world, i);
+            }
         }
+    }
+
+    fn ask_one(&mut self, world: &mut World, i: usize) {
+        self.values += 1;
+        let value = format!("v{}", self.values);
+        let actor = &mut self.actors[i];
+        let request = match actor.to_make.pop() {
+            Some(dir) => Request::Create(requests::create(dir, &value, 0)),
+            None => Generator { draws: &mut actor.draws, value }.request(&self.spec),
+        };
+        actor.zoo.ask(world, request);
     }
 
     pub fn on_bytes(&mut self, world: &mut World, client: u64, link: LinkId, bytes: Bytes) {

@@ -69,6 +69,9 @@ pub struct ZooClient {
     last_heard: Nanos,
     /// A member answered it with its session then.
     answered_at: Nanos,
+    /// Since then it was never long without an answer. (A member answers reads of one that was silent when its
+    /// end is prepared already.)
+    in_use_since: Nanos,
     /// Times that a session of its was refused as expired; of them, so often though it had just been heard of.
     pub expirations: u64,
     pub unjust_expirations: u64,
@@ -100,6 +103,7 @@ impl ZooClient {
             expirations: 0,
             unjust_expirations: 0,
             answered_at: Nanos::ZERO,
+            in_use_since: Nanos::ZERO,
             notified: 0,
             resumed: 0,
             closing: false,
@@ -255,7 +259,9 @@ impl ZooClient {
         let (client, attempt) = (self.id, self.attempt);
         if response.time_out <= 0 {
             self.expirations += 1;
-            self.unjust_expirations += u64::from(world.now < self.answered_at + self.timeout(2));
+            let in_use = world.now < self.answered_at + self.timeout(2)
+                && self.in_use_since + self.timeout(4) < self.answered_at;
+            self.unjust_expirations += u64::from(in_use);
             self.tell(world, &TreeObservation::Expired { client, attempt, session: self.session });
             self.disconnect(world, false);
             return self.forget_session();
@@ -313,7 +319,7 @@ impl ZooClient {
             return None;
         };
         if header.xid != xid::NOTIFICATION {
-            self.answered_at = world.now;
+            self.note_answer(world.now);
         }
         if header.zxid > Zxid::ZERO {
             self.last_zxid = self.last_zxid.max(header.zxid);
@@ -334,6 +340,13 @@ impl ZooClient {
             }
             _ => self.on_reply(world, header, packet),
         }
+    }
+
+    fn note_answer(&mut self, now: Nanos) {
+        if now > self.answered_at + self.timeout(2) {
+            self.in_use_since = now;
+        }
+        self.answered_at = now;
     }
 
     fn on_reply(&mut self, world: &mut World, header: ReplyHeader, packet: Bytes) -> Option<Answer> {

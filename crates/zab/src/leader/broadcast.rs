@@ -87,6 +87,11 @@ impl<S: StateMachine> Leader<S> {
             session_error,
         };
         let txn = ctx.db.state.prepare(zxid, ctx.io.now.wall_ms, &write);
+        // Right: a session whose end is prepared accepts nothing more. Wrong: it does until its end commits.
+        if request.op == op::CLOSE_SESSION && ctx.io.config.switches.has(Switch::CreateAfterClose) {
+            self.tracker.stays_open(request.session);
+            ctx.db.state.stays_open(request.session);
+        }
         self.propose(ctx, TxnEntry { zxid, txn });
         Ok(())
     }
@@ -100,6 +105,10 @@ impl<S: StateMachine> Leader<S> {
                 return Err(code::SESSION_EXPIRED);
             }
             self.tracker.track(request.session, timeout_ms, Some(request.from), ctx.io.now.mono);
+            // Right: a session is in the database when it commits; until then it is tracked. Wrong: from now on.
+            if ctx.io.config.switches.has(Switch::SessionVisibleBeforeCommit) {
+                ctx.db.remember_session(request.session, timeout_ms);
+            }
             return Ok(());
         }
         if request.op == op::CLOSE_SESSION {

@@ -20,7 +20,10 @@ struct Tracked {
     timeout_ms: i32,
     expires: Nanos,
     owner: Option<Owner>,
+    /// Its closeSession is prepared.
     closing: bool,
+    /// It accepts no further request.
+    closed: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -31,7 +34,7 @@ pub(super) struct SessionTracker {
 impl SessionTracker {
     pub fn track(&mut self, session: SessionId, timeout_ms: i32, owner: Option<Owner>, now: Nanos) {
         let expires = now + Nanos::from_millis(u64::from(timeout_ms.max(0).unsigned_abs()));
-        self.sessions.insert(session, Tracked { timeout_ms, expires, owner, closing: false });
+        self.sessions.insert(session, Tracked { timeout_ms, expires, owner, closing: false, closed: false });
     }
 
     pub fn tracks(&self, session: SessionId) -> bool {
@@ -42,7 +45,7 @@ impl SessionTracker {
     /// at first where it was renewed.
     pub fn touch(&mut self, session: SessionId, timeout_ms: i32, now: Nanos) -> bool {
         match self.sessions.get_mut(&session) {
-            Some(tracked) if !tracked.closing => {
+            Some(tracked) if !tracked.closed => {
                 tracked.timeout_ms = timeout_ms;
                 tracked.expires =
                     now + Nanos::from_millis(u64::from(tracked.timeout_ms.max(0).unsigned_abs()));
@@ -62,7 +65,7 @@ impl SessionTracker {
     pub fn check(&mut self, session: SessionId, from: Owner) -> Result<(), i32> {
         match self.sessions.get_mut(&session) {
             None => Err(wire::code::SESSION_EXPIRED),
-            Some(tracked) if tracked.closing => Err(wire::code::SESSION_EXPIRED),
+            Some(tracked) if tracked.closed => Err(wire::code::SESSION_EXPIRED),
             Some(tracked) => match tracked.owner {
                 None => {
                     tracked.owner = Some(from);
@@ -77,7 +80,14 @@ impl SessionTracker {
     /// From here on the session accepts no further request (ZOOKEEPER-1208).
     pub fn closing(&mut self, session: SessionId) {
         if let Some(tracked) = self.sessions.get_mut(&session) {
-            tracked.closing = true;
+            (tracked.closing, tracked.closed) = (true, true);
+        }
+    }
+
+    /// Only with `create-after-close`: it does until its closeSession commits.
+    pub fn stays_open(&mut self, session: SessionId) {
+        if let Some(tracked) = self.sessions.get_mut(&session) {
+            tracked.closed = false;
         }
     }
 

@@ -90,6 +90,16 @@ impl Syncing {
         self.mode == SyncMode::Trunc && io.config.switches.has(Switch::KeepPartialTrunc)
     }
 
+    /// ZOOKEEPER-1264: the head of the queue is committed and goes to memory alone, behind what was committed
+    /// before it.
+    fn apply_unlogged<S: StateMachine>(&mut self, ctx: &mut Ctx<'_, S>) {
+        if self.mode != SyncMode::Snap && !self.is_applied_at_once(&ctx.io) {
+            self.committed.drain(..).for_each(|entry| deliver(ctx, &entry));
+        }
+        let head = self.not_logged.pop_front();
+        head.iter().for_each(|entry| deliver(ctx, entry));
+    }
+
     /// The role ends before NEWLEADER: what came of a snapshot is of no use.
     pub fn abandon_snapshot(&self, io: &mut Io<'_>) {
         if self.mode == SyncMode::Snap {
@@ -388,9 +398,17 @@ impl<S: StateMachine> Learner<S> {
 
     pub(super) fn on_packet_before_uptodate(&mut self, ctx: &mut Ctx<'_, S>, packet: Packet) -> RoleResult {
         let dies = self.dies_of_early_commits(ctx);
+        let unlogged = ctx.io.config.switches.has(Switch::CommitBeforeUpToDateUnlogged);
         let Phase::AwaitingUpToDate(sync) = &mut self.phase else { unreachable!("called before UPTODATE") };
         match packet {
             Packet::Proposal { zxid, txn } => sync.queue(&mut ctx.io, zxid, txn),
+            // Right: what commits waits for UPTODATE, to be logged before it is applied. Wrong: it is applied.
+            Packet::Commit { zxid }
+                if unlogged && sync.not_logged.front().is_some_and(|e| e.zxid == zxid) =>
+            {
+                sync.apply_unlogged(ctx);
+                Ok(())
+            }
             Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => {
                 if dies && sync.not_logged.is_empty() {
                     let what = format!("NullPointerException: COMMIT {zxid}, and the queue is empty");
@@ -494,10 +512,19 @@ fn history<S: StateMachine>(ctx: &mut Ctx<'_, S>, sync: &mut Syncing) -> Option<
 }
 
 fn deliver<S: StateMachine>(ctx: &mut Ctx<'_, S>, entry: &TxnEntry) {
-    ctx.db.apply(entry);
+    apply(ctx, entry);
     remember(ctx, entry);
     let tree = ctx.db.state.digest();
     ctx.io.event(Event::Delivered { zxid: entry.zxid, digest: txn_digest(&entry.txn), tree });
+}
+
+/// Right: to the data and to the table of sessions. Wrong: to the data alone.
+fn apply<S: StateMachine>(ctx: &mut Ctx<'_, S>, entry: &TxnEntry) {
+    if ctx.io.config.switches.has(Switch::SyncSkipsSessionTracker) {
+        ctx.db.apply_past_sessions(entry);
+    } else {
+        ctx.db.apply(entry);
+    }
 }
 
 /// Right: what a synchronisation applies enters the committed log. Wrong: what is broadcast later does only.
@@ -512,7 +539,7 @@ fn install<S: StateMachine>(ctx: &mut Ctx<'_, S>, sync: &mut Syncing) -> OpId {
     ctx.io.event(Event::Restored { zxid: ctx.db.last_processed, tree: ctx.db.state.digest() });
     for entry in &sync.committed {
         // The snapshot is fuzzy: it may hold this effect already, and replaying it is harmless.
-        ctx.db.apply(entry);
+        apply(ctx, entry);
         remember(ctx, entry);
         let (digest, tree) = (txn_digest(&entry.txn), ctx.db.state.digest());
         ctx.io.event(Event::Logged { zxid: entry.zxid, digest });

@@ -66,12 +66,18 @@ impl CommitProcessor {
         db: &mut ZkDatabase<S>,
         request: LocalRequest,
     ) {
+        let held = request.needs_leader() || self.has_begun();
         let queue = self.waiting.get_mut(&request.session).filter(|queue| !queue.is_empty());
         match queue {
-            None if !request.needs_leader() => answer_read(io, db, &request),
+            None if !held => answer_read(io, db, &request),
             Some(queue) => queue.push_back(request),
             None => self.waiting.entry(request.session).or_default().push_back(request),
         }
+    }
+
+    /// Between the steps of a transaction a snapshot may begin, and nothing is read.
+    fn has_begun(&self) -> bool {
+        matches!(self.committed.front(), Some(Committed::Begun(_)))
     }
 
     pub fn commit(&mut self, io: &mut Io<'_>, entry: TxnEntry) {
@@ -106,9 +112,14 @@ impl CommitProcessor {
                     self.schedule(&mut ctx.io);
                     return last;
                 }
-                Committed::Txn(entry) | Committed::Begun(entry) => {
+                Committed::Txn(entry) => {
                     last = Some(entry.zxid);
                     self.apply(ctx, clients, &entry);
+                }
+                Committed::Begun(entry) => {
+                    last = Some(entry.zxid);
+                    self.apply(ctx, clients, &entry);
+                    self.answer_held_reads(ctx);
                 }
                 Committed::Sync { session, cxid } => {
                     let body = self.head_body(session);
@@ -168,10 +179,13 @@ impl CommitProcessor {
             return;
         }
         let head = queue.pop_front().expect("looked at above");
-        if head.op == op::CREATE_SESSION {
-            clients.created(&mut ctx.io, &head, result.is_ok());
-        } else {
-            ctx.io.client(ClientOutput::Reply { client: head.client, cxid, zxid, result });
+        match head.op {
+            op::CREATE_SESSION => clients.created(&mut ctx.io, &head, result.is_ok()),
+            _ => ctx.io.client(ClientOutput::Reply { client: head.client, cxid, zxid, result }),
+        }
+        // Behind a closeSession nothing is answered: the connection ends with its reply.
+        if head.op == op::CLOSE_SESSION {
+            queue.clear();
         }
         while let Some(read) = queue.pop_front_if(|next| !next.needs_leader()) {
             answer_read(&mut ctx.io, ctx.db, &read);
@@ -179,6 +193,16 @@ impl CommitProcessor {
         if queue.is_empty() {
             self.waiting.remove(&session);
         }
+    }
+
+    /// Those that came between the steps of a transaction.
+    fn answer_held_reads<S: StateMachine>(&mut self, ctx: &mut Ctx<'_, S>) {
+        self.waiting.retain(|_, queue| {
+            while let Some(read) = queue.pop_front_if(|next| !next.needs_leader()) {
+                answer_read(&mut ctx.io, ctx.db, &read);
+            }
+            !queue.is_empty()
+        });
     }
 
     /// A client went away: its requests may still commit, nobody waits for them.

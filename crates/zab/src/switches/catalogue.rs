@@ -14,6 +14,7 @@ pub enum Phase {
     Synchronisation,
     Broadcast,
     Storage,
+    Sessions,
 }
 
 impl Phase {
@@ -24,6 +25,7 @@ impl Phase {
             Phase::Synchronisation => "synchronisation",
             Phase::Broadcast => "broadcast",
             Phase::Storage => "storage",
+            Phase::Sessions => "sessions",
         }
     }
 }
@@ -83,7 +85,7 @@ const LAST: u8 = u8::MAX;
 const OPEN: Release = r(LAST, LAST, LAST);
 
 /// In the order of their numbers.
-pub const BUGS: [Bug; 38] = [
+pub const BUGS: [Bug; 42] = [
     Bug {
         id: "01",
         switch: Switch::EpochFromLog,
@@ -300,11 +302,20 @@ pub const BUGS: [Bug; 38] = [
     Bug {
         id: "22",
         switch: Switch::EpochAtUpToDate,
-        issues: &["ZOOKEEPER-1282", "ZOOKEEPER-1264"],
+        issues: &["ZOOKEEPER-1282"],
         phase: Phase::Synchronisation,
         breaks: &["AST-ACK", "EPQ", "IHI"],
         needs: &[],
         releases: &[],
+    },
+    Bug {
+        id: "22b",
+        switch: Switch::CommitBeforeUpToDateUnlogged,
+        issues: &["ZOOKEEPER-1264"],
+        phase: Phase::Synchronisation,
+        breaks: &["GAP", "AST-ACK", "IHI"],
+        needs: &[],
+        releases: &[from_to(r(3, 3, 3), r(3, 3, 3))],
     },
     Bug {
         id: "23",
@@ -454,6 +465,33 @@ pub const BUGS: [Bug; 38] = [
         needs: &[],
         releases: &[from_to(r(3, 4, 0), r(3, 5, LAST))],
     },
+    Bug {
+        id: "37",
+        switch: Switch::SyncSkipsSessionTracker,
+        issues: &["ZOOKEEPER-1367"],
+        phase: Phase::Sessions,
+        breaks: &["TREE", "EPH", "SES"],
+        needs: &[],
+        releases: &[from_to(FIRST, r(3, 3, 4)), from_to(r(3, 4, 0), r(3, 4, 2))],
+    },
+    Bug {
+        id: "38",
+        switch: Switch::SessionVisibleBeforeCommit,
+        issues: &["ZOOKEEPER-2926"],
+        phase: Phase::Sessions,
+        breaks: &["TREE", "SES"],
+        needs: &[],
+        releases: &[from_to(FIRST, r(3, 5, LAST))],
+    },
+    Bug {
+        id: "39",
+        switch: Switch::CreateAfterClose,
+        issues: &["ZOOKEEPER-1208"],
+        phase: Phase::Sessions,
+        breaks: &["SES", "EPH"],
+        needs: &[],
+        releases: &[from_to(FIRST, r(3, 3, 3))],
+    },
 ];
 
 #[cfg(test)]
@@ -464,10 +502,10 @@ mod tests {
     #[test]
     fn profiles() {
         let rows = [
-            ("3.3.1", "01 04 09 19 20 21 31 32 33"),
-            ("3.4.3", "02 03 05 07 15 23 24 26 29 30 31 32 33 34 36 36b"),
-            ("3.4.14", "05 10 15 17 24 26 28 32 33 34 36 36b"),
-            ("3.5.9", "10 17 24 25 25b 26 28 30 32 36b"),
+            ("3.3.1", "01 04 09 19 20 21 31 32 33 37 38 39"),
+            ("3.4.3", "02 03 05 07 15 23 24 26 29 30 31 32 33 34 36 36b 38"),
+            ("3.4.14", "05 10 15 17 24 26 28 32 33 34 36 36b 38"),
+            ("3.5.9", "10 17 24 25 25b 26 28 30 32 36b 38"),
             ("3.6.2", "10 17 24 25 26 28 30 34"),
             ("3.8.0", "11 12 13 14 24 25 26 27 28 30"),
             ("3.9.1", "11 12 13 14 24 25 26 27 28 30"),

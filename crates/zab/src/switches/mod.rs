@@ -98,6 +98,10 @@ pub enum Switch {
     /// NEWLEADER has left.
     #[serde(rename = "epoch-at-uptodate")]
     EpochAtUpToDate,
+    /// ZOOKEEPER-1264. A COMMIT between the ACK of NEWLEADER and UPTODATE is applied to memory at once; the
+    /// transaction is not logged.
+    #[serde(rename = "commit-before-uptodate-unlogged")]
+    CommitBeforeUpToDateUnlogged,
     /// ZOOKEEPER-1551. What an observer receives between its snapshot and UPTODATE is dropped.
     ObserverDropsSyncTail,
     /// ZOOKEEPER-1549. TRUNC cuts log files only: a snapshot above its zxid is what the database is then loaded
@@ -147,10 +151,19 @@ pub enum Switch {
     /// ZOOKEEPER-3144. The last processed zxid is raised before the table of sessions is changed: a snapshot
     /// begun in that moment lacks the session of its zxid.
     ZxidBeforeSession,
+    /// ZOOKEEPER-1367. The openings and closings of sessions that a synchronisation brings reach the data only,
+    /// not the table of sessions, nor a snapshot that is taken of it.
+    SyncSkipsSessionTracker,
+    /// ZOOKEEPER-2926. A session is in the leader's table when its createSession is prepared: it can be in a
+    /// snapshot, and never commit.
+    SessionVisibleBeforeCommit,
+    /// ZOOKEEPER-1208. A session takes requests until its closeSession commits: what they make when it is prepared
+    /// already is not on its list of what goes with the session.
+    CreateAfterClose,
 }
 
 impl Switch {
-    pub const ALL: [Switch; 40] = [
+    pub const ALL: [Switch; 44] = [
         Switch::AckBeforeSync,
         Switch::IgnoreHigherAcceptedEpoch,
         Switch::EpochFromLog,
@@ -175,6 +188,7 @@ impl Switch {
         Switch::TruncRemovesTooMuch,
         Switch::SyncRangeNotAtomic,
         Switch::EpochAtUpToDate,
+        Switch::CommitBeforeUpToDateUnlogged,
         Switch::ObserverDropsSyncTail,
         Switch::TruncKeepsNewerSnapshot,
         Switch::DiskDiffOverGap,
@@ -191,6 +205,9 @@ impl Switch {
         Switch::DeadLogWriterIgnored,
         Switch::ZxidBeforeMultiDone,
         Switch::ZxidBeforeSession,
+        Switch::SyncSkipsSessionTracker,
+        Switch::SessionVisibleBeforeCommit,
+        Switch::CreateAfterClose,
     ];
 
     /// As scenarios and the command line say it.
@@ -220,6 +237,7 @@ impl Switch {
             Switch::TruncRemovesTooMuch => "trunc-removes-too-much",
             Switch::SyncRangeNotAtomic => "sync-range-not-atomic",
             Switch::EpochAtUpToDate => "epoch-at-uptodate",
+            Switch::CommitBeforeUpToDateUnlogged => "commit-before-uptodate-unlogged",
             Switch::ObserverDropsSyncTail => "observer-drops-sync-tail",
             Switch::TruncKeepsNewerSnapshot => "trunc-keeps-newer-snapshot",
             Switch::DiskDiffOverGap => "disk-diff-over-gap",
@@ -236,6 +254,9 @@ impl Switch {
             Switch::DeadLogWriterIgnored => "dead-log-writer-ignored",
             Switch::ZxidBeforeMultiDone => "zxid-before-multi-done",
             Switch::ZxidBeforeSession => "zxid-before-session",
+            Switch::SyncSkipsSessionTracker => "sync-skips-session-tracker",
+            Switch::SessionVisibleBeforeCommit => "session-visible-before-commit",
+            Switch::CreateAfterClose => "create-after-close",
         }
     }
 
