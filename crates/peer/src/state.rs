@@ -98,6 +98,12 @@ impl StateMachine for State {
     fn take_notifications(&mut self) -> Vec<Notification> {
         either!(self, it => it.take_notifications())
     }
+    fn init_config(&mut self, text: &[u8], wall_ms: i64) {
+        either!(self, it => it.init_config(text, wall_ms));
+    }
+    fn orphans(&self) -> Vec<SessionId> {
+        either!(self, it => it.orphans())
+    }
     fn due_containers(&self, wall_ms: i64) -> Vec<Bytes> {
         either!(self, it => it.due_containers(wall_ms))
     }

@@ -144,6 +144,15 @@ impl StateMachine for ZooKeeperServer {
         ZooKeeperServer::take_notifications(self)
     }
 
+    fn init_config(&mut self, text: &[u8], wall_ms: i64) {
+        // A foreign history may have no `/zookeeper`.
+        let _ = self.db.tree.set_config(text, Zxid::ZERO, wall_ms);
+    }
+
+    fn orphans(&self) -> Vec<SessionId> {
+        self.db.orphans()
+    }
+
     fn due_containers(&self, wall_ms: i64) -> Vec<Bytes> {
         let due = container_manager::candidates(&self.db.tree, wall_ms, 0);
         let body = |path: Bytes| {

@@ -84,6 +84,13 @@ pub trait StateMachine: Clone {
     fn take_notifications(&mut self) -> Vec<Notification> {
         Vec::new()
     }
+    /// Clients are served from now on, in an ensemble of this configuration (version 0). It is each member's own:
+    /// in no transaction and in no digest (`ZKDatabase.initConfigInZKDatabase`).
+    fn init_config(&mut self, _text: &[u8], _wall_ms: i64) {}
+    /// Sessions that own something and are not among `sessions`. A new leader closes them.
+    fn orphans(&self) -> Vec<SessionId> {
+        Vec::new()
+    }
     /// Bodies of deleteContainer requests for nodes that have had their time. The leader asks, and makes them.
     fn due_containers(&self, _wall_ms: i64) -> Vec<Bytes> {
         Vec::new()

@@ -6,7 +6,7 @@
 //! writes, are MONR and RYW.) Not judged: what ACLs hide, and parts of a multi, which show the tree amid it.
 
 use bytes::Bytes;
-use wire::client::{Op, OpResult, Request, Response};
+use wire::client::{GetDataResponse, Op, OpResult, Request, Response};
 use wire::{SessionId, Stat, Zxid, code};
 
 use super::history::TreeHistory;
@@ -31,7 +31,7 @@ pub(crate) fn judge(
             wrong(&r.path, "is not found".into())
         }
         (Request::Exists(r), Ok(Response::Exists(found))) => stat(h, &r.path, zxid, &found.stat),
-        (Request::GetData(r), Ok(Response::GetData(found))) => {
+        (Request::GetData(r), Ok(Response::GetData(found))) if r.path != CONFIG_NODE => {
             stat(h, &r.path, zxid, &found.stat).or_else(|| data(h, &r.path, zxid, found.data.as_ref()))
         }
         (Request::GetChildren(r), Ok(Response::GetChildren(found))) => {
@@ -61,6 +61,34 @@ pub(crate) fn judge(
         }
         _ => None,
     }
+}
+
+const CONFIG_NODE: &[u8] = b"/zookeeper/config";
+
+/// The configuration stands in no transaction: each member has it from its own file, and all have the same, but
+/// for its mtime, when the member began to serve. `known`: as it was told first.
+pub(crate) fn configuration(
+    known: &mut Option<Bytes>,
+    request: &Request,
+    result: Result<&Response, i32>,
+) -> Option<String> {
+    let Request::GetData(get) = request else { return None };
+    if get.path != CONFIG_NODE {
+        return None;
+    }
+    let Ok(Response::GetData(GetDataResponse { data: Some(data), stat })) = result else {
+        return Some(format!("the configuration is told as {result:?}"));
+    };
+    let expected = Stat {
+        mtime: stat.mtime,
+        version: -1,
+        aversion: -1,
+        data_length: data.len() as i32,
+        ..Stat::default()
+    };
+    let known = known.get_or_insert_with(|| data.clone());
+    let is_right = data == known && !data.is_empty() && *stat == expected;
+    (!is_right).then(|| format!("the configuration is {data:?} with {stat:?}, which is {known:?}"))
 }
 
 fn part(h: &TreeHistory, zxid: Zxid, op: &Op, result: &OpResult) -> Option<String> {
@@ -150,5 +178,29 @@ mod tests {
         let made = run.commit(A, 1, create("/a", false));
         run.answer(made, &get("/a"), Err(code::NO_NODE));
         run.first_is("READ");
+    }
+
+    /// Told twice: the same, but for when the member began to serve; and then something else.
+    #[test]
+    fn the_configuration() {
+        let text = |text: &str, mtime, version| {
+            let stat = wire::Stat { mtime, version, aversion: -1, data_length: 9, ..wire::Stat::default() };
+            Response::GetData(GetDataResponse { data: Some(text.to_owned().into()), stat })
+        };
+        let get = get("/zookeeper/config");
+        let others = [
+            Ok(text("version=1", 3, -1)),
+            Ok(text("version=0", 3, 0)),
+            Err(code::NO_NODE),
+            Err(code::NO_AUTH),
+        ];
+        for other in others {
+            let mut run = TreeRun::new();
+            run.answer(z(1), &get, Ok(&text("version=0", 1, -1)));
+            run.answer(z(1), &get, Ok(&text("version=0", 2, -1)));
+            run.sound();
+            run.answer(z(1), &get, other.as_ref().map_err(|err| *err));
+            run.first_is("READ");
+        }
     }
 }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 use peer::{
-    ClientId, ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskDone, Event, Input, LearnerType,
-    Member, Nanos, Now, Output, Peer, Port, QuorumVerifier, Role, Settings, StateMachine, Switches, View,
+    ClientId, ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskDone, DiskOp, Event, Input,
+    LearnerType, Member, Nanos, Now, Output, Peer, Port, QuorumVerifier, Role, Settings, StateMachine,
+    Switches, TxnEntry, View,
 };
 use server::ZooKeeperServer;
 use storage::{MemFs, Storage, StorageSettings};
@@ -83,6 +84,15 @@ impl Ensemble {
             self.close(end, CloseReason::Reset);
         }
         self.ready.retain(|(of, _)| *of != sid);
+    }
+
+    /// What its log holds beyond what it wrote itself.
+    pub fn append(&mut self, sid: i64, entries: Vec<TxnEntry>) {
+        let storage = &mut self.hosts.get_mut(&sid).expect("a member").storage;
+        for op in [DiskOp::Load, DiskOp::Append(entries), DiskOp::Sync] {
+            storage.execute(&op).expect("done");
+        }
+        storage.forget_memory();
     }
 
     /// A member that comes back with nothing.
@@ -182,6 +192,11 @@ impl Ensemble {
     pub fn leader(&self) -> i64 {
         let leads = |host: &Host| host.peer.as_ref().is_some_and(|peer| peer.role() == Role::Leading);
         *self.hosts.iter().find(|(_, host)| leads(host)).expect("a leader").0
+    }
+
+    pub fn last_zxid(&self) -> Zxid {
+        let running = self.hosts.values().filter_map(|host| host.peer.as_ref());
+        running.map(|peer| peer.status().last_zxid).max().expect("one runs")
     }
 
     pub fn state(&self, sid: i64) -> &ZooKeeperServer {

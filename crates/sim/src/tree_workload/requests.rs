@@ -107,7 +107,8 @@ impl Generator<'_> {
                 let kind = self.draws.range(1, 5) as i32;
                 Request::CheckWatches(CheckWatchesRequest { path: self.any().into(), kind })
             }
-            _ => Request::WhoAmI,
+            98 => Request::WhoAmI,
+            _ => Request::GetData(GetDataRequest { path: "/zookeeper/config".into(), watch: false }),
         }
     }
 

@@ -344,6 +344,8 @@ impl<S: StateMachine> Leader<S> {
         for (session, timeout_ms) in ctx.db.state.sessions() {
             self.tracker.track(session, timeout_ms, None, ctx.io.now.mono);
         }
+        self.orphans = ctx.db.state.orphans();
+        ctx.db.state.init_config(&ctx.io.config.view.text(), ctx.io.now.wall_ms);
         let acked: Vec<ConnId> = self
             .handlers
             .values()

@@ -20,7 +20,7 @@ mod synchronise;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use wire::{Epoch, Inbound, Packet, ServerId, Zxid};
+use wire::{Epoch, Inbound, Packet, ServerId, SessionId, Zxid};
 
 use crate::context::{Ctx, RoleResult};
 use crate::disk::{DiskDone, OpId};
@@ -102,6 +102,8 @@ pub struct Leader<S: StateMachine> {
     snapshot: SnapshotTaker<S>,
     clients: ClientSessions,
     tracker: SessionTracker,
+    /// What the history held of sessions that it does not know: closed at the first half tick.
+    orphans: Vec<SessionId>,
 }
 
 impl<S: StateMachine> Leader<S> {
@@ -134,6 +136,7 @@ impl<S: StateMachine> Leader<S> {
             snapshot: SnapshotTaker::new(),
             clients: ClientSessions::default(),
             tracker: SessionTracker::default(),
+            orphans: Vec::new(),
         };
         // Wrong: a snapshot of what was loaded, with a tail that no quorum knows of (ZOOKEEPER-1549).
         if ctx.io.config.switches.has(Switch::TruncKeepsNewerSnapshot) {

@@ -440,6 +440,7 @@ impl<S: StateMachine> Learner<S> {
         self.last_queued = sync.last_queued.unwrap_or(Zxid::ZERO);
         let last = self.last_queued.max(ctx.db.last_processed);
         self.clients.serve(&ctx.io, last.max(epoch.first_zxid()));
+        ctx.db.state.init_config(&ctx.io.config.view.text(), ctx.io.now.wall_ms);
         if self.observer {
             return self.serve_observer(ctx, sync.not_logged);
         }
