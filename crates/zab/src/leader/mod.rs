@@ -10,6 +10,7 @@
 
 mod broadcast;
 mod discovery;
+mod expiry_queue;
 mod learner_handler;
 mod liveness;
 mod session_tracker;
@@ -135,7 +136,7 @@ impl<S: StateMachine> Leader<S> {
             to_be_applied: ToBeAppliedRequestProcessor::default(),
             snapshot: SnapshotTaker::new(),
             clients: ClientSessions::default(),
-            tracker: SessionTracker::default(),
+            tracker: SessionTracker::new(settings.half_tick()),
             orphans: Vec::new(),
         };
         // Wrong: a snapshot of what was loaded, with a tail that no quorum knows of (ZOOKEEPER-1549).
