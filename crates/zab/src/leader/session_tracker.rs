@@ -189,6 +189,18 @@ mod tests {
         }
     }
 
+    /// Nor where it ends sooner than before, now and then.
+    #[test]
+    fn places_in_the_queue_that_were_left() {
+        let mut tracker = SessionTracker::new(ms(1000));
+        tracker.track(SessionId(1), 20_000, None, ms(0));
+        for at in (0..1_000_000).step_by(500) {
+            tracker.touch(SessionId(1), if at % 5000 == 0 { 1000 } else { 20_000 }, ms(at));
+            assert!(tracker.expired(ms(at)).is_empty());
+        }
+        assert!(tracker.queue.len() < 10, "{} entries", tracker.queue.len());
+    }
+
     #[test]
     fn a_closing_session_is_not_told_again() {
         let mut tracker = SessionTracker::new(ms(500));
