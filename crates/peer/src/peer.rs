@@ -180,8 +180,8 @@ impl<S: StateMachine> Peer<S> {
     fn dispatch(&mut self, now: Now, input: Input, out: &mut Outbox) {
         match input {
             Input::ClientAccepted { conn, from } => {
-                let io = Io { now, out, ids: &mut self.ids, config: &self.config };
-                self.cnxns.accepted(&io, conn, &from);
+                let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+                self.cnxns.accepted(&mut io, conn, from);
             }
             Input::Received { conn, bytes } if self.cnxns.owns(conn) => {
                 self.cnxns.received(now.mono, conn, bytes);

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use wire::client::{DeleteContainerRequest, Response};
-use wire::{Jute, SessionId, SnapshotRecord, Txn, TxnBody, TxnHeader, Zxid, code, op};
+use wire::{Id, Jute, SessionId, SnapshotRecord, Txn, TxnBody, TxnHeader, Zxid, code, op};
 use zab::ClientId;
 use zab::state_machine::{Applied, StateMachine, WriteRequest};
 
@@ -134,6 +134,10 @@ impl StateMachine for ZooKeeperServer {
 
     fn synced(&self, body: &Bytes) -> Result<Bytes, i32> {
         self.read(op::SYNC, body)
+    }
+
+    fn client_is(&mut self, client: ClientId, auth: &[Id]) {
+        self.watches.client_is(client, auth);
     }
 
     fn client_gone(&mut self, client: ClientId) {

@@ -52,6 +52,10 @@ impl Io<'_> {
     pub fn send_notify(&mut self, conn: ConnId, bytes: Bytes) {
         self.out.push(Output::Send { conn, bytes, notify: true });
     }
+    /// Read a client's connection, or stop reading it.
+    pub fn reading(&mut self, conn: ConnId, on: bool) {
+        self.out.push(Output::Reading { conn, on });
+    }
     /// Close without a reason worth telling.
     pub fn close(&mut self, conn: ConnId) {
         self.out.push(Output::Close { conn });

@@ -77,6 +77,8 @@ pub trait StateMachine: Clone {
     fn synced(&self, _body: &Bytes) -> Result<Bytes, i32> {
         Ok(Bytes::new())
     }
+    /// Who a client is now: what it may see of events from here on.
+    fn client_is(&mut self, _client: ClientId, _auth: &[Id]) {}
     /// A connection is gone, and what belonged to it.
     fn client_gone(&mut self, _client: ClientId) {}
     /// Events since this was last asked, in the order in which they are to be sent: before the reply to the

@@ -200,3 +200,37 @@ fn a_session_that_nobody_opened() {
     }
     ensemble.assert_equal();
 }
+
+/// With a larger `jute.maxbuffer`, records beyond what is usual go through log, DIFF and snapshots, and are read
+/// again; what is beyond that is refused.
+#[test]
+fn long_records() {
+    let mut ensemble = Ensemble::with_limit(3 << 20);
+    ensemble.serve();
+    let leader = ensemble.leader();
+    let (away, other) = (1 + leader % 3, 1 + (leader + 1) % 3);
+    ensemble.connect(leader, 1, None);
+    let long = |path: &str, len: usize| CreateRequest { data: Some(vec![7; len].into()), ..create(path, 0) };
+    ensemble.stop(away);
+    ensemble.ask(leader, 1, &Request::Create(long("/long", 3_000_000))).expect("created");
+    // The transaction is longer than the request: each part has its header.
+    let three = ["/a", "/b", "/c"].map(|path| Op::Create(long(path, 1_000_000)));
+    ensemble.ask(leader, 1, &Request::Multi(MultiRequest { ops: three.into() })).expect("created");
+    ensemble.start(away);
+    ensemble.serve();
+    ensemble.assert_equal();
+    ensemble.stop(other);
+    ensemble.lose_disk(other);
+    ensemble.start(other);
+    ensemble.serve();
+    ensemble.assert_equal();
+    for n in 0..150 {
+        ensemble.ask(leader, 1, &Request::Create(create(&format!("/{n}"), 0))).expect("created");
+    }
+    let digest = ensemble.state(leader).digest();
+    (1..=3).for_each(|sid| ensemble.stop(sid));
+    (1..=3).for_each(|sid| ensemble.start(sid));
+    ensemble.serve();
+    ensemble.assert_equal();
+    assert_eq!(ensemble.state(leader).digest(), digest);
+}

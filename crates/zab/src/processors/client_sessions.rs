@@ -20,6 +20,8 @@ pub enum ClientAction {
     Submit(LocalRequest),
     /// Ask the leader (or, on it, the tracker) whether the session lives.
     Revalidate { session: SessionId, timeout_ms: i32 },
+    /// A client proved to be somebody more.
+    Identified { client: ClientId, auth: Vec<Id> },
     /// A client gave up its connection; its session lives on.
     Gone { session: SessionId },
 }
@@ -88,7 +90,7 @@ impl ClientSessions {
                 if !auth.contains(&id) {
                     auth.push(id);
                 }
-                None
+                Some(ClientAction::Identified { client, auth: auth.clone() })
             }
             ClientInput::Request { client, body, .. } if too_long(io, &body) => {
                 io.mark("client: a request above jute.maxbuffer");
