@@ -268,7 +268,7 @@ fn the_configuration_node() {
     assert_eq!(db.tree.node(id).data(), Some(&b"server.1=h:1:2"[..]));
     assert_eq!((stat.version, stat.mzxid, stat.mtime, stat.aversion), (-1, Zxid(7), 55, -1));
     assert_eq!(db.digest(), digest);
-    let mut db = server::ZkDatabase::bare();
+    let (mut db, mut fuzzy) = (server::ZkDatabase::bare(), server::ZkDatabase::bare());
     assert_eq!(db.tree.set_config(b"", Zxid(7), 55), Err(code::NO_NODE));
     let stat = StatPersisted::default();
     for path in ["", "/zookeeper"] {
@@ -285,6 +285,16 @@ fn the_configuration_node() {
     assert_eq!(db.tree.set_config(b"x", Zxid(7), 55), Ok(()));
     let id = db.tree.find(b"/zookeeper/config").expect("made");
     assert_eq!(db.tree.acl(id), [Acl { perms: 1, id: Id::anyone() }]);
+    // A snapshot that began before the node was there has it, and not its ACL.
+    for path in ["", "/zookeeper", "/zookeeper/config"] {
+        let acl_key = if path.len() > 10 { 1 } else { -1 };
+        let node = SnapshotRecord::Node { path: text(path), data: None, acl_key, stat };
+        fuzzy.restore(node).expect("restored");
+    }
+    let id = fuzzy.tree.find(b"/zookeeper/config").expect("there");
+    assert_ne!(fuzzy.tree.acl(id), db.tree.acl(db.tree.find(b"/zookeeper/config").expect("made")));
+    assert_eq!(fuzzy.tree.set_config(b"x", Zxid(7), 55), Ok(()));
+    assert_eq!(fuzzy.tree.acl(id), [Acl { perms: 1, id: Id::anyone() }]);
 }
 
 /// What the leader's tracker says comes first, but behind what is wrong with the flags.

@@ -86,8 +86,9 @@ pub trait StateMachine: Clone {
     fn take_notifications(&mut self) -> Vec<Notification> {
         Vec::new()
     }
-    /// Clients are served from now on, in an ensemble of this configuration (version 0). It is each member's own:
-    /// in no transaction and in no digest (`ZKDatabase.initConfigInZKDatabase`).
+    /// The configuration of the ensemble (version 0), where clients can read it. It is each member's own, in no
+    /// transaction and in no digest (`ZKDatabase.initConfigInZKDatabase`). Told when a state was loaded or came as a
+    /// snapshot, and when clients begin to be served.
     fn init_config(&mut self, _text: &[u8], _wall_ms: i64) {}
     /// Sessions that own something and are not among `sessions`. A new leader closes them.
     fn orphans(&self) -> Vec<SessionId> {

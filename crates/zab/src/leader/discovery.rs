@@ -345,7 +345,7 @@ impl<S: StateMachine> Leader<S> {
             self.tracker.track(session, timeout_ms, None, ctx.io.now.mono);
         }
         self.orphans = ctx.db.state.orphans();
-        ctx.db.state.init_config(&ctx.io.config.view.text(), ctx.io.now.wall_ms);
+        ctx.init_config();
         let acked: Vec<ConnId> = self
             .handlers
             .values()
