@@ -303,7 +303,8 @@ impl Checkers {
 
     /// The member's disk may be lost within the fault budget: a quorum of others holds, durably,
     /// everything that it holds and everything committed, and has accepted its epochs. Those in `lost_before`
-    /// have lost their disks before and were not brought up to date since: they stand in for nobody.
+    /// have lost their disks before and were not brought up to date since: they stand in for nobody, and nor does
+    /// who synchronises, for what it has it may have been told to cut.
     pub fn can_lose_disk(&self, sid: ServerId, lost_before: &[ServerId]) -> bool {
         let g = &self.ghost;
         let Some(m) = g.index(sid) else { return false };
@@ -317,6 +318,8 @@ impl Checkers {
             member.sid != sid
                 && !lost_before.contains(&member.sid)
                 && !disk.damaged
+                && !member.is_synchronising()
+                && !disk.being_replaced
                 && disk.accepted >= accepted
                 && disk.current >= lost.current
                 && all_of(&lost.history)

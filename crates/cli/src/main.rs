@@ -131,6 +131,9 @@ pub struct SweepArgs {
     /// Behave as this release did, as zookeeper-3.8.4: with all the switches of the museum that it had.
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
+    /// What the members replicate; without, the seed draws it.
+    #[arg(long, value_name = "STATE", conflicts_with = "scenario")]
+    state: Option<sweep::StateArg>,
     /// Write failures as scenarios (at most five of a signature) to this folder.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,

@@ -23,16 +23,35 @@ use crate::story::print_story_lines;
 use crate::tally::Tally;
 use crate::tally_report;
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum StateArg {
+    /// A flat map of registers: the fast workload, for the protocol.
+    Registers,
+    /// The data tree, with clients of ZooKeeper's protocol.
+    Tree,
+}
+
+impl StateArg {
+    fn name(self) -> &'static str {
+        match self {
+            StateArg::Registers => "registers",
+            StateArg::Tree => "tree",
+        }
+    }
+}
+
 /// What seeds are drawn from.
 enum Source {
-    Swarm(Switches),
+    Swarm(Switches, Option<StateArg>),
     Scenario(Box<Scenario>),
 }
 
 impl Source {
     fn spec(&self, seed: u64) -> RunSpec {
         match self {
-            Source::Swarm(switches) => swarm::plan(seed, *switches),
+            Source::Swarm(switches, None) => swarm::plan(seed, *switches),
+            Source::Swarm(switches, Some(StateArg::Registers)) => swarm::plan_registers(seed, *switches),
+            Source::Swarm(switches, Some(StateArg::Tree)) => swarm::plan_tree(seed, *switches),
             Source::Scenario(scenario) => swarm::vary(scenario, seed),
         }
     }
@@ -77,7 +96,7 @@ fn source(args: &SweepArgs) -> Result<Source, String> {
     if let Some(name) = &args.profile {
         switches = parse_profile(name)?.iter().fold(switches, Switches::with);
     }
-    let Some(file) = &args.scenario else { return Ok(Source::Swarm(switches)) };
+    let Some(file) = &args.scenario else { return Ok(Source::Swarm(switches, args.state)) };
     let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
     let mut scenario = Scenario::parse(&text).map_err(|e| format!("{}: {e}", file.display()))?;
     scenario.switches.extend(switches.iter().map(|switch| switch.name().to_owned()));
@@ -128,6 +147,9 @@ impl<'a> Sweep<'a> {
         }
         if let Some(name) = &args.profile {
             arguments.push_str(&format!(" --profile {name}"));
+        }
+        if let Some(state) = args.state {
+            arguments.push_str(&format!(" --state {}", state.name()));
         }
         let whole_swarm = arguments.is_empty();
         Sweep {

@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::host::Happened;
@@ -61,6 +61,14 @@ struct Connection {
     writer: Option<Writer>,
     /// The dial, or the reader.
     task: Option<JoinHandle<()>>,
+    /// May the reader read?
+    reading: watch::Sender<bool>,
+}
+
+impl Connection {
+    fn new(task: Option<JoinHandle<()>>) -> Connection {
+        Connection { writer: None, task, reading: watch::Sender::new(true) }
+    }
 }
 
 pub struct Connections {
@@ -108,7 +116,7 @@ impl Connections {
     pub fn accepted(&mut self, stream: TcpStream) -> ConnId {
         self.next_accepted += 1;
         let conn = ConnId(ConnId::ACCEPTED | self.next_accepted);
-        self.connections.insert(conn, Connection { writer: None, task: None });
+        self.connections.insert(conn, Connection::new(None));
         self.attach(conn, stream);
         conn
     }
@@ -129,7 +137,7 @@ impl Connections {
                 }
             });
         });
-        self.connections.insert(conn, Connection { writer: None, task: Some(task) });
+        self.connections.insert(conn, Connection::new(Some(task)));
     }
 
     /// The stream's two directions run on tasks of their own.
@@ -140,7 +148,8 @@ impl Connections {
         let (queue, to_write) = unbounded_channel();
         let (open, closed) = oneshot::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        connection.task = Some(tokio::spawn(read(conn, reading, self.happened.clone())));
+        connection.task =
+            Some(tokio::spawn(read(conn, reading, connection.reading.subscribe(), self.happened.clone())));
         // A close does not abort it: what was sent before goes out.
         let write = write(conn, writing, to_write, Arc::clone(&waiting), self.happened.clone());
         connection.writer = Some(Writer { queue, waiting, _open: open });
@@ -165,6 +174,13 @@ impl Connections {
         }
         writer.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
         let _ = writer.queue.send(Write { bytes, notify });
+    }
+
+    /// Take no more bytes from it, or go on.
+    pub fn read(&mut self, conn: ConnId, on: bool) {
+        if let Some(connection) = self.connections.get(&conn) {
+            connection.reading.send_replace(on);
+        }
     }
 
     pub fn close(&mut self, conn: ConnId) {
@@ -221,11 +237,20 @@ fn closed(conn: ConnId, error: &io::Error) -> Happened {
     Happened::Input(Input::Closed { conn, reason })
 }
 
-async fn read(conn: ConnId, mut reading: OwnedReadHalf, happened: UnboundedSender<Happened>) {
+async fn read(
+    conn: ConnId,
+    mut reading: OwnedReadHalf,
+    mut may_read: watch::Receiver<bool>,
+    happened: UnboundedSender<Happened>,
+) {
     let budget = Arc::new(Semaphore::new(READ_BUDGET));
     let mut buffer = BytesMut::new();
     loop {
         let room = room(&budget).await;
+        // The other end is with `Connections`: without it the connection is closed.
+        if may_read.wait_for(|on| *on).await.is_err() {
+            return;
+        }
         if buffer.capacity() < CHUNK / 4 {
             buffer.reserve(CHUNK);
         }
@@ -304,6 +329,26 @@ mod tests {
             }
             assert_eq!(got, 16 << 20);
             connections.close(conn);
+        });
+    }
+
+    /// Nothing comes of one that is not to be read, until it is to be read again.
+    #[test]
+    fn a_sender_waits_while_it_is_not_read() {
+        in_runtime(async {
+            let (mut other, ours) = pair().await;
+            let (happened, mut inbox) = unbounded_channel();
+            let mut connections = Connections::new(happened);
+            let conn = connections.accepted(ours);
+            connections.read(conn, false);
+            other.write_all(&[7; 1000]).await.expect("written");
+            let mut taken = async || match inbox.recv().await {
+                Some(Happened::Received { bytes, .. }) => bytes.len(),
+                _ => panic!("expected bytes"),
+            };
+            tokio::time::timeout(Duration::from_millis(200), taken()).await.expect_err("nothing is read");
+            connections.read(conn, true);
+            assert_eq!(taken().await, 1000);
         });
     }
 

@@ -68,7 +68,7 @@ impl Conf {
         let (snaps, logs) = (cfg.snap_dir(), cfg.log_dir());
         format!(
             "clientPort={}\nsecureClientPort=-1\ndataDir={}\ndataDirSize={}\ndataLogDir={}\ndataLogSize={}\n\
-             tickTime={}\nmaxClientCnxns=60\nminSessionTimeout={}\nmaxSessionTimeout={}\n\
+             tickTime={}\nmaxClientCnxns={}\nminSessionTimeout={}\nmaxSessionTimeout={}\n\
              clientPortListenBacklog=-1\nserverId={}\ninitLimit={}\nsyncLimit={}\nelectionAlg=3\n\
              electionPort={}\nquorumPort={}\npeerType={}\nmembership: \n{}",
             cfg.client_port.map_or(-1, i32::from),
@@ -77,6 +77,7 @@ impl Conf {
             absolute(&logs).display(),
             size(&logs),
             settings.tick_time.0 / 1_000_000,
+            settings.max_client_cnxns,
             settings.min_session_timeout_ms,
             settings.max_session_timeout_ms,
             cfg.my_id,

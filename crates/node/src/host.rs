@@ -8,9 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use peer::{
-    ClientOutput, ConnId, Input, Nanos, Now, Outbox, Output, Peer, Port, State, StateKind, Task, TreeSettings,
-};
+use peer::{ClientOutput, ConnId, Input, Nanos, Now, Outbox, Output, Peer, Port, State, StateKind, Task};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -125,20 +123,23 @@ impl Host {
         let state = if options.submit { StateKind::Registers } else { StateKind::Tree };
         let recorder = match &options.record {
             None => None,
-            Some(path) => Some(Recorder::create(path, &config, state).map_err(|why| NodeError::Io {
-                what: format!("{}: expected a new file that can be written", path.display()),
-                why,
-            })?),
+            Some(path) => {
+                Some(Recorder::create(path, &config, state, &cfg.tree()).map_err(|why| NodeError::Io {
+                    what: format!("{}: expected a new file that can be written", path.display()),
+                    why,
+                })?)
+            }
         };
         if let Some(port) = cfg.client_port {
             let bound = four_letter_words::serve(cfg.client_address.as_deref(), port, happened.clone()).await;
             bound.map_err(|why| not_bound(format!("clientPort {port}"), why))?;
         }
+        let state = State::new(state, cfg.tree());
         let submitter = options.submit.then(|| Submitter::start(happened.clone()));
         Ok(Host {
             conf: Conf::new(&cfg),
             cfg,
-            peer: Peer::new(config, State::new(state, TreeSettings::default())),
+            peer: Peer::new(config, state),
             started: Instant::now(),
             inbox,
             connections: Connections::new(happened),
@@ -304,6 +305,7 @@ impl Host {
                 self.connections.send(conn, bytes, notify);
             }
             Output::Close { conn } => self.close(conn),
+            Output::Reading { conn, on } => self.connections.read(conn, on),
             Output::Disk { id, op } => self.disk.execute(id, op),
             Output::Schedule(task) => self.tasks.push_back(task),
             Output::Event(event) => self.log.event(&event),

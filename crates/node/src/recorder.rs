@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use peer::recording::{header_line, input_line, output_line};
-use peer::{Config, Input, Now, Output, StateKind};
+use peer::{Config, Input, Now, Output, StateKind, TreeSettings};
 
 pub struct Recorder {
     /// `None`: a write failed; the member goes on without it.
@@ -15,9 +15,14 @@ pub struct Recorder {
 
 impl Recorder {
     /// A new file: an older recording is never overwritten.
-    pub fn create(path: &Path, config: &Config, state: StateKind) -> io::Result<Recorder> {
+    pub fn create(
+        path: &Path,
+        config: &Config,
+        state: StateKind,
+        tree: &TreeSettings,
+    ) -> io::Result<Recorder> {
         let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        file.write_all(header_line(config, state).as_bytes())?;
+        file.write_all(header_line(config, state, tree).as_bytes())?;
         Ok(Recorder { file: Some(file) })
     }
 

@@ -180,8 +180,8 @@ impl<S: StateMachine> Peer<S> {
     fn dispatch(&mut self, now: Now, input: Input, out: &mut Outbox) {
         match input {
             Input::ClientAccepted { conn, from } => {
-                let io = Io { now, out, ids: &mut self.ids, config: &self.config };
-                self.cnxns.accepted(&io, conn, &from);
+                let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+                self.cnxns.accepted(&mut io, conn, from);
             }
             Input::Received { conn, bytes } if self.cnxns.owns(conn) => {
                 self.cnxns.received(now.mono, conn, bytes);
@@ -269,7 +269,10 @@ impl<S: StateMachine> Peer<S> {
     fn on_loaded(&mut self, now: Now, done: DiskDone, out: &mut Outbox) {
         match done.result {
             Ok(DiskAnswer::Loaded(recovered)) => match self.fill_database(&recovered) {
-                Ok(()) => self.start_looking(now, &recovered, out),
+                Ok(()) => {
+                    ctx!(self, now, out).init_config();
+                    self.start_looking(now, &recovered, out);
+                }
                 Err(why) => self.halt(format!("the snapshot does not load: {why}"), out),
             },
             Ok(answer) => unreachable!("a Load is answered by what it loaded, not {answer:?}"),

@@ -15,7 +15,7 @@
 use serde::{Deserialize, Serialize};
 use zab::{Config, Input, Nanos, Now, Output, txn_digest};
 
-use crate::{Peer, State, StateKind};
+use crate::{Peer, State, StateKind, TreeSettings};
 
 const NAME: &str = "vivarium";
 const VERSION: u32 = 1;
@@ -30,6 +30,8 @@ struct Header {
     /// Recordings of before the tree was there do not say.
     #[serde(default)]
     state: StateKind,
+    #[serde(default)]
+    tree: TreeSettings,
     config: Config,
 }
 
@@ -53,9 +55,10 @@ fn line<T: Serialize>(value: &T) -> String {
     text
 }
 
-/// A tree has the settings that are default.
-pub fn header_line(config: &Config, state: StateKind) -> String {
-    line(&Header { recording: NAME.into(), version: VERSION, state, config: config.clone() })
+/// `tree`: the settings of the tree, if that is the state.
+pub fn header_line(config: &Config, state: StateKind, tree: &TreeSettings) -> String {
+    let (tree, config) = (tree.clone(), config.clone());
+    line(&Header { recording: NAME.into(), version: VERSION, state, tree, config })
 }
 
 pub fn input_line(now: Now, input: &Input) -> String {
@@ -127,7 +130,7 @@ impl Replay {
             return Err(bad(format!("{form}, found {} {}", header["recording"], header["version"])));
         }
         let header: Header = serde_json::from_value(header).map_err(|why| bad(format!("{form}: {why}")))?;
-        let peer = Peer::new(header.config, State::new(header.state, server::Settings::default()));
+        let peer = Peer::new(header.config, State::new(header.state, header.tree));
         Ok(Replay { peer, line: 1, at: Nanos::ZERO, input: String::new(), got: None, inputs: 0 })
     }
 
@@ -232,13 +235,17 @@ mod tests {
         Peer::new(config(), State::registers()).handle(now, Input::Boot, &mut outputs);
         assert_eq!(outputs.len(), 1, "Load");
 
-        let mut replay = Replay::begin(&header_line(&config(), StateKind::Registers)).expect("a header");
+        let mut replay =
+            Replay::begin(&header_line(&config(), StateKind::Registers, &TreeSettings::default()))
+                .expect("a header");
         assert_eq!(replay.feed(&input_line(now, &Input::Boot)), Ok(None));
         assert!(replay.ends_inside_an_input());
         let less = replay.feed(&output_line(&[])).expect("outputs").expect("a difference");
         assert_eq!((less.line, less.at, less.output, less.expected), (3, Nanos(5), 1, None));
 
-        let mut replay = Replay::begin(&header_line(&config(), StateKind::Registers)).expect("a header");
+        let mut replay =
+            Replay::begin(&header_line(&config(), StateKind::Registers, &TreeSettings::default()))
+                .expect("a header");
         assert_eq!(replay.feed(&input_line(now, &Input::Boot)), Ok(None));
         assert_eq!(replay.feed(&output_line(&outputs)), Ok(None));
         assert!(!replay.ends_inside_an_input());

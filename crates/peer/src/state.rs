@@ -4,7 +4,7 @@
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use server::ZooKeeperServer;
-use wire::{SessionId, SnapshotRecord, Zxid};
+use wire::{Id, SessionId, SnapshotRecord, Zxid};
 use zab::ClientId;
 use zab::register_map::{self, RegisterMap};
 use zab::state_machine::{Applied, Notification, ReadRequest, StateMachine, WriteRequest};
@@ -95,11 +95,20 @@ impl StateMachine for State {
     fn synced(&self, body: &Bytes) -> Result<Bytes, i32> {
         either!(self, it => it.synced(body))
     }
+    fn client_is(&mut self, client: ClientId, auth: &[Id]) {
+        either!(self, it => it.client_is(client, auth));
+    }
     fn client_gone(&mut self, client: ClientId) {
         either!(self, it => it.client_gone(client));
     }
     fn take_notifications(&mut self) -> Vec<Notification> {
         either!(self, it => it.take_notifications())
+    }
+    fn init_config(&mut self, text: &[u8], wall_ms: i64) {
+        either!(self, it => it.init_config(text, wall_ms));
+    }
+    fn orphans(&self) -> Vec<SessionId> {
+        either!(self, it => it.orphans())
     }
     fn due_containers(&self, wall_ms: i64) -> Vec<Bytes> {
         either!(self, it => it.due_containers(wall_ms))

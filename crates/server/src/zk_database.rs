@@ -113,14 +113,10 @@ impl ZkDatabase {
         self.digest_confirmed
     }
 
-    /// A session that owns nodes and is in no session table ends (`ZooKeeperServer.loadData`). What they are.
-    pub fn kill_orphans(&mut self) -> Vec<SessionId> {
+    /// Sessions that own nodes and are in no session table, as old logs may leave them.
+    pub fn orphans(&self) -> Vec<SessionId> {
         let owners = self.tree.sessions_with_ephemerals().map(|(session, _)| SessionId(session));
-        let orphans: Vec<SessionId> = owners.filter(|id| !self.sessions.contains_key(id)).collect();
-        for session in &orphans {
-            self.tree.kill_orphan(*session);
-        }
-        orphans
+        owners.filter(|id| !self.sessions.contains_key(id)).collect()
     }
 
     pub fn restore(&mut self, record: SnapshotRecord) -> Result<(), String> {

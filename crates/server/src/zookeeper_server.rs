@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use wire::client::{DeleteContainerRequest, Response};
-use wire::{Jute, SessionId, SnapshotRecord, Txn, TxnBody, TxnHeader, Zxid, code, op};
+use wire::{Id, Jute, SessionId, SnapshotRecord, Txn, TxnBody, TxnHeader, Zxid, code, op};
 use zab::ClientId;
 use zab::state_machine::{Applied, StateMachine, WriteRequest};
 
@@ -147,12 +147,25 @@ impl StateMachine for ZooKeeperServer {
         self.read(op::SYNC, body)
     }
 
+    fn client_is(&mut self, client: ClientId, auth: &[Id]) {
+        self.watches.client_is(client, auth);
+    }
+
     fn client_gone(&mut self, client: ClientId) {
         ZooKeeperServer::client_gone(self, client);
     }
 
     fn take_notifications(&mut self) -> Vec<Notification> {
         ZooKeeperServer::take_notifications(self)
+    }
+
+    fn init_config(&mut self, text: &[u8], wall_ms: i64) {
+        // A foreign history may have no `/zookeeper`.
+        let _ = self.db.tree.set_config(text, Zxid::ZERO, wall_ms);
+    }
+
+    fn orphans(&self) -> Vec<SessionId> {
+        self.db.orphans()
     }
 
     fn due_containers(&self, wall_ms: i64) -> Vec<Bytes> {

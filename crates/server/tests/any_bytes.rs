@@ -112,7 +112,12 @@ fn as_requests_and_transactions() {
     let (mut applied, mut done) = (0, 0);
     for seed in 1..60 {
         let mut draw = Draw(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
-        let settings = Settings { extended_types: true, enforce_quota: true, skip_acl: seed % 7 == 0 };
+        let settings = Settings {
+            extended_types: true,
+            enforce_quota: true,
+            skip_acl: seed % 7 == 0,
+            ..Settings::default()
+        };
         let mut server = ZooKeeperServer::new(settings);
         let mut log: Vec<Bytes> = Vec::new();
         for n in 1..400 {

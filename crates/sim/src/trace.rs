@@ -149,6 +149,7 @@ impl TraceHash {
                 self.bytes(bytes);
             }
             Output::Close { conn } => self.words(&[25, conn.0]),
+            Output::Reading { conn, on } => self.words(&[35, conn.0, u64::from(*on)]),
             Output::Disk { id, op } => {
                 self.words(&[26, u64::from(id.generation), id.seq]);
                 self.disk_op(op);

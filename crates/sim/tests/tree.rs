@@ -48,6 +48,22 @@ fn clients_of_a_quiet_ensemble() {
     }
 }
 
+/// Clients that ask ten things at a time of members that work on one: all are answered, in order, and rightly.
+#[test]
+fn clients_that_wait_for_their_turn() {
+    let throttled = QUIET
+        .replace(r#""inFlight": 2"#, r#""inFlight": 10"#)
+        .replace(r#""workload""#, r#""settings": { "globalOutstandingLimit": 1 }, "workload""#);
+    let run_it = |text: &str| run(&Scenario::parse(text).expect("a scenario").run_spec(None), false, false);
+    let outcome = run_it(&throttled);
+    assert_eq!(outcome.verdict, Verdict::Clean, "{:#?}", outcome.violations);
+    assert_ne!(
+        outcome.trace_hash,
+        run_it(&throttled.replace("Limit\": 1", "Limit\": 1000")).trace_hash,
+        "nobody waited"
+    );
+}
+
 #[test]
 fn the_first_seeds_of_the_tree_are_clean() {
     let mut failures = Vec::new();

@@ -13,7 +13,7 @@ use zab::{DiskError, TxnEntry};
 pub const MAGIC: &[u8; 4] = b"ZKLG";
 pub const HEADER_LEN: usize = 16;
 pub const END_OF_ENTRY: u8 = b'B';
-/// Longest entry: `jute.maxbuffer` with its extra allowance.
+/// Longest entry, `jute.maxbuffer` with its extra allowance, where nobody raised it. An intact one may be longer.
 const MAX_ENTRY: usize = 2_097_150;
 /// A disk writes sectors: what was lost of an unsynced write reads as zeros, sector by sector.
 const SECTOR: usize = 512;
@@ -68,7 +68,7 @@ pub fn read_log(name: &str, bytes: Vec<u8>) -> Result<LogFile, DiskError> {
     let mut at = HEADER_LEN;
     loop {
         file.end = at as u64;
-        let (reason, entry_end) = match read_entry(&bytes, at) {
+        let (reason, entry_end) = match read_entry(&bytes, at, usize::MAX) {
             Ok((entry, next)) => {
                 file.entries.push((at as u64, entry));
                 at = next;
@@ -78,7 +78,8 @@ pub fn read_log(name: &str, bytes: Vec<u8>) -> Result<LogFile, DiskError> {
         };
         file.reason = reason;
         let last = file.entries.last().map_or(Zxid::MIN, |(_, entry)| entry.zxid);
-        file.torn = looks_torn(&bytes, at, reason, entry_end, last);
+        let longest = file.entries.iter().map(|(_, entry)| entry.txn.len()).max().unwrap_or(0);
+        file.torn = looks_torn(&bytes, at, reason, entry_end, last, longest.max(MAX_ENTRY));
         if reason == End::Zeros && !file.torn && written(&bytes) > at {
             // Not padding: a length that became zero.
             file.reason = End::Crc;
@@ -117,14 +118,15 @@ fn header_never_arrived(bytes: &[u8]) -> bool {
 /// | nothing left | eof |
 /// | less than checksum and length left | partial |
 /// | length 0 | zeros |
-/// | a length below 0 or above the limit | crc |
+/// | a length below 0 or above `limit` | crc |
+/// | a length above `MAX_ENTRY`, and no intact entry of it | crc |
 /// | fewer bytes than the length | partial |
 /// | another byte than 'B' behind the payload | partial |
 /// | checksum or transaction header wrong | crc |
 ///
 /// With an end comes the offset behind the entry as far as it is known: behind the file where the file
 /// ends inside the entry.
-fn read_entry(bytes: &Bytes, at: usize) -> Result<(TxnEntry, usize), (End, usize)> {
+fn read_entry(bytes: &Bytes, at: usize, limit: usize) -> Result<(TxnEntry, usize), (End, usize)> {
     let left = bytes.len() - at;
     if left == 0 {
         return Err((End::Eof, at));
@@ -137,13 +139,14 @@ fn read_entry(bytes: &Bytes, at: usize) -> Result<(TxnEntry, usize), (End, usize
     if length == 0 {
         return Err((End::Zeros, at + 12));
     }
-    let length = usize::try_from(length).ok().filter(|n| *n <= MAX_ENTRY).ok_or((End::Crc, at + 12))?;
+    let length = usize::try_from(length).ok().filter(|n| *n <= limit).ok_or((End::Crc, at + 12))?;
     let (start, end) = (at + 12, at + 12 + length);
+    let partial = |end| if length > MAX_ENTRY { (End::Crc, at + 12) } else { (End::Partial, end) };
     if bytes.len() <= end {
-        return Err((End::Partial, bytes.len() + 1));
+        return Err(partial(bytes.len() + 1));
     }
     if bytes[end] != END_OF_ENTRY {
-        return Err((End::Partial, end + 1));
+        return Err(partial(end + 1));
     }
     let txn = bytes.slice(start..end);
     let header = TxnHeader::peek(&txn);
@@ -151,6 +154,7 @@ fn read_entry(bytes: &Bytes, at: usize) -> Result<(TxnEntry, usize), (End, usize
         Some(header) if crc == u64::from(adler2::adler32_slice(&txn)) => {
             Ok((TxnEntry { zxid: header.zxid, txn }, end + 1))
         }
+        _ if length > MAX_ENTRY => Err((End::Crc, at + 12)),
         _ => Err((End::Crc, end + 1)),
     }
 }
@@ -158,13 +162,13 @@ fn read_entry(bytes: &Bytes, at: usize) -> Result<(TxnEntry, usize), (End, usize
 /// Can the damage from `start` on be what is left of an unsynced write? Entries that are intact behind it
 /// may have been acknowledged, and so may what is damaged: then only a lost sector between tells of a
 /// write. Else the end decides: the file ends inside the entry, or the entry's end is zero and so is all
-/// behind it.
-fn looks_torn(bytes: &Bytes, start: usize, reason: End, end: usize, last: Zxid) -> bool {
+/// behind it. `limit`: length of the longest entry that is looked for.
+fn looks_torn(bytes: &Bytes, start: usize, reason: End, end: usize, last: Zxid, limit: usize) -> bool {
     let written = written(bytes);
     if reason == End::Eof || (reason == End::Zeros && written <= start) {
         return false;
     }
-    let intact = |at: &usize| read_entry(bytes, *at).is_ok_and(|(entry, _)| entry.zxid > last);
+    let intact = |at: &usize| read_entry(bytes, *at, limit).is_ok_and(|(entry, _)| entry.zxid > last);
     match (start + 1..written).find(intact) {
         Some(next) => lost_sector(bytes, start, next),
         None => reason == End::Zeros || written < end || lost_sector(bytes, start, end),

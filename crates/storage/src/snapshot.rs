@@ -38,8 +38,7 @@ pub fn read(name: &str, bytes: Vec<u8>) -> Result<Bytes, DiskError> {
     if bytes.len() < HEADER.len() || bytes[..8] != HEADER[..8] {
         return Err(corrupt(0, "expected ZKSN, version 2"));
     }
-    let mut parser = SnapshotParser::new();
-    parser.feed(bytes.slice(HEADER.len()..));
+    let mut parser = SnapshotParser::of(bytes.slice(HEADER.len()..));
     while parser
         .next_record()
         .map_err(|e| corrupt(HEADER.len() + parser.consumed() as usize, &e.to_string()))?

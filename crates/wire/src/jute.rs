@@ -37,8 +37,10 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Of a record that is whole: what it holds is no longer than itself, whatever bound it came under.
     pub fn new(bytes: Bytes) -> Reader {
-        Reader { bytes, max_buffer: DEFAULT_MAX_BUFFER }
+        let max_buffer = DEFAULT_MAX_BUFFER.max(bytes.len());
+        Reader { bytes, max_buffer }
     }
     pub fn with_limit(bytes: Bytes, max_buffer: usize) -> Reader {
         Reader { bytes, max_buffer }

@@ -86,6 +86,16 @@ impl SnapshotParser {
             max_buffer: crate::jute::DEFAULT_MAX_BUFFER,
         }
     }
+    /// Of one that comes in parts, with buffers and strings up to `max_buffer`.
+    pub fn with_limit(max_buffer: usize) -> SnapshotParser {
+        SnapshotParser { max_buffer, ..SnapshotParser::new() }
+    }
+    /// Of one that is here.
+    pub fn of(body: Bytes) -> SnapshotParser {
+        let mut parser = SnapshotParser::with_limit(crate::jute::DEFAULT_MAX_BUFFER.max(body.len()));
+        parser.feed(body);
+        parser
+    }
     /// What was read before and not taken is forgotten.
     pub fn feed(&mut self, chunk: Bytes) {
         self.take_read();

@@ -108,7 +108,7 @@ impl QuorumStream {
         self.wanted = 1;
         self.buffer = reader.rest();
         if matches!(packet, Packet::Snap { .. }) {
-            let mut parser = SnapshotParser::new();
+            let mut parser = SnapshotParser::with_limit(self.max_buffer);
             parser.feed(std::mem::take(&mut self.buffer));
             self.mode = Mode::Snapshot(Box::new(parser));
         }

@@ -57,6 +57,7 @@ pub enum SyncTable {
 
 /// Settings with ZooKeeper 3.9's defaults. Times are nanoseconds, limits are in ticks.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Settings {
     pub tick_time: Nanos,
     pub init_limit: u32,
@@ -92,6 +93,14 @@ pub struct Settings {
     pub max_session_timeout_ms: i32,
     /// Observers log to disk.
     pub sync_enabled: bool,
+    /// Clients' connections that one address may have (`maxClientCnxns`), and all together (`maxCnxns`). 0: any
+    /// number.
+    pub max_client_cnxns: usize,
+    pub max_cnxns: usize,
+    /// Clients' requests under way in the whole ensemble (`globalOutstandingLimit`): see `outstanding_limit`.
+    pub global_outstanding_limit: usize,
+    /// `user:hash` of who may do everything (`DigestAuthenticationProvider.superDigest`).
+    pub super_digest: Option<String>,
     /// Longest request that a client may send; on quorum connections twice that (`max_record`).
     pub jute_maxbuffer: usize,
     /// Bytes of a snapshot written in one step of `Task::Snapshot`/`SnapshotSender`.
@@ -123,6 +132,10 @@ impl Default for Settings {
             min_session_timeout_ms: 4000,
             max_session_timeout_ms: 40_000,
             sync_enabled: true,
+            max_client_cnxns: 60,
+            max_cnxns: 0,
+            global_outstanding_limit: 1000,
+            super_digest: None,
             jute_maxbuffer: 0xf_ffff,
             snapshot_slice: 64 * 1024,
         }
@@ -160,6 +173,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Requests of its clients that this member works on before it stops reading those who wait for one: its
+    /// share of the ensemble's (`LeaderZooKeeperServer.getGlobalOutstandingLimit`).
+    pub fn outstanding_limit(&self) -> usize {
+        let others = self.view.voters().count().saturating_sub(1);
+        self.settings.global_outstanding_limit / others.max(1)
+    }
     pub fn learner_type(&self) -> LearnerType {
         self.view.members.get(&self.sid).map_or(LearnerType::Observer, |m| m.learner_type)
     }

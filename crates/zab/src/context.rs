@@ -8,6 +8,7 @@ use crate::database::ZkDatabase;
 use crate::disk::{DiskOp, OpId};
 use crate::event::Event;
 use crate::io::{ClientOutput, ConnId, Outbox, Output, Port, Task};
+use crate::state_machine::StateMachine;
 use crate::time::Now;
 
 /// Numbers for connections that we dial and for disk operations, and the generation of the role.
@@ -52,6 +53,10 @@ impl Io<'_> {
     pub fn send_notify(&mut self, conn: ConnId, bytes: Bytes) {
         self.out.push(Output::Send { conn, bytes, notify: true });
     }
+    /// Read a client's connection, or stop reading it.
+    pub fn reading(&mut self, conn: ConnId, on: bool) {
+        self.out.push(Output::Reading { conn, on });
+    }
     /// Close without a reason worth telling.
     pub fn close(&mut self, conn: ConnId) {
         self.out.push(Output::Close { conn });
@@ -88,6 +93,13 @@ pub struct Ctx<'a, S> {
     pub db: &'a mut ZkDatabase<S>,
     /// As durable on disk; a machine changes its field only on the completion of the write.
     pub epochs: &'a mut Epochs,
+}
+
+impl<S: StateMachine> Ctx<'_, S> {
+    /// What was loaded, or came as a snapshot, has another server's configuration, or none.
+    pub fn init_config(&mut self) {
+        self.db.state.init_config(&self.io.config.view.text(), self.io.now.wall_ms);
+    }
 }
 
 /// Why a role ends. The peer shuts the role down and looks for a leader again.

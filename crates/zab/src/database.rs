@@ -110,8 +110,7 @@ impl<S: StateMachine> ZkDatabase<S> {
         self.snapshot_zxid = Zxid::ZERO;
         if let Some((zxid, body)) = &recovered.snapshot {
             self.snapshot_zxid = *zxid;
-            let mut parser = SnapshotParser::new();
-            parser.feed(body.clone());
+            let mut parser = SnapshotParser::of(body.clone());
             while let Some(record) = parser.next_record().map_err(|e| e.to_string())? {
                 self.state.restore(record)?;
             }

@@ -122,6 +122,12 @@ pub enum Output {
     Close {
         conn: ConnId,
     },
+    /// Read this client's connection, or leave what comes with the transport until told otherwise. What was
+    /// read already may still be handed over. A connection begins with `on`.
+    Reading {
+        conn: ConnId,
+        on: bool,
+    },
     Disk {
         id: OpId,
         op: DiskOp,

@@ -17,6 +17,7 @@ pub mod marks;
 pub mod processors;
 pub mod quorum_verifier;
 pub mod register_map;
+mod session_map;
 pub mod state_machine;
 pub mod switches;
 pub mod time;

@@ -80,11 +80,21 @@ pub trait StateMachine: Clone {
     fn synced(&self, _body: &Bytes) -> Result<Bytes, i32> {
         Ok(Bytes::new())
     }
+    /// Who a client is now: what it may see of events from here on.
+    fn client_is(&mut self, _client: ClientId, _auth: &[Id]) {}
     /// A connection is gone, and what belonged to it.
     fn client_gone(&mut self, _client: ClientId) {}
     /// Events since this was last asked, in the order in which they are to be sent: before the reply to the
     /// write that fired them, and to whatever is answered later.
     fn take_notifications(&mut self) -> Vec<Notification> {
+        Vec::new()
+    }
+    /// The configuration of the ensemble (version 0), where clients can read it. It is each member's own, in no
+    /// transaction and in no digest (`ZKDatabase.initConfigInZKDatabase`). Told when a state was loaded or came as a
+    /// snapshot, and when clients begin to be served.
+    fn init_config(&mut self, _text: &[u8], _wall_ms: i64) {}
+    /// Sessions that own something and are not among `sessions`. A new leader closes them.
+    fn orphans(&self) -> Vec<SessionId> {
         Vec::new()
     }
     /// Bodies of deleteContainer requests for nodes that have had their time. The leader asks, and makes them.

@@ -184,6 +184,22 @@ mod tests {
         assert!(!may(&run, 2, &[]));
     }
 
+    /// A member that synchronises may be about to cut what it has.
+    #[test]
+    fn whose_copies_do_not_count_for_one_that_is_lost() {
+        use wire::ServerId;
+        let mut run = Run::established(3, 1);
+        run.write(z(1, 1));
+        let may = |run: &Run| run.checkers.can_lose_disk(ServerId(1), &[]);
+        assert!(may(&run));
+        run.role_left(2);
+        assert!(may(&run), "it keeps what it has");
+        run.connect(2, 3);
+        assert!(!may(&run));
+        run.role_left(2);
+        assert!(!may(&run), "what it began may still be under way");
+    }
+
     #[test]
     fn a_disk_that_breaks_its_promise() {
         let mut run = Run::established(3, 1);

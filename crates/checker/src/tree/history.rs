@@ -2,14 +2,17 @@
 //! as the rules are, against which replies and events are held. Each node has its states by the zxid from
 //! which they stand.
 //!
+//! ACLs are known as far as they do not depend on who asks: entries for `world:anyone`.
+//!
 //! PREP, what a leader proposes can be carried out: a create of a node that is missing below one that is
 //! there, a delete or setData of one that is there, at the next version.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use wire::txn::{SubTxn, TxnBody};
-use wire::{Stat, Txn, TxnHeader, Zxid, op};
+use wire::codes::perms;
+use wire::txn::{MultiTxn, SubTxn, TxnBody};
+use wire::{Acl, Id, Stat, Txn, TxnHeader, Zxid, code, op};
 
 /// A node's state but for its children.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +29,54 @@ pub(crate) struct NodeState {
     /// The session, or 0.
     pub owner: i64,
     pub data: Option<Bytes>,
+    pub acl: Rights,
 }
+
+/// What an ACL lets a client do of whom nothing is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rights {
+    /// Everybody may do this.
+    anyone: i32,
+    /// Somebody may do this, and it is not known who.
+    somebody: i32,
+}
+
+impl Rights {
+    const ALL: Rights = Rights { anyone: perms::ALL, somebody: 0 };
+
+    pub fn of(acl: Option<&Vec<Acl>>) -> Rights {
+        let Some(acl) = acl.filter(|acl| !acl.is_empty()) else { return Rights::ALL };
+        let mut rights = Rights { anyone: 0, somebody: 0 };
+        for entry in acl {
+            if entry.id == Id::anyone() {
+                rights.anyone |= entry.perms;
+            } else {
+                rights.somebody |= entry.perms;
+            }
+        }
+        rights
+    }
+
+    /// May a client do something that needs one of `perms`? `None`: that depends on who it is.
+    pub fn allow(self, perms: i32) -> Option<bool> {
+        match (self.anyone & perms != 0, self.somebody & perms != 0) {
+            (true, _) => Some(true),
+            (false, false) => Some(false),
+            (false, true) => None,
+        }
+    }
+}
+
+/// What became of a part of a multi: the node that it is about, as it was behind that part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub kind: i32,
+    pub path: Bytes,
+    pub stat: Option<Stat>,
+}
+
+/// A multi: its parts, or their error codes where it failed.
+pub(crate) type Parts = Result<Vec<Part>, Vec<i32>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
@@ -41,14 +91,34 @@ pub(crate) struct Trigger {
     pub zxid: Zxid,
     pub change: Change,
     pub path: Bytes,
+    /// Those who watch the node may see it; and those who watch its parent, that.
+    pub seen: bool,
+    pub parent_seen: bool,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct TreeHistory {
     nodes: BTreeMap<Bytes, Vec<(Zxid, Option<NodeState>)>>,
     triggers: Vec<Trigger>,
+    multis: BTreeMap<Zxid, Parts>,
     /// What no leader should have proposed.
     pub impossible: Option<String>,
+}
+
+/// Of the parts of a multi that failed: 0 before the one that did, -2 behind it.
+fn errors_of(multi: &MultiTxn) -> Vec<i32> {
+    let mut failed = false;
+    let errors = multi.txns.iter().map(|part| {
+        let told = part.data.as_deref().filter(|_| part.kind == op::ERROR).and_then(<[u8]>::first_chunk::<4>);
+        let err = match told {
+            Some(err) => i32::from_be_bytes(*err),
+            None if failed => code::RUNTIME_INCONSISTENCY,
+            None => code::OK,
+        };
+        failed |= err != code::OK;
+        err
+    });
+    errors.collect()
 }
 
 pub(crate) fn parent(path: &[u8]) -> &[u8] {
@@ -72,12 +142,13 @@ impl TreeHistory {
             aversion: 0,
             owner: 0,
             data: Some(Bytes::new()),
+            acl: Rights::ALL,
         };
         let mut nodes = BTreeMap::new();
         for path in ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"] {
             nodes.insert(Bytes::from_static(path.as_bytes()), vec![(Zxid::ZERO, Some(bare.clone()))]);
         }
-        TreeHistory { nodes, triggers: Vec::new(), impossible: None }
+        TreeHistory { nodes, triggers: Vec::new(), multis: BTreeMap::new(), impossible: None }
     }
 
     /// The node as it was once `zxid` was applied.
@@ -160,12 +231,14 @@ impl TreeHistory {
         match body {
             TxnBody::Create(t) => {
                 let owner = if t.ephemeral { header.client_id.0 } else { 0 };
-                self.create(header, &t.path, t.data.clone(), owner, t.parent_c_version);
+                self.create(header, &t.path, t.data.clone(), t.acl.as_ref(), owner, t.parent_c_version);
             }
             TxnBody::CreateContainer(t) => {
-                self.create(header, &t.path, t.data.clone(), 0, t.parent_c_version)
+                self.create(header, &t.path, t.data.clone(), t.acl.as_ref(), 0, t.parent_c_version)
             }
-            TxnBody::CreateTTL(t) => self.create(header, &t.path, t.data.clone(), 0, t.parent_c_version),
+            TxnBody::CreateTTL(t) => {
+                self.create(header, &t.path, t.data.clone(), t.acl.as_ref(), 0, t.parent_c_version)
+            }
             TxnBody::Delete(t) => self.delete(header.zxid, &t.path),
             TxnBody::SetData(t) => {
                 let (zxid, time) = (header.zxid, header.time_ms);
@@ -181,7 +254,9 @@ impl TreeHistory {
                 }
             }
             TxnBody::SetACL(t) => {
-                _ = self.change(header.zxid, "sets the ACL of", &t.path, |node| node.aversion = t.version);
+                _ = self.change(header.zxid, "sets the ACL of", &t.path, |node| {
+                    (node.aversion, node.acl) = (t.version, Rights::of(t.acl.as_ref()));
+                });
             }
             TxnBody::CloseSession(list) => {
                 let paths = match list {
@@ -192,20 +267,52 @@ impl TreeHistory {
                     self.delete(header.zxid, &path);
                 }
             }
-            TxnBody::Multi(t) if kind == op::MULTI && !t.failed() => self.multi(header, &t.txns),
+            TxnBody::Multi(t) if kind == op::MULTI => self.multi(header, t),
             _ => {}
         }
     }
 
-    fn multi(&mut self, header: &TxnHeader, parts: &[SubTxn]) {
-        for part in parts {
-            if let Ok(Some(body)) = part.body() {
-                self.apply_part(header, part.kind, &body);
-            }
-        }
+    fn multi(&mut self, header: &TxnHeader, multi: &MultiTxn) {
+        let parts = if multi.failed() {
+            Err(errors_of(multi))
+        } else {
+            Ok(multi.txns.iter().map(|part| self.part(header, part)).collect())
+        };
+        self.multis.insert(header.zxid, parts);
     }
 
-    fn create(&mut self, header: &TxnHeader, path: &Bytes, data: Option<Bytes>, owner: i64, cversion: i32) {
+    fn part(&mut self, header: &TxnHeader, part: &SubTxn) -> Part {
+        let body = part.body().ok().flatten();
+        if let Some(body) = &body {
+            self.apply_part(header, part.kind, body);
+        }
+        let path = match body {
+            Some(TxnBody::Create(t)) => t.path,
+            Some(TxnBody::CreateContainer(t)) => t.path,
+            Some(TxnBody::CreateTTL(t)) => t.path,
+            Some(TxnBody::Delete(t)) => t.path,
+            Some(TxnBody::SetData(t)) => t.path,
+            Some(TxnBody::CheckVersion(t)) => t.path,
+            _ => Bytes::new(),
+        };
+        let stat = self.stat(&path, header.zxid);
+        Part { kind: part.kind, path, stat }
+    }
+
+    /// What the multi at `zxid` did, if that is one.
+    pub fn multi_at(&self, zxid: Zxid) -> Option<&Parts> {
+        self.multis.get(&zxid)
+    }
+
+    fn create(
+        &mut self,
+        header: &TxnHeader,
+        path: &Bytes,
+        data: Option<Bytes>,
+        acl: Option<&Vec<Acl>>,
+        owner: i64,
+        cversion: i32,
+    ) {
         let (zxid, time) = (header.zxid, header.time_ms);
         if self.now(path).is_some() {
             self.is_impossible(zxid, "creates", path, "which is there");
@@ -228,6 +335,7 @@ impl TreeHistory {
             aversion: 0,
             owner,
             data,
+            acl: Rights::of(acl),
         };
         self.put(path, zxid, Some(state));
         self.trigger(zxid, Change::Created, path);
@@ -237,14 +345,17 @@ impl TreeHistory {
         if self.now(path).is_none() {
             return self.is_impossible(zxid, "deletes", path, "which is missing");
         }
+        self.trigger(zxid, Change::Deleted, path);
         self.put(path, zxid, None);
         let above = Bytes::copy_from_slice(parent(path));
         self.change(zxid, "deletes below", &above, |node| node.pzxid = node.pzxid.max(zxid));
-        self.trigger(zxid, Change::Deleted, path);
     }
 
     fn trigger(&mut self, zxid: Zxid, change: Change, path: &Bytes) {
-        self.triggers.push(Trigger { zxid, change, path: path.clone() });
+        let may_be_seen =
+            |path: &[u8]| self.now(path).is_none_or(|n| n.acl.allow(perms::READ) != Some(false));
+        let (seen, parent_seen) = (may_be_seen(path), may_be_seen(parent(path)));
+        self.triggers.push(Trigger { zxid, change, path: path.clone(), seen, parent_seen });
     }
 
     fn change(&mut self, zxid: Zxid, what: &str, path: &Bytes, with: impl FnOnce(&mut NodeState)) -> bool {

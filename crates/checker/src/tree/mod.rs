@@ -32,6 +32,8 @@ pub(crate) struct TreeCheckers {
     sequential: Sequential,
     /// By client, of its connection.
     watches: BTreeMap<u64, ConnectionWatches>,
+    /// The ensemble's configuration, as it was told first.
+    config: Option<Bytes>,
     /// Transactions that were logged somewhere and are not committed yet.
     logged: BTreeMap<Zxid, Bytes>,
     /// A committed transaction was never seen: nothing is judged any more.
@@ -45,6 +47,7 @@ impl TreeCheckers {
             sessions: Sessions::default(),
             sequential: Sequential::default(),
             watches: BTreeMap::new(),
+            config: None,
             logged: BTreeMap::new(),
             blind: false,
         }
@@ -129,6 +132,8 @@ impl TreeCheckers {
         };
         let h = &self.history;
         found("READ", reads::judge(h, session, zxid, request, result));
+        found("READ", reads::rights(h, zxid, request, result));
+        found("READ", reads::configuration(&mut self.config, request, result));
         let err = result.err().unwrap_or(0);
         let watches = self.watches.entry(client).or_default();
         found("WATCH", watches.answered(h, zxid, request, err));

@@ -3,13 +3,17 @@
 //! A server's reply carries the zxid of the last transaction it applied; the history up to there fixes the
 //! whole tree, wherever the server stands. So every field of every reply follows from `TreeHistory`: data,
 //! all of Stat, children, ephemerals. (That z never steps back for a session, and is not behind its own
-//! writes, are MONR and RYW.) Not judged: what ACLs hide, and parts of a multi, which show the tree amid it.
+//! writes, are MONR and RYW.) A part of a multi shows the tree behind that part. NoAuth is right exactly where
+//! the ACL says so, as far as that does not depend on who asks.
 
 use bytes::Bytes;
-use wire::client::{Op, OpResult, Request, Response};
-use wire::{SessionId, Stat, Zxid, code};
+use wire::client::{
+    ErrorResponse, GetChildrenRequest, GetDataRequest, GetDataResponse, Op, OpResult, Request, Response,
+};
+use wire::codes::perms;
+use wire::{SessionId, Stat, Zxid, code, op};
 
-use super::history::TreeHistory;
+use super::history::{Part, Rights, TreeHistory};
 
 /// What is wrong with an answer, if anything.
 pub(crate) fn judge(
@@ -31,7 +35,7 @@ pub(crate) fn judge(
             wrong(&r.path, "is not found".into())
         }
         (Request::Exists(r), Ok(Response::Exists(found))) => stat(h, &r.path, zxid, &found.stat),
-        (Request::GetData(r), Ok(Response::GetData(found))) => {
+        (Request::GetData(r), Ok(Response::GetData(found))) if r.path != CONFIG_NODE => {
             stat(h, &r.path, zxid, &found.stat).or_else(|| data(h, &r.path, zxid, found.data.as_ref()))
         }
         (Request::GetChildren(r), Ok(Response::GetChildren(found))) => {
@@ -40,7 +44,13 @@ pub(crate) fn judge(
         (Request::GetChildren2(r), Ok(Response::GetChildren2(found))) => {
             stat(h, &r.path, zxid, &found.stat).or_else(|| children(h, &r.path, zxid, &found.children))
         }
-        (Request::GetACL(r), Ok(Response::GetACL(found))) => stat(h, &r.path, zxid, &found.stat),
+        (Request::GetACL(r), Ok(Response::GetACL(found))) => {
+            let rights = h.at(&r.path, zxid).map(|node| node.acl);
+            let told = Rights::of(found.acl.as_ref());
+            stat(h, &r.path, zxid, &found.stat).or_else(|| {
+                (rights != Some(told)).then(|| format!("the ACL allows {told:?}, which is {rights:?}"))
+            })
+        }
         (Request::SetData(r), Ok(Response::SetData(found))) => stat(h, &r.path, zxid, &found.stat),
         (Request::SetACL(r), Ok(Response::SetACL(found))) => stat(h, &r.path, zxid, &found.stat),
         (_, Ok(Response::Create2(made))) => stat(h, &made.path, zxid, &made.stat),
@@ -56,6 +66,7 @@ pub(crate) fn judge(
             told.sort_unstable();
             (told != owned).then(|| format!("ephemerals {told:?}, which are {owned:?}"))
         }
+        (Request::Multi(_), Ok(Response::Multi(found))) => parts(h, zxid, &found.results),
         (Request::MultiRead(r), Ok(Response::Multi(found))) => {
             r.ops.iter().zip(&found.results).find_map(|(op, result)| part(h, zxid, op, result))
         }
@@ -63,7 +74,95 @@ pub(crate) fn judge(
     }
 }
 
+/// Is it rightly allowed, or refused, by the ACL?
+pub(crate) fn rights(
+    h: &TreeHistory,
+    zxid: Zxid,
+    request: &Request,
+    result: Result<&Response, i32>,
+) -> Option<String> {
+    // A write is judged by the tree before it.
+    let before = Zxid(zxid.0.saturating_sub(1));
+    let (zxid, path, needed) = match request {
+        Request::Exists(r) => (zxid, &r.path, perms::READ),
+        Request::GetData(r) => (zxid, &r.path, perms::READ),
+        Request::GetChildren(r) => (zxid, &r.path, perms::READ),
+        Request::GetChildren2(r) => (zxid, &r.path, perms::READ),
+        Request::GetACL(r) => (zxid, &r.path, perms::READ | perms::ADMIN),
+        Request::SetData(r) => (before, &r.path, perms::WRITE),
+        Request::SetACL(r) => (before, &r.path, perms::ADMIN),
+        _ => return None,
+    };
+    allowed(h, zxid, path, needed, result.map(|_| ()))
+}
+
+fn allowed(h: &TreeHistory, zxid: Zxid, path: &[u8], needed: i32, result: Result<(), i32>) -> Option<String> {
+    let allows = h.at(path, zxid)?.acl.allow(needed)?;
+    let wrong = match result {
+        Ok(()) => !allows,
+        Err(code::NO_AUTH) => allows,
+        Err(_) => false,
+    };
+    let path = String::from_utf8_lossy(path);
+    wrong.then(|| format!("{path} is {}", if allows { "refused" } else { "told, and is hidden" }))
+}
+
+/// What a multi did, part by part.
+fn parts(h: &TreeHistory, zxid: Zxid, told: &[OpResult]) -> Option<String> {
+    let is = |told: &OpResult, part: &Part| match told {
+        OpResult::Create(made) => part.kind == op::CREATE && made.path == part.path,
+        OpResult::Create2(made) => made.path == part.path && Some(made.stat) == part.stat,
+        OpResult::SetData(set) => part.kind == op::SET_DATA && Some(set.stat) == part.stat,
+        OpResult::Delete => part.kind == op::DELETE,
+        OpResult::Check => part.kind == op::CHECK,
+        _ => false,
+    };
+    let multi = h.multi_at(zxid)?;
+    let right = match multi {
+        Ok(parts) => told.len() == parts.len() && told.iter().zip(parts).all(|(told, part)| is(told, part)),
+        Err(errors) => {
+            let errors = errors.iter().map(|err| OpResult::Error(ErrorResponse { err: *err }));
+            told.iter().cloned().eq(errors)
+        }
+    };
+    (!right).then(|| format!("the multi's results are {told:?}, and should be {multi:?}"))
+}
+
+const CONFIG_NODE: &[u8] = b"/zookeeper/config";
+
+/// The configuration stands in no transaction: each member has it from its own file, and all have the same, but
+/// for its mtime, when the member began to serve. `known`: as it was told first.
+pub(crate) fn configuration(
+    known: &mut Option<Bytes>,
+    request: &Request,
+    result: Result<&Response, i32>,
+) -> Option<String> {
+    let Request::GetData(get) = request else { return None };
+    if get.path != CONFIG_NODE {
+        return None;
+    }
+    let Ok(Response::GetData(GetDataResponse { data: Some(data), stat })) = result else {
+        return Some(format!("the configuration is told as {result:?}"));
+    };
+    let expected = Stat {
+        mtime: stat.mtime,
+        version: -1,
+        aversion: -1,
+        data_length: data.len() as i32,
+        ..Stat::default()
+    };
+    let known = known.get_or_insert_with(|| data.clone());
+    let is_right = data == known && !data.is_empty() && *stat == expected;
+    (!is_right).then(|| format!("the configuration is {data:?} with {stat:?}, which is {known:?}"))
+}
+
 fn part(h: &TreeHistory, zxid: Zxid, op: &Op, result: &OpResult) -> Option<String> {
+    let err = if let OpResult::Error(error) = result { Err(error.err) } else { Ok(()) };
+    if let Op::GetData(GetDataRequest { path, .. }) | Op::GetChildren(GetChildrenRequest { path, .. }) = op
+        && let Some(what) = allowed(h, zxid, path, perms::READ, err)
+    {
+        return Some(what);
+    }
     match (op, result) {
         (Op::GetData(r), OpResult::GetData(found)) => {
             stat(h, &r.path, zxid, &found.stat).or_else(|| data(h, &r.path, zxid, found.data.as_ref()))
@@ -104,8 +203,13 @@ fn children(h: &TreeHistory, path: &[u8], zxid: Zxid, told: &[Bytes]) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use wire::client::{ExistsResponse, GetDataResponse, Response};
-    use wire::code;
+    use wire::client::{
+        CreateResponse, ErrorResponse, ExistsResponse, GetDataResponse, MultiRequest, MultiResponse,
+        OpResult, Request, Response, SetDataRequest, SetDataResponse,
+    };
+    use wire::codes::perms;
+    use wire::txn::{ErrorTxn, TxnBody};
+    use wire::{code, op};
 
     use crate::tree::testing::*;
 
@@ -150,5 +254,102 @@ mod tests {
         let made = run.commit(A, 1, create("/a", false));
         run.answer(made, &get("/a"), Err(code::NO_NODE));
         run.first_is("READ");
+    }
+
+    #[test]
+    fn what_acls_hide() {
+        let hidden = perms::ALL & !perms::READ;
+        for (allows, told, right) in [
+            (hidden, true, false),
+            (hidden, false, true),
+            (perms::READ, true, true),
+            (perms::READ, false, false),
+        ] {
+            let mut run = TreeRun::new();
+            let made = run.commit(A, 1, create_allowing("/a", allows));
+            if told {
+                run.answer_rightly(made, &get("/a"));
+            } else {
+                run.answer(made, &get("/a"), Err(code::NO_AUTH));
+            }
+            if right { run.sound() } else { run.first_is("READ") }
+        }
+    }
+
+    #[test]
+    fn a_write_that_the_acl_refuses() {
+        let set = |path: &str| {
+            let data = Some("w".into());
+            Request::SetData(SetDataRequest { path: path.to_owned().into(), data, version: -1 })
+        };
+        for (allows, right) in [(perms::READ, true), (perms::WRITE, false)] {
+            let mut run = TreeRun::new();
+            run.commit(A, 1, create_allowing("/a", allows));
+            let refused = run.commit(A, 2, error());
+            run.answer(refused, &set("/a"), Err(code::NO_AUTH));
+            if right { run.sound() } else { run.first_is("READ") }
+        }
+    }
+
+    /// Set twice and deleted, in one multi: each part tells what it left.
+    #[test]
+    fn the_parts_of_a_multi() {
+        let parts = || vec![create("/a", false), set("/a", "w", 1), set("/a", "longer", 2)];
+        for wrong in [None, Some(1), Some(2)] {
+            let mut run = TreeRun::new();
+            let zxid = run.commit(A, 1, multi(parts()));
+            let last = run.stat("/a", zxid);
+            let first = wire::Stat { version: 1, data_length: 1, ..last };
+            let mut results = vec![
+                OpResult::Create(CreateResponse { path: "/a".into() }),
+                OpResult::SetData(SetDataResponse { stat: first }),
+                OpResult::SetData(SetDataResponse { stat: last }),
+            ];
+            match wrong {
+                Some(2) => _ = results.pop(),
+                Some(at) => results[at] = OpResult::SetData(SetDataResponse { stat: last }),
+                None => {}
+            }
+            let asked = Request::Multi(MultiRequest { ops: Vec::new() });
+            run.answer(zxid, &asked, Ok(&Response::Multi(MultiResponse { results })));
+            if wrong.is_none() { run.sound() } else { run.first_is("READ") }
+        }
+    }
+
+    #[test]
+    fn the_parts_of_a_multi_that_failed() {
+        for (told, right) in [([0, -110, -2], true), ([0, -110, 0], false), ([-110, 0, -2], false)] {
+            let mut run = TreeRun::new();
+            let error = |err| (op::ERROR, TxnBody::Error(ErrorTxn { err }));
+            let zxid = run.commit(A, 1, multi(vec![error(0), error(-110), error(-2)]));
+            let results = told.map(|err| OpResult::Error(ErrorResponse { err })).into();
+            let asked = Request::Multi(MultiRequest { ops: Vec::new() });
+            run.answer(zxid, &asked, Ok(&Response::Multi(MultiResponse { results })));
+            if right { run.sound() } else { run.first_is("READ") }
+        }
+    }
+
+    /// Told twice: the same, but for when the member began to serve; and then something else.
+    #[test]
+    fn the_configuration() {
+        let text = |text: &str, mtime, version| {
+            let stat = wire::Stat { mtime, version, aversion: -1, data_length: 9, ..wire::Stat::default() };
+            Response::GetData(GetDataResponse { data: Some(text.to_owned().into()), stat })
+        };
+        let get = get("/zookeeper/config");
+        let others = [
+            Ok(text("version=1", 3, -1)),
+            Ok(text("version=0", 3, 0)),
+            Err(code::NO_NODE),
+            Err(code::NO_AUTH),
+        ];
+        for other in others {
+            let mut run = TreeRun::new();
+            run.answer(z(1), &get, Ok(&text("version=0", 1, -1)));
+            run.answer(z(1), &get, Ok(&text("version=0", 2, -1)));
+            run.sound();
+            run.answer(z(1), &get, other.as_ref().map_err(|err| *err));
+            run.first_is("READ");
+        }
     }
 }

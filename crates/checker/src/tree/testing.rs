@@ -1,12 +1,14 @@
 //! Histories for the tests of the checkers beside this file: committed transactions, and what clients saw.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use wire::client::{
     CreateRequest, CreateResponse, ExistsRequest, ExistsResponse, GetDataRequest, GetDataResponse, Request,
     Response, WatcherEvent,
 };
-use wire::txn::{CloseSessionTxn, CreateSessionTxn, CreateTxn, DeleteTxn, ErrorTxn, SetDataTxn, TxnBody};
-use wire::{Acl, EventType, ServerId, SessionId, Stat, Txn, TxnHeader, Zxid, op};
+use wire::txn::{
+    CloseSessionTxn, CreateSessionTxn, CreateTxn, DeleteTxn, ErrorTxn, MultiTxn, SetDataTxn, SubTxn, TxnBody,
+};
+use wire::{Acl, EventType, Jute, ServerId, SessionId, Stat, Txn, TxnHeader, Zxid, op};
 use zab::{Nanos, TxnEntry};
 
 use super::TreeCheckers;
@@ -34,6 +36,27 @@ fn bytes(text: &str) -> Bytes {
 pub(crate) fn create(path: &str, ephemeral: bool) -> (i32, TxnBody) {
     let (path, data, acl) = (bytes(path), Some(bytes("v")), Some(vec![Acl::open()]));
     (op::CREATE, TxnBody::Create(CreateTxn { path, data, acl, ephemeral, parent_c_version: -1 }))
+}
+
+/// A node with which everybody may do this.
+pub(crate) fn create_allowing(path: &str, perms: i32) -> (i32, TxnBody) {
+    let (path, data, acl) = (bytes(path), Some(bytes("v")), Some(vec![Acl { perms, ..Acl::open() }]));
+    (op::CREATE, TxnBody::Create(CreateTxn { path, data, acl, ephemeral: false, parent_c_version: -1 }))
+}
+
+pub(crate) fn multi(parts: Vec<(i32, TxnBody)>) -> (i32, TxnBody) {
+    let part = |(kind, body): (i32, TxnBody)| {
+        let mut data = BytesMut::new();
+        match &body {
+            TxnBody::Create(t) => t.write(&mut data),
+            TxnBody::SetData(t) => t.write(&mut data),
+            TxnBody::Delete(t) => t.write(&mut data),
+            TxnBody::Error(t) => t.write(&mut data),
+            _ => unreachable!("no part of these tests"),
+        }
+        SubTxn { kind, data: Some(data.freeze()) }
+    };
+    (op::MULTI, TxnBody::Multi(MultiTxn { txns: parts.into_iter().map(part).collect() }))
 }
 
 pub(crate) fn delete(path: &str) -> (i32, TxnBody) {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use wire::client::{Request, SetWatches2, WatcherEvent};
 use wire::{EventType, Zxid, code};
 
-use super::history::{Change, TreeHistory, parent};
+use super::history::{Change, TreeHistory, Trigger, parent};
 
 const STANDARD: u8 = 1;
 const PERSISTENT: u8 = 2;
@@ -71,7 +71,7 @@ impl ConnectionWatches {
     fn advance(&mut self, h: &TreeHistory, zxid: Zxid) -> Option<String> {
         let mut expected = Vec::new();
         for trigger in h.triggers(self.through, zxid) {
-            self.fire(trigger.zxid, trigger.change, &trigger.path, &mut expected);
+            self.fire(trigger, &mut expected);
         }
         self.through = self.through.max(zxid);
         for event in expected {
@@ -87,7 +87,9 @@ impl ConnectionWatches {
             .map(|told| format!("{} for nothing", show(told)))
     }
 
-    fn fire(&mut self, zxid: Zxid, change: Change, path: &Bytes, out: &mut Vec<Event>) {
+    /// A watch that fires is used up also where its client may not see the event.
+    fn fire(&mut self, trigger: &Trigger, out: &mut Vec<Event>) {
+        let Trigger { zxid, change, ref path, seen, parent_seen } = *trigger;
         let kind = match change {
             Change::Created => EventType::NodeCreated,
             Change::Deleted => EventType::NodeDeleted,
@@ -104,14 +106,16 @@ impl ConnectionWatches {
             told = true;
             remove(&mut self.child, path, STANDARD);
         }
-        if told {
+        if told && seen {
             out.push((zxid, kind.number(), path.clone()));
         }
         if change != Change::DataChanged {
             let above = Bytes::copy_from_slice(parent(path));
             if self.child.contains_key(&above) {
                 remove(&mut self.child, &above, STANDARD);
-                out.push((zxid, EventType::NodeChildrenChanged.number(), above));
+                if parent_seen {
+                    out.push((zxid, EventType::NodeChildrenChanged.number(), above));
+                }
             }
         }
     }
@@ -263,6 +267,23 @@ mod tests {
         run.notify(first, EventType::NodeDeleted, "/a");
         look(&mut run, second);
         run.first_is("WATCH");
+    }
+
+    /// Of a node that its client may not read it is not told, and the watch is used up.
+    #[test]
+    fn what_acls_hide() {
+        for told in [false, true] {
+            let mut run = TreeRun::new();
+            let before = run.commit(A, 1, create("/b", false));
+            run.answer_rightly(before, &exists("/a"));
+            let made = run.commit(A, 2, create_allowing("/a", 30));
+            if told {
+                run.notify(made, EventType::NodeCreated, "/a");
+            }
+            let gone = run.commit(A, 3, delete("/a"));
+            look(&mut run, gone);
+            if told { run.first_is("WATCH") } else { run.sound() }
+        }
     }
 
     #[test]

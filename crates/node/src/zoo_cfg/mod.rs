@@ -8,7 +8,7 @@ mod server_line;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use peer::{Config, LearnerType, Member, Nanos, QuorumVerifier, Settings, Switches, View};
+use peer::{Config, LearnerType, Member, Nanos, QuorumVerifier, Settings, Switches, TreeSettings, View};
 use storage::StorageSettings;
 use wire::ServerId;
 
@@ -60,6 +60,7 @@ pub struct ZooCfg {
     /// What the machine is told; session time-outs as the file has them, -1 where it has none.
     settings: Settings,
     storage: StorageSettings,
+    tree: TreeSettings,
     peer_type: Option<LearnerType>,
     standalone_enabled: bool,
     dynamic_config_file: Option<PathBuf>,
@@ -111,6 +112,7 @@ impl ZooCfg {
                 ..Settings::default()
             },
             storage: StorageSettings::default(),
+            tree: TreeSettings::default(),
             peer_type: None,
             standalone_enabled: true,
             dynamic_config_file: None,
@@ -151,6 +153,7 @@ impl ZooCfg {
             "syncLimit" => self.settings.sync_limit = above_zero(value)? as u32,
             "minSessionTimeout" => self.settings.min_session_timeout_ms = number(value)?,
             "maxSessionTimeout" => self.settings.max_session_timeout_ms = number(value)?,
+            "maxClientCnxns" => self.settings.max_client_cnxns = number(value)?,
             "dataDir" => self.data_dir = value.into(),
             "dataLogDir" => self.data_log_dir = value.into(),
             "clientPort" => self.client_port = Some(port(value)?),
@@ -192,6 +195,12 @@ impl ZooCfg {
             "autopurge.snapRetainCount" => self.retained = number::<usize>(value)?.max(MIN_SNAP_RETAIN_COUNT),
             "snapshot.trust.empty" => self.storage.trust_empty = boolean(value)?,
             "jute.maxbuffer" => self.settings.jute_maxbuffer = above_zero(value)? as usize,
+            "maxCnxns" => self.settings.max_cnxns = number(value)?,
+            "globalOutstandingLimit" => self.settings.global_outstanding_limit = above_zero(value)? as usize,
+            "DigestAuthenticationProvider.superDigest" => self.settings.super_digest = Some(value.into()),
+            "skipACL" => self.tree.skip_acl = value == "yes",
+            "extendedTypesEnabled" => self.tree.extended_types = boolean(value)?,
+            "enforceQuota" => self.tree.enforce_quota = boolean(value)?,
             "testingonly.initialZxid" => self.settings.initial_zxid = Some(number(value)?),
             _ => return self.not_honoured(key, value),
         }
@@ -219,7 +228,9 @@ impl ZooCfg {
         let number = id.parse::<i64>().ok().filter(|id| (0..=255).contains(id));
         match kind {
             "server" => {
-                let id = ServerId(number.ok_or("server.N with N of 0 to 255")?);
+                // The sessions of 255 would look like TTL nodes' owners.
+                let number = number.filter(|id| *id < 255);
+                let id = ServerId(number.ok_or("server.N with N of 0 to 254")?);
                 self.servers.insert(id, server_line::server(value)?);
             }
             "group" => {
@@ -299,8 +310,8 @@ impl ZooCfg {
                 self.path.display()
             ),
         })?;
-        let number = text.trim().parse::<i64>().ok().filter(|id| (0..=255).contains(id));
-        let expected = "the id of this server, a number of 0 to 255, and nothing else".to_owned();
+        let number = text.trim().parse::<i64>().ok().filter(|id| (0..=254).contains(id));
+        let expected = "the id of this server, a number of 0 to 254, and nothing else".to_owned();
         let id = number.ok_or_else(|| ConfigError::Malformed {
             path: myid.clone(),
             line: 1,
@@ -369,6 +380,11 @@ impl ZooCfg {
         let (min_session_timeout_ms, max_session_timeout_ms) = self.session_timeouts();
         let settings = Settings { min_session_timeout_ms, max_session_timeout_ms, ..self.settings.clone() };
         Config { sid: self.my_id, view: self.view(), settings, switches: Switches::NONE, seed }
+    }
+
+    /// Of the data tree.
+    pub fn tree(&self) -> TreeSettings {
+        TreeSettings { max_txn: self.settings.max_record(), ..self.tree.clone() }
     }
 
     pub fn storage(&self) -> StorageSettings {

@@ -47,7 +47,7 @@ fn mistakes_are_told_with_their_line() {
     for (from, to, expected) in [
         ("tickTime=2000", "tickTime=soon", "zoo.cfg:1: `tickTime=soon`: expected a number above 0"),
         ("server.1=a:2888:3888", "server.1=a:2888", "zoo.cfg:6: `server.1=a:2888`: expected host:quorumPort"),
-        ("server.1=a:2888:3888", "server.x=a:1:2", "expected server.N with N of 0 to 255"),
+        ("server.1=a:2888:3888", "server.x=a:1:2", "expected server.N with N of 0 to 254"),
         ("b:2888:3888:observer", "b:2888:3888:watcher", "zoo.cfg:7"),
         ("dataDir=/d", "# nothing", "zoo.cfg: expected dataDir"),
         ("initLimit=10", "nonsense", "zoo.cfg: expected initLimit and syncLimit"),
@@ -97,7 +97,7 @@ fn what_myid_says_wrong_is_told_with_what_to_do() {
     let why = load().expect_err("no myid");
     assert!(why.contains("myid: expected a file with the id of this server"), "{why}");
     for (myid, expected) in [
-        ("one", "myid:1: `one`: expected the id of this server, a number of 0 to 255"),
+        ("one", "myid:1: `one`: expected the id of this server, a number of 0 to 254"),
         ("", "myid:1: ``: expected the id"),
         ("256", "expected the id"),
         ("7", "expected a line server.7=..."),
@@ -112,13 +112,39 @@ fn what_myid_says_wrong_is_told_with_what_to_do() {
 
 #[test]
 fn what_is_not_honoured_is_told() {
-    let text = format!("{GOOD}maxClientCnxns=60\nsslQuorum=false\nnonsense=1\nforceSync=yes\n");
+    let text = format!("{GOOD}audit.enable=true\nsslQuorum=false\nnonsense=1\nforceSync=yes\n");
     let notes = parse(&text).expect("a good file").notes;
     let told: Vec<_> = notes.iter().map(|note| (note.key.as_str(), note.why.as_str())).collect();
-    assert_eq!(
-        told,
-        [("maxClientCnxns", "clients are not counted yet"), ("nonsense", "no key of ZooKeeper's")]
+    assert_eq!(told, [("audit.enable", "no audit log"), ("nonsense", "no key of ZooKeeper's")]);
+}
+
+#[test]
+fn settings_of_clients_and_of_the_tree() {
+    let cfg = parse(GOOD).expect("a good file");
+    let settings = cfg.config(0).settings;
+    assert_eq!((settings.max_client_cnxns, settings.max_cnxns), (60, 0));
+    assert_eq!((settings.global_outstanding_limit, settings.super_digest), (1000, None));
+    assert_eq!(cfg.tree(), TreeSettings::default());
+    let text = format!(
+        "{GOOD}maxClientCnxns=0\nmaxCnxns=7\nglobalOutstandingLimit=10\nskipACL=yes\njute.maxbuffer=2000000\n\
+         extendedTypesEnabled=true\nenforceQuota=True\nDigestAuthenticationProvider.superDigest=super:x=\n"
     );
+    let cfg = parse(&text).expect("a good file");
+    assert!(cfg.notes.is_empty(), "{:?}", cfg.notes);
+    let settings = cfg.config(0).settings;
+    assert_eq!((settings.max_client_cnxns, settings.max_cnxns), (0, 7));
+    assert_eq!((settings.global_outstanding_limit, settings.super_digest), (10, Some("super:x=".into())));
+    let all = TreeSettings { extended_types: true, enforce_quota: true, skip_acl: true, max_txn: 4_000_000 };
+    assert_eq!(cfg.tree(), all);
+    // Not as Java reads it.
+    assert!(!parse(&format!("{GOOD}skipACL=true\n")).expect("a good file").tree().skip_acl);
+}
+
+/// Their sessions' ids would be those of TTL nodes.
+#[test]
+fn ids_whose_low_byte_is_that_of_ttl_nodes() {
+    let why = parse(&format!("{GOOD}server.255=h:1:2\n")).expect_err("no such id").to_string();
+    assert!(why.contains("server.255"), "{why}");
 }
 
 #[test]

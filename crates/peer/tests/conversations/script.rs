@@ -286,6 +286,7 @@ impl Script {
                     self.say(format!("close {}", conn.name));
                 }
             }
+            Output::Reading { conn, on } => self.say(format!("read {}: {on}", conn.0)),
             Output::Halt { why } => self.say(format!("halt: {why}")),
         }
     }

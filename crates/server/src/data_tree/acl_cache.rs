@@ -101,6 +101,11 @@ impl AclCache {
         slot
     }
 
+    /// A snapshot's node has it, and no list came with its key.
+    pub fn is_unknown(&self, slot: u32) -> bool {
+        self.entries[slot as usize].unknown
+    }
+
     /// A reference less; a list that nobody has is forgotten.
     pub fn remove(&mut self, slot: u32) {
         if slot == OPEN {

@@ -81,6 +81,11 @@ pub fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
 
 const CONFIG_NODE: &[u8] = b"/zookeeper/config";
 
+/// `READ_ACL_UNSAFE`
+fn everybody_reads() -> Vec<Acl> {
+    vec![Acl { perms: perms::READ, id: Id::anyone() }]
+}
+
 fn is_root(path: &[u8]) -> bool {
     matches!(path, b"" | b"/")
 }
@@ -114,8 +119,7 @@ impl DataTree {
         if self.find(CONFIG_NODE).is_none()
             && let Some(parent) = self.parent(CONFIG_NODE)
         {
-            let everybody_reads = vec![Acl { perms: perms::READ, id: Id::anyone() }];
-            let slot = self.acls.add(Some(&everybody_reads));
+            let slot = self.acls.add(Some(&everybody_reads()));
             let stat = StatPersisted { aversion: -1, ..StatPersisted::default() };
             self.put(parent, CONFIG_NODE, Some(b""), slot, &stat);
         }
@@ -374,6 +378,11 @@ impl DataTree {
     pub fn set_config(&mut self, text: &[u8], version: Zxid, wall_ms: i64) -> Result<(), i32> {
         self.add_config_node();
         let id = self.find(CONFIG_NODE).ok_or(code::NO_NODE)?;
+        // It may have been made, without a transaction, while its snapshot was written.
+        if self.acls.is_unknown(self.nodes.get(id).acl) {
+            let slot = self.acls.add(Some(&everybody_reads()));
+            self.set_acl_slot(id, CONFIG_NODE, slot);
+        }
         self.replace_data(id, Some(text));
         let node = self.nodes.get_mut(id);
         (node.version, node.mzxid, node.mtime) = (-1, version, wall_ms);

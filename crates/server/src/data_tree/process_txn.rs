@@ -284,12 +284,6 @@ impl DataTree {
             _ = self.delete(&path, zxid, listener);
         }
     }
-
-    /// A session that owns nodes and is not in the session table ends here and now, without a transaction
-    /// (`ZooKeeperServer.loadData`).
-    pub fn kill_orphan(&mut self, session: SessionId) {
-        self.kill_session(session, self.last_zxid, &[], &mut ());
-    }
 }
 
 fn error_part(err: i32) -> ProcessTxnResult {

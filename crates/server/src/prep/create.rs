@@ -7,7 +7,7 @@ use wire::path::validate_path;
 use wire::txn::{CreateContainerTxn, CreateTTLTxn, CreateTxn};
 use wire::{CreateMode, StatPersisted, TxnBody, code, op};
 
-use super::{ChangeRecord, Ctx, MAX_LISTED, PrepRequestProcessor, Prepared, check_quota};
+use super::{ChangeRecord, Ctx, PrepRequestProcessor, Prepared, check_quota};
 use crate::acl::fixup_acl;
 use crate::data_tree::{CONTAINER_OWNER, EphemeralType, listed_len, split};
 
@@ -129,6 +129,6 @@ impl PrepRequestProcessor {
     /// does not get over that (ZOOKEEPER-4306). Ephemerals beyond are refused as if there were a quota.
     fn check_ephemerals(&self, ctx: &Ctx<'_>, path: &[u8]) -> Result<(), i32> {
         let before = self.changes.ephemerals_listed_len(ctx.tree, ctx.request.session.0);
-        if before + listed_len(path) > MAX_LISTED { Err(code::QUOTA_EXCEEDED) } else { Ok(()) }
+        if before + listed_len(path) > ctx.max_listed() { Err(code::QUOTA_EXCEEDED) } else { Ok(()) }
     }
 }

@@ -27,11 +27,8 @@ use crate::zk_database::ZkDatabase;
 
 use outstanding_changes::{ChangeRecord, OutstandingChanges};
 
-/// Bytes of the longest transaction that logs and other members take: a record of twice `jute.maxbuffer`. With
-/// a longer one, no member could read its log again.
-const MAX_TXN: usize = wire::jute::DEFAULT_MAX_BUFFER;
-/// Of the paths in a closeSession, beside which a header, a count and a digest stand.
-const MAX_LISTED: usize = MAX_TXN - 64;
+/// Of the longest closeSession, what stands beside its paths: a header, a count and a digest.
+const BESIDE_LISTED: usize = 64;
 
 #[derive(Clone, Debug, Default)]
 pub struct PrepRequestProcessor {
@@ -51,6 +48,13 @@ struct Ctx<'a> {
     time_ms: i64,
 }
 
+impl Ctx<'_> {
+    /// Bytes of paths that a closeSession may list.
+    fn max_listed(&self) -> usize {
+        self.settings.max_txn.saturating_sub(BESIDE_LISTED)
+    }
+}
+
 /// The type of the transaction and its body, or the error code of the request.
 type Prepared = Result<(i32, TxnBody), i32>;
 
@@ -67,7 +71,7 @@ impl PrepRequestProcessor {
         let ctx = Ctx { db, tree: &db.tree, settings, request, zxid, time_ms };
         let prepared = decode(request).and_then(|decoded| self.prepare(&ctx, decoded));
         let txn = self.encoded(&ctx, prepared);
-        if txn.len() <= MAX_TXN {
+        if txn.len() <= settings.max_txn {
             return txn;
         }
         self.changes.roll_back(zxid);
@@ -262,7 +266,7 @@ impl PrepRequestProcessor {
         }
         self.opening.remove(&session);
         self.closing.insert(session, ctx.zxid);
-        let listed = paths.iter().map(|path| listed_len(path)).sum::<usize>() <= MAX_LISTED;
+        let listed = paths.iter().map(|path| listed_len(path)).sum::<usize>() <= ctx.max_listed();
         let body = listed.then(|| CloseSessionTxn { paths2_delete: paths.into_iter().collect() });
         (op::CLOSE_SESSION, TxnBody::CloseSession(body))
     }

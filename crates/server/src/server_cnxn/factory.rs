@@ -18,11 +18,17 @@ pub struct ServerCnxnFactory {
     ready: VecDeque<ConnId>,
     /// Of connections that are gone: the role has to hear of it.
     gone: VecDeque<ClientId>,
+    /// By address.
+    from: BTreeMap<String, usize>,
+    /// Requests that wait for their answers, of all connections, and their bytes.
+    in_process: (usize, usize),
     sweep_at: Nanos,
 }
 
 /// Idle connections are looked for so often.
 const SWEEP: Nanos = Nanos::from_millis(1000);
+/// Bytes of requests under way before those who wait for an answer are not read any more.
+const IN_PROCESS_BYTES: usize = 64 << 20;
 
 impl Default for ServerCnxnFactory {
     fn default() -> Self {
@@ -31,6 +37,8 @@ impl Default for ServerCnxnFactory {
             last: 0,
             ready: VecDeque::new(),
             gone: VecDeque::new(),
+            from: BTreeMap::new(),
+            in_process: (0, 0),
             sweep_at: Nanos::NEVER,
         }
     }
@@ -65,11 +73,18 @@ impl ServerCnxnFactory {
         (self.sweep_at, "idle clients")
     }
 
-    pub fn accepted(&mut self, io: &Io<'_>, conn: ConnId, from: &str) {
-        let now = io.now.mono;
-        let cnxn = ServerCnxn::new(ClientId(conn.0), from, io.config.settings.jute_maxbuffer, now);
-        self.cnxns.insert(conn, cnxn);
+    /// One that is too many is closed without a word.
+    pub fn accepted(&mut self, io: &mut Io<'_>, conn: ConnId, from: String) {
+        let (now, settings) = (io.now.mono, &io.config.settings);
         self.last = self.last.max(conn.0);
+        let here = self.from.get(&from).copied().unwrap_or(0);
+        let is_full = |limit: usize, have: usize| limit > 0 && have >= limit;
+        if is_full(settings.max_client_cnxns, here) || is_full(settings.max_cnxns, self.cnxns.len()) {
+            let reason = format!("too many clients' connections: {here} from {from}, {}", self.cnxns.len());
+            return io.drop_connection(conn, None, reason);
+        }
+        self.cnxns.insert(conn, ServerCnxn::new(ClientId(conn.0), &from, settings, now));
+        self.from.insert(from, here + 1);
         if self.sweep_at == Nanos::NEVER {
             self.sweep_at = now + SWEEP;
         }
@@ -84,9 +99,36 @@ impl ServerCnxnFactory {
 
     /// The client's end is gone.
     pub fn closed(&mut self, conn: ConnId) {
-        if self.cnxns.remove(&conn).is_some() {
-            self.gone.push_back(ClientId(conn.0));
+        self.forget(conn);
+    }
+
+    fn forget(&mut self, conn: ConnId) {
+        let Some(cnxn) = self.cnxns.remove(&conn) else { return };
+        let (requests, bytes) = cnxn.outstanding();
+        self.in_process = (self.in_process.0 - requests, self.in_process.1 - bytes);
+        if let Some(here) = self.from.get_mut(cnxn.address()) {
+            *here -= 1;
+            if *here == 0 {
+                self.from.remove(cnxn.address());
+            }
         }
+        self.gone.push_back(ClientId(conn.0));
+    }
+
+    /// `shouldThrottle`: those who wait for an answer are to wait with their next request, too.
+    fn throttles(&self, io: &Io<'_>) -> bool {
+        self.in_process.0 > io.config.outstanding_limit() || self.in_process.1 > IN_PROCESS_BYTES
+    }
+
+    /// Something with a connection, whose requests under way are counted.
+    fn with<T>(&mut self, conn: ConnId, work: impl FnOnce(&mut ServerCnxn) -> T) -> Option<T> {
+        let cnxn = self.cnxns.get_mut(&conn)?;
+        let before = cnxn.outstanding();
+        let result = work(cnxn);
+        let after = cnxn.outstanding();
+        self.in_process.0 = self.in_process.0 + after.0 - before.0;
+        self.in_process.1 = self.in_process.1 + after.1 - before.1;
+        Some(result)
     }
 
     pub fn on_deadline(&mut self, io: &mut Io<'_>) {
@@ -105,8 +147,7 @@ impl ServerCnxnFactory {
     /// What the role told a client, to the client.
     pub fn on_output(&mut self, io: &mut Io<'_>, output: ClientOutput) {
         let conn = ConnId(output.client().0);
-        let Some(cnxn) = self.cnxns.get_mut(&conn) else { return };
-        let step = cnxn.on_output(output);
+        let Some(step) = self.with(conn, |cnxn| cnxn.on_output(output)) else { return };
         self.carry_out(io, conn, step);
         self.ready.push_back(conn);
     }
@@ -118,9 +159,13 @@ impl ServerCnxnFactory {
                 return Some(ClientInput::Disconnect { client });
             }
             let conn = *self.ready.front()?;
-            match self.cnxns.get_mut(&conn).and_then(ServerCnxn::next) {
+            let throttled = self.throttles(io);
+            match self.with(conn, |cnxn| cnxn.next(throttled)).flatten() {
                 None => {
                     self.ready.pop_front();
+                    if let Some(on) = self.with(conn, |cnxn| cnxn.reading(throttled)).flatten() {
+                        io.reading(conn, on);
+                    }
                 }
                 Some(step) => {
                     if let Some(input) = self.carry_out(io, conn, step) {
@@ -133,12 +178,7 @@ impl ServerCnxnFactory {
 
     fn carry_out(&mut self, io: &mut Io<'_>, conn: ConnId, step: Step) -> Option<ClientInput> {
         match step {
-            Step::Ask(input) => {
-                if matches!(input, ClientInput::AddAuth { .. }) {
-                    io.send(conn, ServerCnxn::authenticated());
-                }
-                return Some(input);
-            }
+            Step::Ask(input) => return Some(input),
             Step::Say(bytes) => io.send(conn, bytes),
             Step::Close { last_words, reason } => self.close(io, conn, last_words, reason),
         }
@@ -146,8 +186,7 @@ impl ServerCnxnFactory {
     }
 
     fn close(&mut self, io: &mut Io<'_>, conn: ConnId, last_words: Bytes, reason: String) {
-        self.cnxns.remove(&conn);
-        self.gone.push_back(ClientId(conn.0));
+        self.forget(conn);
         if !last_words.is_empty() {
             io.send(conn, last_words);
         }

@@ -11,6 +11,8 @@ mod digest_auth;
 mod factory;
 mod password;
 
+use std::collections::VecDeque;
+
 use bytes::{Bytes, BytesMut};
 use wire::client::{
     AuthPacket, ClientInbound, ClientStream, ConnectRequest, ConnectResponse, ReplyHeader, RequestHeader,
@@ -18,7 +20,7 @@ use wire::client::{
 };
 use wire::codes::xid;
 use wire::{Id, Jute, SessionId, Zxid, code, op};
-use zab::{ClientId, ClientInput, ClientOutput, Nanos};
+use zab::{ClientId, ClientInput, ClientOutput, Nanos, Settings};
 
 use crate::zookeeper_server::is_client_request;
 
@@ -50,29 +52,49 @@ pub struct ServerCnxn {
     client: ClientId,
     stream: ClientStream,
     stage: Stage,
+    /// The first is its address.
     auth: Vec<Id>,
+    super_digest: Option<String>,
     /// The client of 3.4 and later, which reads the `readOnly` byte.
     reads_read_only: bool,
     timeout_ms: i32,
     heard: Nanos,
+    /// Bytes of each request that is not answered, in the order of the answers.
+    outstanding: VecDeque<usize>,
+    outstanding_bytes: usize,
+    /// What comes before the next packet.
+    then: VecDeque<Step>,
+    /// The transport was told to read.
+    reading: bool,
 }
 
 /// A connection that has no session is given up after so long (`zookeeper.nio.sessionlessCnxnTimeout`).
 const SESSIONLESS: Nanos = Nanos::from_millis(10_000);
+/// Bytes that are read ahead while requests wait for their turn.
+const READ_AHEAD: usize = 64 * 1024;
 
 impl ServerCnxn {
     /// `from`: the client's address, which is its identity of scheme `ip`.
-    pub fn new(client: ClientId, from: &str, jute_maxbuffer: usize, now: Nanos) -> ServerCnxn {
+    pub fn new(client: ClientId, from: &str, settings: &Settings, now: Nanos) -> ServerCnxn {
         let ip = Id { scheme: Bytes::from_static(b"ip"), id: Bytes::copy_from_slice(from.as_bytes()) };
         ServerCnxn {
             client,
-            stream: ClientStream::new(jute_maxbuffer),
+            stream: ClientStream::new(settings.jute_maxbuffer),
+            super_digest: settings.super_digest.clone(),
             stage: Stage::AwaitsConnect,
             auth: vec![ip],
             reads_read_only: false,
             timeout_ms: 0,
             heard: now,
+            outstanding: VecDeque::new(),
+            outstanding_bytes: 0,
+            then: VecDeque::new(),
+            reading: true,
         }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        self.auth.first().and_then(|ip| std::str::from_utf8(&ip.id).ok()).unwrap_or_default()
     }
 
     pub(crate) fn received(&mut self, now: Nanos, bytes: Bytes) {
@@ -89,9 +111,18 @@ impl ServerCnxn {
         self.heard + patience < now
     }
 
-    /// The next packet's wish, if there is a packet and its time has come.
-    pub(crate) fn next(&mut self) -> Option<Step> {
-        if self.stage == Stage::Connecting {
+    /// Requests that wait for their answers, and their bytes.
+    pub(crate) fn outstanding(&self) -> (usize, usize) {
+        (self.outstanding.len(), self.outstanding_bytes)
+    }
+
+    /// The next packet's wish, if there is a packet and its time has come. `throttled`: those who wait for an
+    /// answer have to.
+    pub(crate) fn next(&mut self, throttled: bool) -> Option<Step> {
+        if let Some(step) = self.then.pop_front() {
+            return Some(step);
+        }
+        if self.waits(throttled) {
             return None;
         }
         match self.stream.next() {
@@ -100,6 +131,17 @@ impl ServerCnxn {
             Ok(Some(ClientInbound::Request { header, body })) => Some(self.on_request(header, body)),
             Err(why) => Some(close(why.to_string())),
         }
+    }
+
+    fn waits(&self, throttled: bool) -> bool {
+        self.stage == Stage::Connecting || throttled && !self.outstanding.is_empty()
+    }
+
+    /// What the transport is to be told, once `next` has nothing more: to stop when enough is read ahead, to go
+    /// on when that is worked on.
+    pub(crate) fn reading(&mut self, throttled: bool) -> Option<bool> {
+        let wanted = !(self.waits(throttled) && self.stream.buffered() >= READ_AHEAD);
+        (std::mem::replace(&mut self.reading, wanted) != wanted).then_some(wanted)
     }
 
     /// `processConnectRequest`. Whether its zxid is too new is for the member to say.
@@ -137,6 +179,8 @@ impl ServerCnxn {
             }
             kind => {
                 let cxid = if kind == op::PING { xid::PING } else { header.xid };
+                self.outstanding.push_back(body.len());
+                self.outstanding_bytes += body.len();
                 Step::Ask(ClientInput::Request { client: self.client, cxid, op: kind, body })
             }
         }
@@ -149,7 +193,7 @@ impl ServerCnxn {
         };
         let auth = packet.auth.unwrap_or_default();
         let id = match &packet.scheme[..] {
-            b"digest" => Some(Bytes::from(generate_digest(&auth))),
+            b"digest" => Some(self.on_digest(generate_digest(&auth))),
             // What it said does not matter: its address is known.
             b"ip" => self.auth.first().map(|ip| ip.id.clone()),
             _ => None,
@@ -160,18 +204,30 @@ impl ServerCnxn {
                 reason: format!("no authentication by {}", String::from_utf8_lossy(&packet.scheme)),
             },
             Some(id) => {
-                Step::Ask(ClientInput::AddAuth { client: self.client, id: Id { scheme: packet.scheme, id } })
+                self.then.push_back(Step::Say(reply(xid::AUTH, Zxid::ZERO, code::OK, b"")));
+                self.is_also(Id { scheme: packet.scheme, id })
             }
         }
     }
 
-    /// The answer to an auth packet that went well.
-    pub(crate) fn authenticated() -> Bytes {
-        reply(xid::AUTH, Zxid::ZERO, code::OK, b"")
+    fn is_also(&self, id: Id) -> Step {
+        Step::Ask(ClientInput::AddAuth { client: self.client, id })
+    }
+
+    /// Who proves to be the superuser is that as well (`DigestAuthenticationProvider.handleAuthentication`).
+    fn on_digest(&mut self, digest: Vec<u8>) -> Bytes {
+        if self.super_digest.as_ref().is_some_and(|of| of.as_bytes() == digest) {
+            let superuser = Id { scheme: Bytes::from_static(b"super"), id: Bytes::new() };
+            self.then.push_back(self.is_also(superuser));
+        }
+        Bytes::from(digest)
     }
 
     /// What the member told this client.
     pub(crate) fn on_output(&mut self, output: ClientOutput) -> Step {
+        if let ClientOutput::Reply { .. } = output {
+            self.outstanding_bytes -= self.outstanding.pop_front().unwrap_or(0);
+        }
         match output {
             ClientOutput::Connected { session, timeout_ms, .. } => {
                 (self.stage, self.timeout_ms) = (Stage::Open, timeout_ms);

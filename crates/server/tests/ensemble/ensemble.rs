@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 use peer::{
-    ClientId, ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskDone, Event, Input, LearnerType,
-    Member, Nanos, Now, Output, Peer, Port, QuorumVerifier, Role, Settings, StateMachine, Switches, View,
+    ClientId, ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskDone, DiskOp, Event, Input,
+    LearnerType, Member, Nanos, Now, Output, Peer, Port, QuorumVerifier, Role, Settings, StateMachine,
+    Switches, TxnEntry, View,
 };
 use server::ZooKeeperServer;
 use storage::{MemFs, Storage, StorageSettings};
@@ -29,9 +30,10 @@ pub struct Ensemble {
     ready: VecDeque<(i64, Input)>,
     replies: VecDeque<ClientOutput>,
     pub events: Vec<(i64, Event)>,
+    jute_maxbuffer: usize,
 }
 
-fn config(sid: i64) -> Config {
+fn config(sid: i64, jute_maxbuffer: usize) -> Config {
     let member = |id: i64| {
         let member = Member {
             learner_type: LearnerType::Participant,
@@ -42,8 +44,9 @@ fn config(sid: i64) -> Config {
         (ServerId(id), member)
     };
     let verifier = QuorumVerifier::Majority { voters: (1..=3).map(ServerId).collect() };
+    let (snap_count, commit_log_count, snapshot_slice) = (60, 10, 300);
     let settings =
-        Settings { snap_count: 60, commit_log_count: 10, snapshot_slice: 300, ..Settings::default() };
+        Settings { snap_count, commit_log_count, snapshot_slice, jute_maxbuffer, ..Settings::default() };
     let view = View { members: (1..=3).map(member).collect(), verifier };
     Config { sid: ServerId(sid), view, settings, switches: Switches::NONE, seed: 5 }
 }
@@ -54,6 +57,10 @@ fn storage() -> Storage<MemFs> {
 
 impl Ensemble {
     pub fn new() -> Ensemble {
+        Ensemble::with_limit(Settings::default().jute_maxbuffer)
+    }
+
+    pub fn with_limit(jute_maxbuffer: usize) -> Ensemble {
         let host = |sid| (sid, Host { peer: None, storage: storage(), listening: [false; 2] });
         let mut ensemble = Ensemble {
             hosts: (1..=3).map(host).collect(),
@@ -63,6 +70,7 @@ impl Ensemble {
             ready: VecDeque::new(),
             replies: VecDeque::new(),
             events: Vec::new(),
+            jute_maxbuffer,
         };
         (1..=3).for_each(|sid| ensemble.start(sid));
         ensemble
@@ -70,7 +78,9 @@ impl Ensemble {
 
     pub fn start(&mut self, sid: i64) {
         let host = self.hosts.get_mut(&sid).expect("a member");
-        host.peer = Some(Peer::new(config(sid), ZooKeeperServer::new(server::Settings::default())));
+        let config = config(sid, self.jute_maxbuffer);
+        let tree = server::Settings { max_txn: config.settings.max_record(), ..server::Settings::default() };
+        host.peer = Some(Peer::new(config, ZooKeeperServer::new(tree)));
         self.ready.push_back((sid, Input::Boot));
     }
 
@@ -83,6 +93,15 @@ impl Ensemble {
             self.close(end, CloseReason::Reset);
         }
         self.ready.retain(|(of, _)| *of != sid);
+    }
+
+    /// What its log holds beyond what it wrote itself.
+    pub fn append(&mut self, sid: i64, entries: Vec<TxnEntry>) {
+        let storage = &mut self.hosts.get_mut(&sid).expect("a member").storage;
+        for op in [DiskOp::Load, DiskOp::Append(entries), DiskOp::Sync] {
+            storage.execute(&op).expect("done");
+        }
+        storage.forget_memory();
     }
 
     /// A member that comes back with nothing.
@@ -135,6 +154,7 @@ impl Ensemble {
             Output::Client(output) => self.replies.push_back(output),
             Output::Schedule(task) => self.ready.push_back((sid, Input::Run(task))),
             Output::Event(event) => self.events.push((sid, event)),
+            Output::Reading { .. } => unreachable!("these clients are the host's"),
             Output::Halt { why } => panic!("{sid} gave up: {why}"),
         }
     }
@@ -182,6 +202,11 @@ impl Ensemble {
     pub fn leader(&self) -> i64 {
         let leads = |host: &Host| host.peer.as_ref().is_some_and(|peer| peer.role() == Role::Leading);
         *self.hosts.iter().find(|(_, host)| leads(host)).expect("a leader").0
+    }
+
+    pub fn last_zxid(&self) -> Zxid {
+        let running = self.hosts.values().filter_map(|host| host.peer.as_ref());
+        running.map(|peer| peer.status().last_zxid).max().expect("one runs")
     }
 
     pub fn state(&self, sid: i64) -> &ZooKeeperServer {

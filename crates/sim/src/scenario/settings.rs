@@ -35,6 +35,8 @@ pub struct SettingsEntry {
     /// Observers log to disk.
     pub sync_enabled: bool,
     pub jute_maxbuffer: usize,
+    /// Clients' requests under way in the whole ensemble.
+    pub global_outstanding_limit: usize,
     /// Bytes of a snapshot written in one step.
     pub snapshot_slice: usize,
 }
@@ -76,6 +78,7 @@ impl SettingsEntry {
             max_session_timeout_ms: s.max_session_timeout_ms,
             sync_enabled: s.sync_enabled,
             jute_maxbuffer: s.jute_maxbuffer,
+            global_outstanding_limit: s.global_outstanding_limit,
             snapshot_slice: s.snapshot_slice,
         }
     }
@@ -105,8 +108,9 @@ impl SettingsEntry {
             max_session_timeout_ms: self.max_session_timeout_ms,
             sync_enabled: self.sync_enabled,
             jute_maxbuffer: self.jute_maxbuffer,
+            global_outstanding_limit: self.global_outstanding_limit,
             snapshot_slice: self.snapshot_slice,
-            learner_protocol: Settings::default().learner_protocol,
+            ..Settings::default()
         }
     }
 

@@ -8,6 +8,7 @@ use wire::client::{
     GetChildrenRequest, GetDataRequest, GetEphemeralsRequest, MultiRequest, Op, ReconfigRequest,
     RemoveWatchesRequest, Request, SetACLRequest, SetDataRequest, SyncRequest,
 };
+use wire::codes::perms;
 use wire::{Acl, NullableString};
 
 use crate::draw::Draws;
@@ -85,7 +86,10 @@ impl Generator<'_> {
             25..=44 => Request::Exists(ExistsRequest { path: self.any().into(), watch }),
             45..=56 => Request::GetChildren(GetChildrenRequest { path: self.dir().into(), watch }),
             57..=68 => Request::GetChildren2(GetChildren2Request { path: self.dir().into(), watch }),
-            69..=73 => Request::GetACL(GetACLRequest { path: self.path().into() }),
+            pick @ 69..=73 => {
+                let path = self.path();
+                Request::GetACL(GetACLRequest { path: if pick == 69 { "/acl".into() } else { path.into() } })
+            }
             74..=77 => Request::GetEphemerals(GetEphemeralsRequest { prefix_path: NullableString(None) }),
             78..=80 => Request::GetAllChildrenNumber(GetAllChildrenNumberRequest { path: self.dir().into() }),
             81..=85 => Request::MultiRead(MultiRequest {
@@ -107,7 +111,8 @@ impl Generator<'_> {
                 let kind = self.draws.range(1, 5) as i32;
                 Request::CheckWatches(CheckWatchesRequest { path: self.any().into(), kind })
             }
-            _ => Request::WhoAmI,
+            98 => Request::WhoAmI,
+            _ => Request::GetData(GetDataRequest { path: "/zookeeper/config".into(), watch: false }),
         }
     }
 
@@ -115,7 +120,14 @@ impl Generator<'_> {
         let value = self.value.clone();
         match self.draws.below(100) {
             0..=29 => Request::SetData(self.set_data()),
-            30..=44 => Request::Create(create(self.path(), &value, 0)),
+            pick @ 30..=44 => {
+                let mut asked = create(self.path(), &value, 0);
+                // One in five cannot be read.
+                if pick < 33 {
+                    asked.acl = Some(vec![Acl { perms: perms::ALL & !perms::READ, ..Acl::open() }]);
+                }
+                Request::Create(asked)
+            }
             45..=57 => Request::Delete(self.delete()),
             58..=67 => Request::Create2(create(self.ephemeral(), &value, 1)),
             68..=74 => Request::Create(create("/q/s-".into(), &value, 2 + self.draws.below(2) as i32)),
@@ -126,9 +138,10 @@ impl Generator<'_> {
                 Request::CreateTTL(CreateTTLRequest { path, data, acl, flags: 5, ttl })
             }
             81..=92 => self.multi(),
-            93..=95 => {
+            pick @ 93..=95 => {
                 let acl = vec![Acl { perms: 1 + self.draws.below(31) as i32, ..Acl::open() }];
-                Request::SetACL(SetACLRequest { path: "/acl".into(), acl: Some(acl), version: -1 })
+                let path = if pick == 93 { "/acl" } else { "/d1/n1" };
+                Request::SetACL(SetACLRequest { path: path.into(), acl: Some(acl), version: -1 })
             }
             96 => Request::Reconfig(ReconfigRequest {
                 joining_servers: NullableString(None),

@@ -26,6 +26,8 @@ struct ClientLink {
     open: bool,
     /// Nothing arrives any more, and nobody is told.
     black_hole: bool,
+    /// The member does not read: what arrived for it since.
+    unread: Option<Vec<Carried>>,
     /// Arrival of what was sent last, to the member and to the client: nothing overtakes it.
     last_arrival: [Nanos; 2],
 }
@@ -52,6 +54,7 @@ impl World {
             conn: None,
             open: true,
             black_hole: false,
+            unread: None,
             last_arrival,
         });
         self.carry(link, TO_MEMBER, Carried::Dial);
@@ -109,7 +112,8 @@ impl World {
     }
 
     pub(super) fn client_arrive(&mut self, link: LinkId, to_member: bool, carried: Carried) {
-        let ClientLink { client, member, conn, open, black_hole, .. } = self.client_links.links[link.0];
+        let of = &mut self.client_links.links[link.0];
+        let ClientLink { client, member, conn, open, black_hole, .. } = *of;
         if black_hole {
             return;
         }
@@ -127,6 +131,9 @@ impl World {
             });
             return;
         }
+        if let (Some(unread), Some(_)) = (&mut of.unread, conn) {
+            return unread.push(carried);
+        }
         match (carried, conn) {
             (Carried::Dial, _) => self.client_dials(link, member, client),
             (Carried::Bytes(bytes), Some(conn)) => {
@@ -141,6 +148,19 @@ impl World {
                 self.ready.push_back((member, Input::Closed { conn, reason }));
             }
             (Carried::Bytes(_) | Carried::End(_), None) => {}
+        }
+    }
+
+    /// A member stops reading a client's connection, or reads on.
+    pub(super) fn read_client(&mut self, member: usize, conn: ConnId, on: bool) {
+        let Some(link) = self.members[member].client_conns.get(&conn).copied() else { return };
+        let unread = &mut self.client_links.links[link.0].unread;
+        if !on {
+            unread.get_or_insert_default();
+            return;
+        }
+        for carried in unread.take().unwrap_or_default() {
+            self.client_arrive(link, true, carried);
         }
     }
 

@@ -627,6 +627,7 @@ impl World {
             Output::StopListening(port) => self.members[member].listening[port as usize] = false,
             Output::Connect { conn, to, port } => self.connect(member, conn, to, port),
             Output::Close { conn } => self.close(member, conn, CloseReason::Eof),
+            Output::Reading { conn, on } => self.read_client(member, conn, on),
             Output::Halt { .. } => self.die(member, None),
         }
     }

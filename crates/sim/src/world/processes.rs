@@ -18,7 +18,8 @@ impl World {
         m.deadline_at = Nanos::NEVER;
         let mut config = m.config.clone();
         config.seed = m.seed_draws.any();
-        let settings = server::Settings { extended_types: true, ..server::Settings::default() };
+        let max_txn = config.settings.max_record();
+        let settings = server::Settings { extended_types: true, max_txn, ..server::Settings::default() };
         m.peer = Some(Peer::new(config, State::new(self.spec.state, settings)));
         self.ready.push_back((member, Input::Boot));
         self.run_ready();

@@ -246,6 +246,10 @@ impl<S: StateMachine> Leader<S> {
         self.clients.forget_gone(ctx.db);
         match action {
             None => Ok(()),
+            Some(ClientAction::Identified { client, auth }) => {
+                ctx.db.state.client_is(client, &auth);
+                Ok(())
+            }
             Some(ClientAction::Gone { session }) => {
                 self.commit.forget(session);
                 Ok(())

@@ -340,10 +340,12 @@ impl<S: StateMachine> Leader<S> {
             None => first,
         });
         self.clients.serve(&ctx.io, self.proposals.last_proposed());
-        self.tracker = SessionTracker::default();
+        self.tracker = SessionTracker::new(ctx.io.config.settings.half_tick());
         for (session, timeout_ms) in ctx.db.state.sessions() {
             self.tracker.track(session, timeout_ms, None, ctx.io.now.mono);
         }
+        self.orphans = ctx.db.state.orphans();
+        ctx.init_config();
         let acked: Vec<ConnId> = self
             .handlers
             .values()

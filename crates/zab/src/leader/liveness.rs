@@ -47,6 +47,7 @@ impl<S: StateMachine> Leader<S> {
             handler.queue(&mut ctx.io, &Packet::Ping { zxid: self.proposals.last_proposed(), touched: None });
         }
         if let Phase::Established { .. } = self.phase {
+            self.close_orphans(ctx)?;
             self.expire_sessions(ctx)?;
             if self.half_ticks.is_multiple_of(CONTAINER_CHECK) {
                 self.delete_containers(ctx)?;
@@ -115,16 +116,23 @@ impl<S: StateMachine> Leader<S> {
         }
         for session in self.tracker.expired(now) {
             ctx.io.event(Event::SessionExpired { session });
-            let request = Request {
-                session,
-                cxid: 0,
-                op: op::CLOSE_SESSION,
-                body: Bytes::new(),
-                auth: Vec::new(),
-                from: Owner::Local,
-            };
-            self.submit(ctx, &request)?;
+            self.close_session(ctx, session)?;
         }
         Ok(())
+    }
+
+    /// Java takes what they own out of the new leader's tree alone (`loadData`), where a DIFF does not tell
+    /// learners of it.
+    fn close_orphans(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
+        for session in std::mem::take(&mut self.orphans) {
+            ctx.io.warn(format!("session {session} is not known, and owns nodes: it is closed"));
+            self.close_session(ctx, session)?;
+        }
+        Ok(())
+    }
+
+    fn close_session(&mut self, ctx: &mut Ctx<'_, S>, session: SessionId) -> RoleResult {
+        let (cxid, op, body, auth) = (0, op::CLOSE_SESSION, Bytes::new(), Vec::new());
+        self.submit(ctx, &Request { session, cxid, op, body, auth, from: Owner::Local })
     }
 }

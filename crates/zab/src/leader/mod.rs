@@ -10,6 +10,7 @@
 
 mod broadcast;
 mod discovery;
+mod expiry_queue;
 mod learner_handler;
 mod liveness;
 mod session_tracker;
@@ -20,7 +21,7 @@ mod synchronise;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use wire::{Epoch, Inbound, Packet, ServerId, Zxid};
+use wire::{Epoch, Inbound, Packet, ServerId, SessionId, Zxid};
 
 use crate::context::{Ctx, RoleResult};
 use crate::disk::{DiskDone, OpId};
@@ -102,6 +103,8 @@ pub struct Leader<S: StateMachine> {
     snapshot: SnapshotTaker<S>,
     clients: ClientSessions,
     tracker: SessionTracker,
+    /// What the history held of sessions that it does not know: closed at the first half tick.
+    orphans: Vec<SessionId>,
 }
 
 impl<S: StateMachine> Leader<S> {
@@ -133,7 +136,8 @@ impl<S: StateMachine> Leader<S> {
             to_be_applied: ToBeAppliedRequestProcessor::default(),
             snapshot: SnapshotTaker::new(),
             clients: ClientSessions::default(),
-            tracker: SessionTracker::default(),
+            tracker: SessionTracker::new(settings.half_tick()),
+            orphans: Vec::new(),
         };
         // Wrong: a snapshot of what was loaded, with a tail that no quorum knows of (ZOOKEEPER-1549).
         if ctx.io.config.switches.has(Switch::TruncKeepsNewerSnapshot) {

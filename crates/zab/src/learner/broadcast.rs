@@ -142,6 +142,7 @@ impl<S: StateMachine> Learner<S> {
         self.clients.forget_gone(ctx.db);
         match action {
             None => {}
+            Some(ClientAction::Identified { client, auth }) => ctx.db.state.client_is(client, &auth),
             Some(ClientAction::Gone { session }) => self.commit.forget(session),
             Some(ClientAction::Revalidate { session, timeout_ms }) => {
                 self.say(&Packet::Revalidate { session, timeout_ms });

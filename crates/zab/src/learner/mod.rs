@@ -226,6 +226,7 @@ impl<S: StateMachine> Learner<S> {
                 Some(Inbound::SnapshotEnd) => {
                     if let Phase::Syncing(sync) = &mut self.phase {
                         sync.snapshot_is_whole();
+                        ctx.init_config();
                     }
                 }
             }

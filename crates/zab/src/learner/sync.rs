@@ -336,6 +336,7 @@ impl<S: StateMachine> Learner<S> {
                     unreachable!("Truncate is answered by what is left")
                 };
                 ctx.db.load(recovered).map_err(Leave::Because)?;
+                ctx.init_config();
                 if ctx.io.config.switches.trunc_is_believed() {
                     ctx.db.last_processed = zxid;
                 }
@@ -458,6 +459,7 @@ impl<S: StateMachine> Learner<S> {
         self.last_queued = sync.last_queued.unwrap_or(Zxid::ZERO);
         let last = self.last_queued.max(ctx.db.last_processed);
         self.clients.serve(&ctx.io, last.max(epoch.first_zxid()));
+        ctx.init_config();
         if self.observer {
             return self.serve_observer(ctx, sync.not_logged);
         }

@@ -10,6 +10,7 @@ use super::{LocalRequest, SessionIds};
 use crate::context::Io;
 use crate::database::ZkDatabase;
 use crate::io::{ClientId, ClientInput, ClientOutput};
+use crate::session_map::SessionMap;
 use crate::state_machine::StateMachine;
 
 /// What a client's input asks of the role.
@@ -19,6 +20,8 @@ pub enum ClientAction {
     Submit(LocalRequest),
     /// Ask the leader (or, on it, the tracker) whether the session lives.
     Revalidate { session: SessionId, timeout_ms: i32 },
+    /// A client proved to be somebody more.
+    Identified { client: ClientId, auth: Vec<Id> },
     /// A client gave up its connection; its session lives on.
     Gone { session: SessionId },
 }
@@ -43,7 +46,7 @@ pub struct ClientSessions {
     clients: BTreeMap<ClientId, Client>,
     by_session: BTreeMap<SessionId, ClientId>,
     ids: SessionIds,
-    touched: BTreeMap<SessionId, i32>,
+    touched: SessionMap<i32>,
     /// Connections that ended; the state still has what belongs to them.
     gone: Vec<ClientId>,
 }
@@ -87,7 +90,7 @@ impl ClientSessions {
                 if !auth.contains(&id) {
                     auth.push(id);
                 }
-                None
+                Some(ClientAction::Identified { client, auth: auth.clone() })
             }
             ClientInput::Request { client, body, .. } if too_long(io, &body) => {
                 io.mark("client: a request above jute.maxbuffer");
@@ -169,14 +172,14 @@ impl ClientSessions {
 
     /// closeSession was applied.
     pub fn closed(&mut self, io: &mut Io<'_>, session: SessionId) {
-        self.touched.remove(&session);
+        self.touched.swap_remove(&session);
         self.expire(io, session);
     }
 
-    /// The table for the answer to a PING, 12 bytes a session; it is empty afterwards.
+    /// The table for the answer to a PING, 12 bytes a session, by id; it is empty afterwards.
     pub fn take_touched(&mut self) -> Bytes {
         let mut table = BytesMut::with_capacity(12 * self.touched.len());
-        for (session, timeout_ms) in std::mem::take(&mut self.touched) {
+        for (session, timeout_ms) in self.drain_touched() {
             table.put_i64(session.0);
             table.put_i32(timeout_ms);
         }
@@ -184,8 +187,10 @@ impl ClientSessions {
     }
 
     /// The same on the leader itself.
-    pub fn drain_touched(&mut self) -> BTreeMap<SessionId, i32> {
-        std::mem::take(&mut self.touched)
+    pub fn drain_touched(&mut self) -> Vec<(SessionId, i32)> {
+        let mut touched: Vec<_> = std::mem::take(&mut self.touched).into_iter().collect();
+        touched.sort_unstable();
+        touched
     }
 
     pub fn disconnect_all(&mut self, io: &mut Io<'_>) {

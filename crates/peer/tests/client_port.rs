@@ -1,0 +1,310 @@
+//! The client port of a member that is its own ensemble, over the tree: how many clients it takes, and how much of
+//! what they ask it works on at a time.
+#![allow(clippy::disallowed_methods)]
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::{Bytes, BytesMut};
+use peer::{
+    Config, ConnId, DiskDone, DiskOp, Input, LearnerType, Member, Nanos, Now, Output, Peer, QuorumVerifier,
+    Settings, State, StateKind, Switches, TreeSettings, View,
+};
+use server::server_cnxn::generate_digest;
+use storage::{MemFs, Storage, StorageSettings};
+use wire::client::{
+    AuthPacket, ConnectRequest, CreateRequest, ExistsRequest, FrameStream, ReplyHeader, Request,
+    RequestHeader, SetACLRequest, SetDataRequest, put_frame,
+};
+use wire::codes::xid;
+use wire::{Acl, Id, Jute, Reader, ServerId, SessionId, Zxid, code, op};
+
+struct Server {
+    peer: Peer<State>,
+    storage: Storage<MemFs>,
+    now: Nanos,
+    /// Answers of the disk to fsyncs, while it is slow.
+    slow: Option<Vec<Input>>,
+    sent: BTreeMap<ConnId, FrameStream>,
+    closed: Vec<ConnId>,
+    reading: Vec<(ConnId, bool)>,
+}
+
+fn conn(number: u64) -> ConnId {
+    ConnId(ConnId::ACCEPTED | number)
+}
+
+impl Server {
+    fn new(settings: Settings) -> Server {
+        let member = Member {
+            learner_type: LearnerType::Participant,
+            quorum_address: "h:2888:3888".into(),
+            election_address: "h:3888".into(),
+            client_address: None,
+        };
+        let verifier = QuorumVerifier::Majority { voters: [ServerId(1)].into() };
+        let view = View { members: [(ServerId(1), member)].into(), verifier };
+        let config = Config { sid: ServerId(1), view, settings, switches: Switches::NONE, seed: 1 };
+        let settings = StorageSettings { prealloc: 0, ..StorageSettings::default() };
+        let mut server = Server {
+            peer: Peer::new(config, State::new(StateKind::Tree, TreeSettings::default())),
+            storage: Storage::new(MemFs::default(), settings),
+            now: Nanos::ZERO,
+            slow: None,
+            sent: BTreeMap::new(),
+            closed: Vec::new(),
+            reading: Vec::new(),
+        };
+        server.input(Input::Boot);
+        while !server.peer.status().serving {
+            server.now = server.peer.next_deadline().at;
+            server.input(Input::Deadline);
+        }
+        server
+    }
+
+    fn input(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let now = Now { mono: self.now, wall_ms: 1_700_000_000_000 };
+            let mut out = Vec::new();
+            self.peer.handle(now, input, &mut out);
+            for output in out {
+                match output {
+                    Output::Disk { id, op } => {
+                        let done = Input::Disk(DiskDone { id, result: self.storage.execute(&op) });
+                        match &mut self.slow {
+                            Some(slow) if op == DiskOp::Sync => slow.push(done),
+                            _ if op.answers() => inputs.push_back(done),
+                            _ => {}
+                        }
+                    }
+                    Output::Schedule(task) => inputs.push_back(Input::Run(task)),
+                    Output::Send { conn, bytes, .. } => {
+                        self.sent.entry(conn).or_insert_with(|| FrameStream::new(1 << 22)).feed(bytes);
+                    }
+                    Output::Close { conn } => self.closed.push(conn),
+                    Output::Reading { conn, on } => self.reading.push((conn, on)),
+                    Output::Halt { why } => panic!("the member gave up: {why}"),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// The disk is fast again, and answers what it owes.
+    fn is_fast(&mut self) {
+        for done in self.slow.take().unwrap_or_default() {
+            self.input(done);
+        }
+    }
+
+    fn accept(&mut self, number: u64, from: &str) {
+        self.input(Input::ClientAccepted { conn: conn(number), from: from.into() });
+    }
+
+    fn say(&mut self, number: u64, bytes: BytesMut) {
+        self.input(Input::Received { conn: conn(number), bytes: bytes.freeze() });
+    }
+
+    /// A client with a session.
+    fn connect(&mut self, number: u64, from: &str) {
+        self.accept(number, from);
+        let connect = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: Zxid::ZERO,
+            time_out: 30_000,
+            session_id: SessionId(0),
+            passwd: None,
+            read_only: Some(false),
+        };
+        let mut bytes = BytesMut::new();
+        put_frame(&mut bytes, |out| connect.write(out));
+        self.say(number, bytes);
+        self.packet(number).expect("a ConnectResponse");
+    }
+
+    fn packet(&mut self, number: u64) -> Option<Bytes> {
+        self.sent.get_mut(&conn(number))?.next().expect("whole packets")
+    }
+
+    /// Headers of the replies that came.
+    fn replies(&mut self, number: u64) -> Vec<ReplyHeader> {
+        let mut replies = Vec::new();
+        while let Some(packet) = self.packet(number) {
+            replies.push(ReplyHeader::read(&mut Reader::new(packet), "reply").expect("a header"));
+        }
+        replies
+    }
+
+    fn ask(&mut self, number: u64, request: &Request) -> ReplyHeader {
+        self.say(number, framed(1, request));
+        *self.replies(number).last().expect("a reply")
+    }
+}
+
+fn framed(xid: i32, request: &Request) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    put_frame(&mut bytes, |out| {
+        RequestHeader { xid, kind: request.op() }.write(out);
+        request.encode(out);
+    });
+    bytes
+}
+
+fn auth(scheme: &'static str, auth: &'static str) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    put_frame(&mut bytes, |out| {
+        RequestHeader { xid: xid::AUTH, kind: op::AUTH }.write(out);
+        AuthPacket { kind: 0, scheme: scheme.into(), auth: Some(auth.into()) }.write(out);
+    });
+    bytes
+}
+
+fn create(path: &str, size: usize) -> Request {
+    let (data, acl) = (Some(Bytes::from(vec![7; size])), Some(vec![Acl::open()]));
+    Request::Create(CreateRequest { path: path.to_owned().into(), data, acl, flags: 0 })
+}
+
+fn exists(path: &str, watch: bool) -> Request {
+    Request::Exists(ExistsRequest { path: path.to_owned().into(), watch })
+}
+
+#[test]
+fn clients_of_one_address() {
+    let settings = Settings { max_client_cnxns: 2, max_cnxns: 4, ..Settings::default() };
+    let mut server = Server::new(settings);
+    for number in 1..=3 {
+        server.accept(number, "10.0.0.1");
+    }
+    assert_eq!(server.closed, [conn(3)], "the third of one address");
+    server.accept(4, "10.0.0.2");
+    server.accept(5, "10.0.0.3");
+    server.accept(6, "10.0.0.4");
+    assert_eq!(server.closed, [conn(3), conn(6)], "the fifth of all");
+    // What one of them says that is closed, disturbs nobody.
+    server.say(3, framed(1, &exists("/", false)));
+    server.input(Input::Closed { conn: conn(1), reason: peer::CloseReason::Eof });
+    server.connect(7, "10.0.0.1");
+    assert_eq!(server.closed.len(), 2, "one went, another comes");
+    assert_eq!(server.ask(7, &exists("/", false)).err, code::OK);
+}
+
+/// While the disk is slow, writes wait for it. No more of them than the limit, and one a connection, are taken; a
+/// client that sends on is not read. All are answered in the end, in order.
+#[test]
+fn requests_under_way_are_bounded() {
+    let settings = Settings { global_outstanding_limit: 10, ..Settings::default() };
+    let mut server = Server::new(settings);
+    server.connect(1, "10.0.0.1");
+    server.connect(2, "10.0.0.2");
+    server.slow = Some(Vec::new());
+    let writes = |from: i32, size: usize| {
+        let mut bytes = BytesMut::new();
+        for xid in from..from + 200 {
+            bytes.extend_from_slice(&framed(xid, &create(&format!("/{xid}"), size)));
+        }
+        bytes
+    };
+    server.say(1, writes(1000, 1000));
+    let outstanding = |server: &Server| server.peer.status().leader.expect("it leads").outstanding;
+    assert_eq!(outstanding(&server), 11, "the first that is above the limit waits with those behind it");
+    assert_eq!(server.reading, [(conn(1), false)]);
+    // Another one has its one request.
+    server.say(2, writes(2000, 10));
+    assert_eq!(outstanding(&server), 12);
+    assert_eq!(server.reading.len(), 1, "what waits of it is short");
+    // What was under way before it stopped.
+    server.say(1, writes(1200, 1000));
+    assert_eq!((outstanding(&server), server.reading.len()), (12, 1));
+
+    server.is_fast();
+    assert_eq!(server.reading, [(conn(1), false), (conn(1), true)]);
+    for (number, xids) in [(1, 1000..1400), (2, 2000..2200)] {
+        let replies = server.replies(number);
+        assert!(replies.iter().map(|reply| reply.xid).eq(xids), "of {number}: {replies:?}");
+        assert!(replies.iter().all(|reply| reply.err == code::OK));
+    }
+    // Nothing is left of the count, and a connection that ends takes its own along.
+    server.slow = Some(Vec::new());
+    server.say(1, writes(1400, 10));
+    server.input(Input::Closed { conn: conn(1), reason: peer::CloseReason::Eof });
+    server.say(2, writes(2200, 10));
+    server.is_fast();
+    assert_eq!(server.replies(2).len(), 200);
+}
+
+/// What a client sends behind its ConnectRequest waits for the session.
+#[test]
+fn what_comes_before_the_session() {
+    let mut server = Server::new(Settings::default());
+    server.slow = Some(Vec::new());
+    server.accept(1, "10.0.0.1");
+    let connect = ConnectRequest {
+        protocol_version: 0,
+        last_zxid_seen: Zxid::ZERO,
+        time_out: 30_000,
+        session_id: SessionId(0),
+        passwd: None,
+        read_only: Some(false),
+    };
+    let mut bytes = BytesMut::new();
+    put_frame(&mut bytes, |out| connect.write(out));
+    server.say(1, bytes);
+    server.say(1, framed(1, &create("/a", 100_000)));
+    assert_eq!(server.reading, [(conn(1), false)]);
+    server.is_fast();
+    assert_eq!(server.reading, [(conn(1), false), (conn(1), true)]);
+    server.packet(1).expect("a ConnectResponse");
+    assert_eq!(server.replies(1).iter().map(|reply| (reply.xid, reply.err)).collect::<Vec<_>>(), [(1, 0)]);
+}
+
+#[test]
+fn the_superuser() {
+    let digest = String::from_utf8(generate_digest(b"super:secret")).expect("text");
+    for (super_digest, words, err) in [
+        (Some(digest.clone()), "super:secret", code::OK),
+        (Some(digest), "super:other", code::NO_AUTH),
+        (None, "super:secret", code::NO_AUTH),
+    ] {
+        let mut server = Server::new(Settings { super_digest, ..Settings::default() });
+        server.connect(1, "10.0.0.1");
+        let nobody = Acl { perms: 31, id: Id::of("digest", "nobody:hash=") };
+        assert_eq!(server.ask(1, &create("/a", 1)).err, code::OK);
+        let close_it =
+            Request::SetACL(SetACLRequest { path: "/a".into(), acl: Some(vec![nobody]), version: -1 });
+        assert_eq!(server.ask(1, &close_it).err, code::OK);
+        let set = Request::SetData(SetDataRequest { path: "/a".into(), data: None, version: -1 });
+        assert_eq!(server.ask(1, &set).err, code::NO_AUTH);
+        server.say(1, auth("digest", words));
+        let told: Vec<_> = server.replies(1).iter().map(|reply| (reply.xid, reply.err)).collect();
+        assert_eq!(told, [(xid::AUTH, code::OK)], "one answer");
+        assert_eq!(server.ask(1, &set).err, err, "{words}");
+        let config = Request::SetData(SetDataRequest {
+            path: "/zookeeper/config".into(),
+            data: Some("mine".into()),
+            version: -1,
+        });
+        assert_eq!(server.ask(1, &config).err, err);
+    }
+}
+
+/// An event is for those who may read the node now, also where they proved it after they left the watch.
+#[test]
+fn who_proves_to_be_somebody_is_told_at_once() {
+    for proves in [true, false] {
+        let mut server = Server::new(Settings::default());
+        server.connect(1, "10.0.0.1");
+        server.connect(2, "10.0.0.2");
+        assert_eq!(server.ask(1, &exists("/a", true)).err, code::NO_NODE);
+        if proves {
+            server.say(1, auth("digest", "user:word"));
+            server.replies(1);
+        }
+        let user = String::from_utf8(generate_digest(b"user:word")).expect("text");
+        let acl = Some(vec![Acl { perms: 1, id: Id { scheme: "digest".into(), id: user.into() } }]);
+        let made = Request::Create(CreateRequest { path: "/a".into(), data: None, acl, flags: 0 });
+        assert_eq!(server.ask(2, &made).err, code::OK);
+        let told: Vec<i32> = server.replies(1).iter().map(|reply| reply.xid).collect();
+        assert_eq!(told, if proves { vec![xid::NOTIFICATION] } else { vec![] });
+    }
+}
