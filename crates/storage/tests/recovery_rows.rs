@@ -387,10 +387,11 @@ fn logs_below_an_installed_snapshot_do_not_lead_up_to_it() {
     // And no DIFF is read across.
     let mut storage = storage(later);
     storage.execute(&DiskOp::Load).expect("loaded");
-    let mut read = |after| match storage.execute(&DiskOp::ReadLog { after, through: zxid(2, 3), size_limit: 0 }) {
-        Ok(DiskAnswer::Log(log)) => log.map(|log| common::zxids(&log)),
-        other => panic!("{other:?}"),
-    };
+    let mut read =
+        |after| match storage.execute(&DiskOp::ReadLog { after, through: zxid(2, 3), size_limit: 0 }) {
+            Ok(DiskAnswer::Log(log)) => log.map(|log| common::zxids(&log)),
+            other => panic!("{other:?}"),
+        };
     assert_eq!(read(zxid(1, 4)), None);
     assert_eq!(read(zxid(2, 1)), Some([1, 2, 3].map(|counter| zxid(2, counter)).to_vec()));
 }

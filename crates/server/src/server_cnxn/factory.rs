@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use zab::{ClientId, ClientInput, ClientOutput, ConnId, Io, Nanos};
 
-use super::{ServerCnxn, Step};
+use super::{ServerCnxn, Stats, Step};
 
 #[derive(Clone, Debug)]
 pub struct ServerCnxnFactory {
@@ -19,6 +19,8 @@ pub struct ServerCnxnFactory {
     /// Of connections that are gone: the role has to hear of it.
     gone: VecDeque<ClientId>,
     sweep_at: Nanos,
+    /// For operators.
+    pub stats: Stats,
 }
 
 /// Idle connections are looked for so often.
@@ -32,6 +34,7 @@ impl Default for ServerCnxnFactory {
             ready: VecDeque::new(),
             gone: VecDeque::new(),
             sweep_at: Nanos::NEVER,
+            stats: Stats::default(),
         }
     }
 }
@@ -69,6 +72,7 @@ impl ServerCnxnFactory {
         let now = io.now.mono;
         let cnxn = ServerCnxn::new(ClientId(conn.0), from, io.config.settings.jute_maxbuffer, now);
         self.cnxns.insert(conn, cnxn);
+        self.stats.accepted(io.now, conn);
         self.last = self.last.max(conn.0);
         if self.sweep_at == Nanos::NEVER {
             self.sweep_at = now + SWEEP;
@@ -86,6 +90,7 @@ impl ServerCnxnFactory {
     pub fn closed(&mut self, conn: ConnId) {
         if self.cnxns.remove(&conn).is_some() {
             self.gone.push_back(ClientId(conn.0));
+            self.stats.closed(conn);
         }
     }
 
@@ -106,6 +111,7 @@ impl ServerCnxnFactory {
     pub fn on_output(&mut self, io: &mut Io<'_>, output: ClientOutput) {
         let conn = ConnId(output.client().0);
         let Some(cnxn) = self.cnxns.get_mut(&conn) else { return };
+        self.stats.answered(io.now, conn, &output);
         let step = cnxn.on_output(output);
         self.carry_out(io, conn, step);
         self.ready.push_back(conn);
@@ -134,23 +140,31 @@ impl ServerCnxnFactory {
     fn carry_out(&mut self, io: &mut Io<'_>, conn: ConnId, step: Step) -> Option<ClientInput> {
         match step {
             Step::Ask(input) => {
+                self.stats.asked(io.now, conn, &input);
                 if matches!(input, ClientInput::AddAuth { .. }) {
-                    io.send(conn, ServerCnxn::authenticated());
+                    self.say(io, conn, ServerCnxn::authenticated());
                 }
                 return Some(input);
             }
-            Step::Say(bytes) => io.send(conn, bytes),
+            Step::Say(bytes) => self.say(io, conn, bytes),
             Step::Close { last_words, reason } => self.close(io, conn, last_words, reason),
         }
         None
+    }
+
+    /// A packet with its length.
+    fn say(&mut self, io: &mut Io<'_>, conn: ConnId, bytes: Bytes) {
+        self.stats.sent(conn, bytes.len().saturating_sub(4));
+        io.send(conn, bytes);
     }
 
     fn close(&mut self, io: &mut Io<'_>, conn: ConnId, last_words: Bytes, reason: String) {
         self.cnxns.remove(&conn);
         self.gone.push_back(ClientId(conn.0));
         if !last_words.is_empty() {
-            io.send(conn, last_words);
+            self.say(io, conn, last_words);
         }
+        self.stats.closed(conn);
         io.drop_connection(conn, None, format!("client {:#x}: {reason}", conn.0 & !ConnId::ACCEPTED));
     }
 }

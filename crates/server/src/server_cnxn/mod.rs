@@ -10,6 +10,7 @@
 mod digest_auth;
 mod factory;
 mod password;
+mod stats;
 
 use bytes::{Bytes, BytesMut};
 use wire::client::{
@@ -25,6 +26,7 @@ use crate::zookeeper_server::is_client_request;
 pub use digest_auth::generate_digest;
 pub use factory::ServerCnxnFactory;
 pub use password::{check_passwd, generate_passwd};
+pub use stats::{AvgMinMax, BufferStats, CnxnStats, ServerStats, Stats};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {

@@ -20,7 +20,7 @@ mod synchronise;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use wire::{Epoch, Inbound, Packet, ServerId, Zxid};
+use wire::{Epoch, Inbound, Packet, ServerId, SessionId, Zxid};
 
 use crate::context::{Ctx, RoleResult};
 use crate::disk::{DiskDone, OpId};
@@ -212,6 +212,13 @@ impl<S: StateMachine> Leader<S> {
             outstanding: self.proposals.outstanding_len(),
             pending_syncs: self.proposals.pending_syncs_len(),
         }
+    }
+
+    /// When each session ends if nothing is heard of it, by session.
+    pub fn session_expiries(&self) -> Vec<(SessionId, Nanos)> {
+        let mut expiries: Vec<_> = self.tracker.expiries().collect();
+        expiries.sort_unstable();
+        expiries
     }
 
     fn run(&mut self, ctx: &mut Ctx<'_, S>, task: Task) {

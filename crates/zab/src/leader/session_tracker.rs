@@ -85,6 +85,11 @@ impl SessionTracker {
         self.sessions.remove(&session);
     }
 
+    /// When each ends if nothing is heard of it.
+    pub fn expiries(&self) -> impl Iterator<Item = (SessionId, Nanos)> {
+        self.sessions.iter().map(|(session, tracked)| (*session, tracked.expires))
+    }
+
     /// Sessions whose time is over and which are not closing yet.
     pub fn expired(&self, now: Nanos) -> Vec<SessionId> {
         self.sessions
