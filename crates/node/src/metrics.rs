@@ -145,6 +145,9 @@ pub fn samples(view: &View<'_>) -> Vec<(&'static str, Value)> {
         ("version", Value::Text(crate::version::zookeeper_version())),
         ("server_state", Value::Text(view.mode().into())),
         ("peer_state", Value::Text(peer_state(view))),
+        // Not ZooKeeper's.
+        ("current_epoch", Value::Gauge(view.status.epoch.0)),
+        ("last_zxid", Value::Text(view.status.last_zxid.to_string())),
     ];
     server_gauges(view, &mut samples);
     tree_gauges(view, &mut samples);
