@@ -2,24 +2,23 @@
 //! check, and `N passed, N failed`.
 
 mod checks;
-mod children;
+pub mod children;
 mod cost;
 mod disk;
 mod driver;
 mod ensemble;
 mod java;
 mod process;
-mod python;
+pub mod python;
 mod submitters;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use checks::{Check, Found, Needs};
 use driver::Driver;
-use java::Java;
-pub use java::Version;
+pub use java::{Java, Version};
 
 #[derive(clap::Args, Clone)]
 pub struct Options {
@@ -107,7 +106,7 @@ pub fn run(options: &Options, needs_java: bool) -> Result<(), String> {
         checks::all(&given).iter().for_each(|check| println!("{}", check.name));
         return Ok(());
     }
-    given.binary = binary(options)?;
+    given.binary = release_binary(options.binary.as_deref())?;
     let mut tally = Tally::default();
     if !options.cost {
         run_all(&given, options, &mut tally, |needs| needs == Needs::Nothing);
@@ -135,9 +134,10 @@ pub fn run(options: &Options, needs_java: bool) -> Result<(), String> {
     if tally.failed == 0 { Ok(()) } else { Err(format!("{} checks failed", tally.failed)) }
 }
 
-fn binary(options: &Options) -> Result<PathBuf, String> {
-    if let Some(binary) = &options.binary {
-        return Ok(binary.clone());
+/// The binary that was named, or the release build.
+pub fn release_binary(named: Option<&Path>) -> Result<PathBuf, String> {
+    if let Some(binary) = named {
+        return Ok(binary.into());
     }
     super::cargo(&["build", "--release", "--package", "vivarium"])?;
     let target = std::env::var("CARGO_TARGET_DIR").unwrap_or("target".into());

@@ -5,6 +5,7 @@
 mod ci;
 mod house_rules;
 mod interop;
+mod kazoo;
 mod mutants;
 
 use std::process::{Command, ExitCode};
@@ -37,6 +38,8 @@ enum Task {
     Determinism,
     /// Node processes on loopback, alone and beside Java ZooKeeper (installed where missing).
     Interop(interop::Options),
+    /// kazoo's own test suite against three nodes, and beside it against three Java servers.
+    Kazoo(kazoo::Options),
     /// Plants deliberate faults, one at a time, and tells which checker or test caught each.
     Mutants(mutants::Options),
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Task::Bench => cargo(&["bench", "--package", "vivarium-sim", "--bench", "steady_load"]),
         Task::Determinism => determinism(),
         Task::Interop(options) => interop::run(&options, true),
+        Task::Kazoo(options) => kazoo::run(&options, true),
         Task::Mutants(options) => mutants::run(&options),
     };
     match done {

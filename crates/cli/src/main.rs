@@ -39,7 +39,7 @@ use clap::{Parser, Subcommand};
 /// One seed is one run: an ensemble of real protocol machines on a virtual network, with virtual
 /// disks and clocks, under faults, checked after every step.
 #[derive(Parser)]
-#[command(name = "vivarium", version, arg_required_else_help = true)]
+#[command(name = "vivarium", version = node::VERSION, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -237,6 +237,15 @@ pub struct NodeArgs {
     /// Log level or filter, as `info`, `node=debug` or `packets=trace`.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log: String,
+    /// A line in words, or a JSON object a line.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
 }
 
 #[derive(clap::Args)]

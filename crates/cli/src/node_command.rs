@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::NodeArgs;
+use crate::{LogFormat, NodeArgs};
 
 pub fn run(args: NodeArgs) -> ExitCode {
     let filter = match tracing_subscriber::EnvFilter::try_new(&args.log) {
@@ -13,7 +13,13 @@ pub fn run(args: NodeArgs) -> ExitCode {
         }
     };
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match args.log_format {
+        LogFormat::Text => log.with_ansi(colour).init(),
+        LogFormat::Json => {
+            log.json().flatten_event(true).with_current_span(false).with_span_list(false).init()
+        }
+    }
     match node::run(&node::Options { config: args.config, submit: args.submit, record: args.record }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why @ node::NodeError::Config(_)) => {

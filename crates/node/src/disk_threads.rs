@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
+use std::time::Instant;
 
 use peer::{DiskDone, DiskOp, Input, Lane, OpId};
 use storage::{
@@ -12,11 +13,13 @@ use storage::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::host::Happened;
+use crate::metrics::DiskTimes;
 
 /// What the lanes keep. Each thread takes its own; one whose operation needs them all waits until the others
 /// stand still.
 struct Lanes {
     settings: StorageSettings,
+    times: DiskTimes,
     log: Mutex<LogLane>,
     epochs: Mutex<EpochLane>,
     snapshots: Mutex<SnapshotLane>,
@@ -103,7 +106,9 @@ impl LaneThread {
                         (*id, op)
                     }
                 };
+                let began = Instant::now();
                 let result = lanes.execute(&mut fs, op);
+                lanes.times.add(op, began.elapsed());
                 if op.answers() || result.is_err() {
                     let done = Input::Disk(DiskDone { id, result });
                     if watch.0.send(Happened::Input(done)).is_err() {
@@ -136,12 +141,18 @@ pub struct DiskThreads {
 
 impl DiskThreads {
     /// Clones of `fs` are handles to the same files.
-    pub fn start<F>(fs: &F, settings: StorageSettings, answers: &UnboundedSender<Happened>) -> DiskThreads
+    pub fn start<F>(
+        fs: &F,
+        settings: StorageSettings,
+        times: &DiskTimes,
+        answers: &UnboundedSender<Happened>,
+    ) -> DiskThreads
     where
         F: FileSystem + Clone + Send + 'static,
     {
         let lanes = Arc::new(Lanes {
             settings,
+            times: times.clone(),
             log: Mutex::default(),
             epochs: Mutex::default(),
             snapshots: Mutex::default(),
@@ -254,7 +265,11 @@ mod tests {
         fn new(fs: &SlowSnapshots) -> Disk {
             let (happened, answers) = unbounded_channel();
             let settings = StorageSettings { prealloc: 0, ..StorageSettings::default() };
-            Disk { threads: DiskThreads::start(fs, settings, &happened), answers, asked: 0 }
+            Disk {
+                threads: DiskThreads::start(fs, settings, &DiskTimes::default(), &happened),
+                answers,
+                asked: 0,
+            }
         }
         fn ask(&mut self, op: DiskOp) -> u64 {
             self.asked += 1;

@@ -1,8 +1,9 @@
 //! The host: one loop around one peer. Inputs come from sockets, the disk's thread, deadlines and the
 //! submitter; outputs are carried out in order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -11,16 +12,19 @@ use bytes::Bytes;
 use peer::{ClientOutput, ConnId, Input, Nanos, Now, Outbox, Output, Peer, Port, State, StateKind, Task};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::connections::{Connections, Room};
 use crate::disk_threads::DiskThreads;
 use crate::event_log::EventLog;
-use crate::four_letter_words::{self, Conf, Status};
+use crate::four_letter_words;
+use crate::http;
+use crate::metrics::Metrics;
 use crate::packet_trace::PacketTrace;
 use crate::real_fs::{DirError, RealFs};
 use crate::recorder::Recorder;
 use crate::submitter::Submitter;
+use crate::view::{Conf, Question, View};
 use crate::zoo_cfg::{ConfigError, ZooCfg};
 use wire::ServerId;
 
@@ -64,7 +68,7 @@ pub enum Happened {
     /// A client at the client port, and what it has said.
     Client {
         stream: TcpStream,
-        from: String,
+        from: SocketAddr,
         said: Bytes,
         _room: Room,
     },
@@ -73,7 +77,7 @@ pub enum Happened {
         stream: TcpStream,
     },
     Line(String),
-    Status(tokio::sync::oneshot::Sender<Status>),
+    Asked(Question),
     DiskThreadDied,
 }
 
@@ -110,6 +114,9 @@ struct Host {
     packets: PacketTrace,
     log: EventLog,
     conf: Arc<Conf>,
+    /// Clients' connections.
+    remotes: BTreeMap<ConnId, SocketAddr>,
+    metrics: Metrics,
     halted: Option<String>,
 }
 
@@ -117,7 +124,8 @@ impl Host {
     async fn start(cfg: ZooCfg, options: &Options) -> Result<Host, NodeError> {
         let (happened, inbox) = unbounded_channel();
         let fs = RealFs::open_two(cfg.snap_dir(), cfg.log_dir())?;
-        let disk = DiskThreads::start(&fs, cfg.storage(), &happened);
+        let metrics = Metrics::default();
+        let disk = DiskThreads::start(&fs, cfg.storage(), &metrics.disk, &happened);
         let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
         let config = cfg.config(seed ^ u64::from(std::process::id()));
         let state = if options.submit { StateKind::Registers } else { StateKind::Tree };
@@ -130,14 +138,12 @@ impl Host {
                 })?)
             }
         };
-        if let Some(port) = cfg.client_port {
-            let bound = four_letter_words::serve(cfg.client_address.as_deref(), port, happened.clone()).await;
-            bound.map_err(|why| not_bound(format!("clientPort {port}"), why))?;
-        }
+        let conf = Conf::new(&cfg);
+        serve(&conf, &happened).await?;
         let state = State::new(state, cfg.tree());
         let submitter = options.submit.then(|| Submitter::start(happened.clone()));
         Ok(Host {
-            conf: Conf::new(&cfg),
+            conf,
             cfg,
             peer: Peer::new(config, state),
             started: Instant::now(),
@@ -150,6 +156,8 @@ impl Host {
             recorder,
             packets: PacketTrace::default(),
             log: EventLog::default(),
+            remotes: BTreeMap::new(),
+            metrics,
             halted: None,
         })
     }
@@ -226,6 +234,9 @@ impl Host {
                 if !self.connections.knows(conn) {
                     return Ok(());
                 }
+                if self.remotes.contains_key(&conn) {
+                    self.metrics.bytes_received += bytes.len() as u64;
+                }
                 self.packets.received(conn, &bytes);
                 self.input(Input::Received { conn, bytes }).await
             }
@@ -236,6 +247,9 @@ impl Host {
             }
             Happened::Client { stream, from, said, .. } => {
                 let conn = self.connections.accepted(stream);
+                self.remotes.insert(conn, from);
+                self.metrics.bytes_received += said.len() as u64;
+                let from = from.ip().to_canonical().to_string();
                 self.input(Input::ClientAccepted { conn, from }).await?;
                 self.input(Input::Received { conn, bytes: said }).await
             }
@@ -251,11 +265,24 @@ impl Host {
                 let inputs = self.submitter.as_mut().map(|s| s.on_line(&line)).unwrap_or_default();
                 self.clients(inputs).await
             }
-            Happened::Status(answer) => {
-                let _ = answer.send(Status::of(&self.peer, &self.conf));
+            Happened::Asked(question) => {
+                question(&mut self.view());
                 Ok(())
             }
             Happened::DiskThreadDied => Err(NodeError::DiskThreadDied),
+        }
+    }
+
+    fn view(&mut self) -> View<'_> {
+        let now = self.now();
+        View {
+            status: self.peer.status(),
+            peer: &mut self.peer,
+            now,
+            conf: Arc::clone(&self.conf),
+            remotes: &self.remotes,
+            metrics: &mut self.metrics,
+            packets: &mut self.packets,
         }
     }
 
@@ -280,6 +307,7 @@ impl Host {
                 recorder.outputs(&outbox);
             }
             for output in outbox.drain(..) {
+                self.metrics.output(now.mono, &output);
                 if let Output::Client(output) = output {
                     inputs.extend(self.on_client(&output).into_iter().map(Input::Client));
                 } else {
@@ -329,6 +357,7 @@ impl Host {
 
     fn close(&mut self, conn: ConnId) {
         self.packets.closed(conn);
+        self.remotes.remove(&conn);
         self.log.forget(conn);
         self.connections.close(conn);
     }
@@ -343,6 +372,28 @@ impl Host {
         let bound = self.connections.listen(port, host, address.port).await;
         bound.map_err(|why| not_bound(format!("{port:?} port {address} of server.{}", self.cfg.my_id), why))
     }
+}
+
+/// The ports that are there from the start to the end: the clients', the admin server's, Prometheus'.
+async fn serve(conf: &Arc<Conf>, happened: &UnboundedSender<Happened>) -> Result<(), NodeError> {
+    let cfg = &conf.cfg;
+    if let Some(port) = cfg.client_port {
+        let address = cfg.client_address.as_deref();
+        let bound = four_letter_words::serve(address, port, Arc::clone(conf), happened.clone()).await;
+        bound.map_err(|why| not_bound(format!("clientPort {port}"), why))?;
+    }
+    if let Some(prometheus) = cfg.http.prometheus() {
+        let bound = http::serve_metrics(prometheus, happened.clone()).await;
+        bound.map_err(|why| not_bound(format!("metricsProvider.httpPort {}", prometheus.port), why))?;
+    }
+    // Nobody asked for it by name: as Java, the server goes on without.
+    if let Some(admin) = cfg.http.admin()
+        && let Err(why) = http::serve_commands(admin, Arc::clone(conf), happened.clone()).await
+    {
+        let why = not_bound(format!("admin.serverPort {}", admin.port), why);
+        tracing::warn!("no admin server: {why}; admin.enableServer=false does without it");
+    }
+    Ok(())
 }
 
 /// A port that cannot be listened on, with what to do.

@@ -21,9 +21,21 @@ struct Both {
     sent: Stream,
 }
 
-#[derive(Default)]
 pub struct PacketTrace {
+    /// `ZooTrace`'s: packets between servers and their PINGs are printed where their bits are set.
+    pub mask: i64,
     connections: BTreeMap<ConnId, Both>,
+}
+
+const SERVER_PACKET: i64 = 1 << 4;
+const SERVER_PING: i64 = 1 << 7;
+/// Java's, and PINGs.
+const DEFAULT_MASK: i64 = 306 | SERVER_PING;
+
+impl Default for PacketTrace {
+    fn default() -> PacketTrace {
+        PacketTrace { mask: DEFAULT_MASK, connections: BTreeMap::new() }
+    }
 }
 
 impl PacketTrace {
@@ -57,19 +69,23 @@ impl PacketTrace {
 
     pub fn received(&mut self, conn: ConnId, bytes: &Bytes) {
         if let Some(both) = self.connections.get_mut(&conn) {
-            both.received.tell(conn, "received", bytes);
+            both.received.tell(self.mask, conn, "received", bytes);
         }
     }
 
     pub fn sent(&mut self, conn: ConnId, bytes: &Bytes) {
         if let Some(both) = self.connections.get_mut(&conn) {
-            both.sent.tell(conn, "sent", bytes);
+            both.sent.tell(self.mask, conn, "sent", bytes);
         }
     }
 }
 
+fn bit(packet: &wire::Packet) -> i64 {
+    if matches!(packet, wire::Packet::Ping { .. }) { SERVER_PING } else { SERVER_PACKET }
+}
+
 impl Stream {
-    fn tell(&mut self, conn: ConnId, way: &str, bytes: &Bytes) {
+    fn tell(&mut self, mask: i64, conn: ConnId, way: &str, bytes: &Bytes) {
         let conn = format!("{:x}", conn.0);
         match self {
             Stream::Quorum(stream) => stream.feed(bytes.clone()),
@@ -77,7 +93,7 @@ impl Stream {
             Stream::Lost => return,
         }
         loop {
-            match self.next() {
+            match self.next(mask) {
                 Ok(Some(text)) if text.is_empty() => {}
                 Ok(Some(text)) => tracing::trace!(target: "packets", conn, "{way} {text}"),
                 Ok(None) => return,
@@ -91,9 +107,10 @@ impl Stream {
     }
 
     /// The next item in words; empty where it is not worth a line.
-    fn next(&mut self) -> Result<Option<String>, String> {
+    fn next(&mut self, mask: i64) -> Result<Option<String>, String> {
         Ok(match self {
             Stream::Quorum(stream) => stream.next().map_err(|e| e.to_string())?.map(|item| match item {
+                Inbound::Packet(packet) if mask & bit(&packet) == 0 => String::new(),
                 Inbound::Packet(packet) => packet.to_string(),
                 Inbound::Snapshot(_) | Inbound::SnapshotBytes(_) => String::new(),
                 Inbound::SnapshotEnd => "the end of the snapshot".into(),

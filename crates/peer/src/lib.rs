@@ -14,6 +14,7 @@ mod state;
 
 pub use peer::{Deadline, Peer, Status};
 pub use server::Settings as TreeSettings;
+pub use server::{AvgMinMax, BufferStats, CnxnStats, ServerStats, Stats};
 pub use state::{State, StateCursor, StateKind};
 pub use zab::leader::LeaderStatus;
 pub use zab::register_map::RegisterMap;

@@ -41,6 +41,8 @@ pub struct Status {
     /// As durable.
     pub epoch: wire::Epoch,
     pub last_zxid: Zxid,
+    /// Who leads, as far as this member's role says.
+    pub leader_id: Option<wire::ServerId>,
     /// Of a leader.
     pub leader: Option<LeaderStatus>,
 }
@@ -122,17 +124,37 @@ impl<S: StateMachine> Peer<S> {
 
     /// What an operator asks for.
     pub fn status(&self) -> Status {
-        let (serving, leader) = match &self.phase {
-            Phase::Leading(leader) => (leader.established().is_some(), Some(leader.status())),
-            Phase::Learning(learner) => (learner.established().is_some(), None),
-            _ => (false, None),
+        let (serving, leader_id, leader) = match &self.phase {
+            Phase::Leading(leader) => {
+                (leader.established().is_some(), Some(self.config.sid), Some(leader.status()))
+            }
+            Phase::Learning(learner) => (learner.established().is_some(), Some(learner.leader()), None),
+            _ => (false, None, None),
         };
         let last_zxid = self.db.last_processed;
-        Status { role: self.role, serving, epoch: self.epochs.current, last_zxid, leader }
+        Status { role: self.role, serving, epoch: self.epochs.current, last_zxid, leader_id, leader }
     }
 
     pub fn state(&self) -> &S {
         &self.db.state
+    }
+
+    /// Clients' connections, as operators see them.
+    pub fn clients(&self) -> &server::Stats {
+        &self.cnxns.stats
+    }
+
+    /// To reset what was counted.
+    pub fn clients_mut(&mut self) -> &mut server::Stats {
+        &mut self.cnxns.stats
+    }
+
+    /// Of a leader: when each session ends if nothing is heard of it.
+    pub fn session_expiries(&self) -> Option<Vec<(wire::SessionId, Nanos)>> {
+        match &self.phase {
+            Phase::Leading(leader) => Some(leader.session_expiries()),
+            _ => None,
+        }
     }
 
     pub fn config(&self) -> &Config {

@@ -19,7 +19,7 @@ mod zookeeper_server;
 
 pub use data_tree::{ChangeListener, DataTree, EphemeralType, ProcessTxnResult};
 pub use final_processor::ReadRequest;
-pub use server_cnxn::ServerCnxnFactory;
+pub use server_cnxn::{AvgMinMax, BufferStats, CnxnStats, ServerCnxnFactory, ServerStats, Stats};
 pub use settings::Settings;
 pub use watch::{Notification, Watches};
 pub use zk_database::ZkDatabase;

@@ -1,7 +1,7 @@
 //! `ZkDatabase`: the data tree and the sessions, which transactions change together (`ZKDatabase`). The
 //! processors are in front of it; tools that read data directories use it alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::BytesMut;
 use wire::txn::CreateSessionTxn;
@@ -18,7 +18,12 @@ pub struct ZkDatabase {
     /// that come again, and until then it need not have.
     digest_confirmed: bool,
     digest_mismatches: u64,
+    digest_log: VecDeque<ZxidDigest>,
 }
+
+/// The digest log has one entry in so many zxids, and so many entries (`DataTree.DIGEST_LOG_INTERVAL`, `_LIMIT`).
+const DIGEST_LOG_INTERVAL: i64 = 128;
+const DIGEST_LOG_LIMIT: usize = 1024;
 
 impl Default for ZkDatabase {
     fn default() -> Self {
@@ -44,6 +49,7 @@ impl ZkDatabase {
             sessions_digest: 0,
             digest_confirmed: true,
             digest_mismatches: 0,
+            digest_log: VecDeque::new(),
         }
     }
 
@@ -93,6 +99,9 @@ impl ZkDatabase {
         }
         let result = self.tree.process_txn(txn, listener);
         self.compare_digest(txn);
+        if txn.header.zxid.0 % DIGEST_LOG_INTERVAL == 0 {
+            self.log_digest();
+        }
         result
     }
 
@@ -101,6 +110,19 @@ impl ZkDatabase {
         let equal = digest.tree_digest as u64 == self.tree.tree_digest();
         self.digest_mismatches += u64::from(self.digest_confirmed && !equal);
         self.digest_confirmed |= equal;
+    }
+
+    fn log_digest(&mut self) {
+        if self.digest_log.len() == DIGEST_LOG_LIMIT {
+            self.digest_log.pop_front();
+        }
+        self.digest_log.push_back(self.zxid_digest());
+    }
+
+    /// The tree's digest at each 128th zxid, the last 1024 of them, to be compared between members
+    /// (`DataTree.getDigestLog`).
+    pub fn digest_log(&self) -> impl Iterator<Item = &ZxidDigest> {
+        self.digest_log.iter()
     }
 
     /// Transactions after which the tree had another digest than their leader's. It goes on, as Java does.

@@ -1,20 +1,35 @@
 //! Records of `org.apache.zookeeper.data`, which requests, transactions and snapshots share.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::codes::perms;
 use crate::ids::Zxid;
-use crate::record::records;
+use crate::jute::{Error, Reader};
+use crate::record::{Jute, Value, records};
+
+/// A scheme and an id of a client, kept as bytes: Java writes strings that are not always valid
+/// UTF-8. Null is read as empty: clients write `auth:` so, of which the id does not matter.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Id {
+    pub scheme: Bytes,
+    pub id: Bytes,
+}
+
+impl Jute for Id {
+    fn read(r: &mut Reader, _what: &'static str) -> Result<Self, Error> {
+        let scheme = r.buffer("Id.scheme")?.unwrap_or_default();
+        Ok(Id { scheme, id: r.buffer("Id.id")?.unwrap_or_default() })
+    }
+    fn write(&self, out: &mut BytesMut) {
+        self.scheme.write(out);
+        self.id.write(out);
+    }
+    fn value(&self) -> Value {
+        Value::Record("Id", vec![("scheme", self.scheme.value()), ("id", self.id.value())])
+    }
+}
 
 records! {
-    /// A scheme and an id of a client, kept as bytes: Java writes strings that are not always valid
-    /// UTF-8.
-    #[derive(serde::Serialize, serde::Deserialize)]
-    Id {
-        scheme: Bytes,
-        id: Bytes,
-    }
-
     /// What (`perms`, a sum of `codes::perms`) is allowed to whom.
     Acl {
         perms: i32,
@@ -84,5 +99,21 @@ impl Acl {
     /// Everything to everybody: the one entry of `OPEN_ACL_UNSAFE`.
     pub const fn open() -> Acl {
         Acl { perms: perms::ALL, id: Id::anyone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As kazoo writes `auth:`.
+    #[test]
+    fn an_id_that_is_null_is_empty() {
+        let bytes = b"\0\0\0\x1f\0\0\0\x04auth\xff\xff\xff\xff";
+        let acl = Acl::parse(Bytes::from_static(bytes)).expect("an entry");
+        assert_eq!(acl, Acl { perms: perms::ALL, id: Id::of("auth", "") });
+        let null = Id::parse(Bytes::from_static(&[0xff; 8])).expect("an id");
+        assert_eq!(null, Id::of("", ""));
+        Id::parse(Bytes::from_static(b"\xff\xff\xff\xfe\xff\xff\xff\xff")).expect_err("a length of -2");
     }
 }

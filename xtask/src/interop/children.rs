@@ -32,6 +32,11 @@ fn forget(child: &Child) {
 /// SIGTERM, and wait for its end for so long; then SIGKILL, which is an error.
 pub fn terminate(child: &mut Child, patience: Duration) -> Result<ExitStatus, String> {
     signal(child.id(), "-TERM")?;
+    wait(child, patience).map_err(|why| format!("{why} of SIGTERM"))
+}
+
+/// Its end, which it has so long for; then SIGKILL, which is an error.
+pub fn wait(child: &mut Child, patience: Duration) -> Result<ExitStatus, String> {
     let until = Instant::now() + patience;
     while Instant::now() < until {
         if let Some(status) = child.try_wait().map_err(|e| e.to_string())? {
@@ -41,7 +46,7 @@ pub fn terminate(child: &mut Child, patience: Duration) -> Result<ExitStatus, St
         std::thread::sleep(Duration::from_millis(20));
     }
     end(child);
-    Err(format!("process {} did not end within {patience:?} of SIGTERM", child.id()))
+    Err(format!("process {} did not end within {patience:?}", child.id()))
 }
 
 pub fn signal(pid: u32, signal: &str) -> Result<(), String> {

@@ -51,6 +51,10 @@ impl Java {
         Ok(Java { version, classpath, logging })
     }
 
+    pub fn classpath(&self) -> &str {
+        &self.classpath
+    }
+
     /// A quorum member; a single server where the configuration names no servers.
     pub fn server(&self, heap_mb: u32, flags: &[String], cfg: &Path) -> Command {
         let mut command = Command::new("java");

@@ -53,7 +53,7 @@ pub fn download(package: &str, dir: &Path) -> Result<(), String> {
     )
 }
 
-fn pip(python: &Path, args: &[&str]) -> Result<(), String> {
+pub fn pip(python: &Path, args: &[&str]) -> Result<(), String> {
     succeed(Command::new(python).args(["-m", "pip"]).args(args))
 }
 

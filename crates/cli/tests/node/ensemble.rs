@@ -55,7 +55,8 @@ pub fn configure(dir: &Path, sid: usize, client_port: u16, servers: &str, more: 
     std::fs::write(dir.join("myid"), sid.to_string()).expect("written");
     let cfg = dir.join("zoo.cfg");
     let text = format!(
-        "tickTime=200\ninitLimit=10\nsyncLimit=5\ndataDir={}\nclientPort={client_port}\n{servers}{more}",
+        "tickTime=200\ninitLimit=10\nsyncLimit=5\ndataDir={}\nclientPort={client_port}\n\
+         4lw.commands.whitelist=mntr,ruok\nadmin.enableServer=false\n{servers}{more}",
         dir.display()
     );
     std::fs::write(&cfg, text).expect("written");

@@ -50,10 +50,7 @@ const KEYS: &[(&str, Treatment)] = &[
     ("jvm.pause.sleep.time.ms", Accepted(JAVA_ONLY)),
     ("jvm.pause.warn-threshold.ms", Accepted(JAVA_ONLY)),
     ("jvm.pause.info-threshold.ms", Accepted(JAVA_ONLY)),
-    ("metricsProvider.className", Accepted("no metrics provider of Java's")),
-    ("metricsProvider.httpHost", Accepted("no metrics provider of Java's")),
-    ("metricsProvider.httpPort", Accepted("no metrics provider of Java's")),
-    ("metricsProvider.exportJvmInfo", Accepted("no metrics provider of Java's")),
+    ("metricsProvider.exportJvmInfo", Accepted("there is no JVM")),
     // Properties
     ("forceSync", OnlyAs { allowed: &["yes"], because: "what is acknowledged is synced" }),
     ("fsync.warningthresholdms", Accepted("syncs are not timed yet")),
@@ -85,11 +82,7 @@ const KEYS: &[(&str, Treatment)] = &[
     ("readonlymode.enabled", Accepted("a member without a leader serves nobody")),
     ("emulate353TTLNodes", OnlyAs { allowed: FALSE, because: "the owner field of 3.5.3 is not read" }),
     ("audit.enable", Accepted("no audit log")),
-    ("admin.enableServer", Accepted("no admin server yet")),
-    ("admin.serverAddress", Accepted("no admin server yet")),
-    ("admin.serverPort", Accepted("no admin server yet")),
-    ("admin.commandURL", Accepted("no admin server yet")),
-    ("admin.idleTimeout", Accepted("no admin server yet")),
+    ("admin.idleTimeout", Accepted("a connection to the admin server is for one request")),
 ];
 
 /// `None`: no key of ZooKeeper 3.9.

@@ -1,6 +1,7 @@
 //! `zoo.cfg`, `dynamicConfigFile` and `myid`. Keys that are not honoured are told, one by one; a malformed one is
 //! an error with file, line and what was expected, and so is one that asks for what is not built.
 
+mod http;
 mod keys;
 mod properties;
 mod server_line;
@@ -12,6 +13,7 @@ use peer::{Config, LearnerType, Member, Nanos, QuorumVerifier, Settings, Switche
 use storage::StorageSettings;
 use wire::ServerId;
 
+pub use http::{Endpoint, HttpCfg};
 use properties::Property;
 pub use server_line::{Address, Server};
 use server_line::{port, unbracketed};
@@ -55,6 +57,7 @@ pub struct ZooCfg {
     pub listen_on_all: bool,
     /// `4lw.commands.whitelist`: `None` where the file does not say.
     pub four_letter_words: Option<Vec<String>>,
+    pub http: HttpCfg,
     pub servers: BTreeMap<ServerId, Server>,
     pub notes: Vec<Note>,
     /// What the machine is told; session time-outs as the file has them, -1 where it has none.
@@ -101,6 +104,7 @@ impl ZooCfg {
             client_address: None,
             listen_on_all: false,
             four_letter_words: None,
+            http: HttpCfg::default(),
             servers: BTreeMap::new(),
             notes: Vec::new(),
             settings: Settings {
@@ -202,6 +206,7 @@ impl ZooCfg {
             "extendedTypesEnabled" => self.tree.extended_types = boolean(value)?,
             "enforceQuota" => self.tree.enforce_quota = boolean(value)?,
             "testingonly.initialZxid" => self.settings.initial_zxid = Some(number(value)?),
+            _ if self.http.key(key, value)? => {}
             _ => return self.not_honoured(key, value),
         }
         Ok(())

@@ -207,3 +207,30 @@ fn members_of_a_dynamic_file() {
         "{why}"
     );
 }
+
+#[test]
+fn http_servers() {
+    let of = |more: &str| parse(&format!("{GOOD}{more}")).expect("a good file").http;
+    let plain = of("");
+    assert_eq!(plain.admin().map(|admin| (admin.host.as_deref(), admin.port)), Some((None, 8080)));
+    assert_eq!(plain.prometheus(), None);
+    assert_eq!(of("admin.enableServer=false\n").admin(), None);
+    let both = of(
+        "admin.serverAddress=127.0.0.1\nadmin.serverPort=9\nadmin.commandURL=/c\nmetricsProvider.httpPort=8\n\
+                   metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider\n",
+    );
+    let endpoint = |host: Option<&str>, port, path: &str| Endpoint {
+        host: host.map(Into::into),
+        port,
+        path: path.into(),
+    };
+    assert_eq!(both.admin(), Some(&endpoint(Some("127.0.0.1"), 9, "/c")));
+    assert_eq!(both.prometheus(), Some(&endpoint(None, 8, "/metrics")));
+    let none = of("metricsProvider.className=org.apache.zookeeper.metrics.impl.NullMetricsProvider\n");
+    assert_eq!(none.prometheus(), None);
+    refused(&format!("{GOOD}admin.commandURL=c\n"), "expected a path, as /commands");
+    refused(
+        &format!("{GOOD}metricsProvider.className=my.Own\n"),
+        "PrometheusMetricsProvider, or no such key",
+    );
+}

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use zab::{ClientId, ClientInput, ClientOutput, ConnId, Io, Nanos};
 
-use super::{ServerCnxn, Step};
+use super::{ServerCnxn, Stats, Step};
 
 #[derive(Clone, Debug)]
 pub struct ServerCnxnFactory {
@@ -23,6 +23,8 @@ pub struct ServerCnxnFactory {
     /// Requests that wait for their answers, of all connections, and their bytes.
     in_process: (usize, usize),
     sweep_at: Nanos,
+    /// For operators.
+    pub stats: Stats,
 }
 
 /// Idle connections are looked for so often.
@@ -40,6 +42,7 @@ impl Default for ServerCnxnFactory {
             from: BTreeMap::new(),
             in_process: (0, 0),
             sweep_at: Nanos::NEVER,
+            stats: Stats::default(),
         }
     }
 }
@@ -85,6 +88,7 @@ impl ServerCnxnFactory {
         }
         self.cnxns.insert(conn, ServerCnxn::new(ClientId(conn.0), &from, settings, now));
         self.from.insert(from, here + 1);
+        self.stats.accepted(io.now, conn);
         if self.sweep_at == Nanos::NEVER {
             self.sweep_at = now + SWEEP;
         }
@@ -104,6 +108,7 @@ impl ServerCnxnFactory {
 
     fn forget(&mut self, conn: ConnId) {
         let Some(cnxn) = self.cnxns.remove(&conn) else { return };
+        self.stats.closed(conn);
         let (requests, bytes) = cnxn.outstanding();
         self.in_process = (self.in_process.0 - requests, self.in_process.1 - bytes);
         if let Some(here) = self.from.get_mut(cnxn.address()) {
@@ -147,6 +152,9 @@ impl ServerCnxnFactory {
     /// What the role told a client, to the client.
     pub fn on_output(&mut self, io: &mut Io<'_>, output: ClientOutput) {
         let conn = ConnId(output.client().0);
+        if self.cnxns.contains_key(&conn) {
+            self.stats.answered(io.now, conn, &output);
+        }
         let Some(step) = self.with(conn, |cnxn| cnxn.on_output(output)) else { return };
         self.carry_out(io, conn, step);
         self.ready.push_back(conn);
@@ -178,18 +186,27 @@ impl ServerCnxnFactory {
 
     fn carry_out(&mut self, io: &mut Io<'_>, conn: ConnId, step: Step) -> Option<ClientInput> {
         match step {
-            Step::Ask(input) => return Some(input),
-            Step::Say(bytes) => io.send(conn, bytes),
+            Step::Ask(input) => {
+                self.stats.asked(io.now, conn, &input);
+                return Some(input);
+            }
+            Step::Say(bytes) => self.say(io, conn, bytes),
             Step::Close { last_words, reason } => self.close(io, conn, last_words, reason),
         }
         None
     }
 
+    /// A packet with its length.
+    fn say(&mut self, io: &mut Io<'_>, conn: ConnId, bytes: Bytes) {
+        self.stats.sent(conn, bytes.len().saturating_sub(4));
+        io.send(conn, bytes);
+    }
+
     fn close(&mut self, io: &mut Io<'_>, conn: ConnId, last_words: Bytes, reason: String) {
-        self.forget(conn);
         if !last_words.is_empty() {
-            io.send(conn, last_words);
+            self.say(io, conn, last_words);
         }
+        self.forget(conn);
         io.drop_connection(conn, None, format!("client {:#x}: {reason}", conn.0 & !ConnId::ACCEPTED));
     }
 }

@@ -10,6 +10,7 @@
 mod digest_auth;
 mod factory;
 mod password;
+mod stats;
 
 use std::collections::VecDeque;
 
@@ -27,6 +28,7 @@ use crate::zookeeper_server::is_client_request;
 pub use digest_auth::generate_digest;
 pub use factory::ServerCnxnFactory;
 pub use password::{check_passwd, generate_passwd};
+pub use stats::{AvgMinMax, BufferStats, CnxnStats, ServerStats, Stats};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {

@@ -128,6 +128,10 @@ impl WatchManager {
         (self.by_client.len(), self.by_path.len())
     }
 
+    pub fn by_client(&self) -> impl Iterator<Item = (ClientId, &BTreeSet<Bytes>)> {
+        self.by_client.iter().map(|(client, paths)| (*client, paths))
+    }
+
     pub fn by_path(&self) -> impl Iterator<Item = (&Bytes, impl Iterator<Item = ClientId>)> {
         self.by_path.iter().map(|(path, clients)| (path, clients.keys().copied()))
     }

@@ -218,6 +218,13 @@ impl<S: StateMachine> Leader<S> {
         }
     }
 
+    /// When each session ends if nothing is heard of it, by session.
+    pub fn session_expiries(&self) -> Vec<(SessionId, Nanos)> {
+        let mut expiries: Vec<_> = self.tracker.expiries().collect();
+        expiries.sort_unstable();
+        expiries
+    }
+
     fn run(&mut self, ctx: &mut Ctx<'_, S>, task: Task) {
         match task {
             Task::LearnerSender(conn) => {

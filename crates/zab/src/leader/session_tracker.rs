@@ -107,6 +107,11 @@ impl SessionTracker {
         self.sessions.swap_remove(&session);
     }
 
+    /// When each ends if nothing is heard of it.
+    pub fn expiries(&self) -> impl Iterator<Item = (SessionId, Nanos)> {
+        self.sessions.iter().map(|(session, tracked)| (*session, tracked.expires))
+    }
+
     /// Sessions whose time is over and which are not closing, by id. Each is told once: close it.
     pub fn expired(&mut self, now: Nanos) -> Vec<SessionId> {
         let mut expired = Vec::new();

@@ -146,6 +146,10 @@ impl<S: StateMachine> Learner<S> {
         learner
     }
 
+    pub fn leader(&self) -> ServerId {
+        self.leader
+    }
+
     /// The epoch of the leader, once UPTODATE was processed.
     pub fn established(&self) -> Option<Epoch> {
         self.established
