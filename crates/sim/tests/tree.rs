@@ -91,7 +91,7 @@ fn the_first_seeds_of_the_tree_are_clean() {
 }
 
 fn seeds() -> u64 {
-    std::env::var("TREE_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(200)
+    std::env::var("TREE_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(300)
 }
 
 #[test]

@@ -103,7 +103,7 @@ pub fn run_with(spec: &RunSpec, options: Options) -> Outcome {
 }
 
 /// Convergence is looked at so often; and so long after the last write everybody must have it.
-const LOOK: Nanos = Nanos::from_millis(500);
+const LOOK: Nanos = Nanos::from_millis(200);
 const SETTLE: Nanos = Nanos::from_millis(3000);
 
 impl Runner {

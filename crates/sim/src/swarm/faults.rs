@@ -86,7 +86,7 @@ pub(super) fn timeline(
     if on.is_empty() {
         on.push(one_of(&mut draws, &KINDS));
     }
-    let mean_gap = [100, 300, 1000, 3000][pick(&mut draws, &[200, 350, 300, 150])];
+    let mean_gap = [50, 150, 500, 1500][pick(&mut draws, &[200, 350, 300, 150])];
     let mean_gap = mean_gap + pace_ms / 2;
     let aim_at_leader = one_of(&mut draws, &[100, 500]);
     let mut plan = Plan { draws, members, sync_ms, aim_at_leader, steps: Vec::new() };
@@ -97,15 +97,17 @@ pub(super) fn timeline(
             aimed::around_trunc(&mut plan);
         }
     }
-    if plan.draws.chance(850) {
-        aimed::at_a_write(&mut plan);
+    for _ in 0..2 {
+        if plan.draws.chance(800) {
+            aimed::at_a_write(&mut plan);
+        }
     }
     let mut at = start;
     while at < heal {
         let kind = one_of(&mut plan.draws, &on);
         plan.fault(kind, at);
         at += plan.draws.range(1, 2 * mean_gap);
-        if plan.draws.chance(100) {
+        if plan.draws.chance(180) {
             at = plan.respite(at);
         }
     }
