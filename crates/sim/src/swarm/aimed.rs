@@ -43,8 +43,35 @@ pub(super) fn early(plan: &mut Plan) {
     }
 }
 
+/// Attempts to lead that fail one after another behind the proposal of an epoch: some have accepted it, of a
+/// leader that never came to lead, and the next attempts may go without them.
+pub(super) fn failed_attempts(plan: &mut Plan) {
+    let event = one_of(&mut plan.draws, &["epochProposed", "leaderInfoSent", "ackEpochSent", "epochAcked"]);
+    let first = plan.draws.range(1, 3) as u32;
+    for nth in first..=first + plan.draws.range(1, 3) as u32 {
+        let draws = &mut plan.draws;
+        let leader = || Who::Named(Named::Leader);
+        let cut = Action::Reset { a: leader(), b: Who::Id(draws.range(1, plan.members) as i64) };
+        let ends = match pick(draws, &[500, 300, 200]) {
+            0 => Action::Kill { member: leader(), amid_write: false, calls: None },
+            1 => Action::PowerLoss { member: leader(), amid_write: false, calls: None },
+            _ => Action::Isolate { member: leader() },
+        };
+        let when =
+            When { event: event.into(), member: None, fields: serde_json::Map::new(), nth, after_ms: 0 };
+        let after_ms = draws.range(1, 1000);
+        let mut back = plan.everybody_starts();
+        back.push(Action::Heal {});
+        plan.push(Step::when(when.clone(), vec![cut, ends]));
+        plan.push(Step::when(When { after_ms, ..when }, back));
+    }
+}
+
 /// Around a TRUNC, which is rare: as it is sent, received, carried out, and behind it.
 pub(super) fn around_trunc(plan: &mut Plan) {
+    if plan.draws.chance(500) {
+        return break_trunc_off(plan);
+    }
     let draws = &mut plan.draws;
     let (event, key, value) = match pick(draws, &[300, 300, 200, 200]) {
         0 => ("syncChosen", "mode", "truncdiff"),
@@ -57,6 +84,31 @@ pub(super) fn around_trunc(plan: &mut Plan) {
     fields.insert(key.into(), json!(value));
     let nth = draws.range(1, 2) as u32;
     push(plan, When { event: event.into(), member: None, fields, nth, after_ms });
+}
+
+/// It arrives, with a part of what comes behind it: the leader's answer is cut, or the connection ends then.
+fn break_trunc_off(plan: &mut Plan) {
+    let draws = &mut plan.draws;
+    let cut = draws.chance(700);
+    let (event, mode) = if cut {
+        ("syncChosen", one_of(draws, &["trunc", "truncdiff", "truncdiff"]))
+    } else {
+        ("syncStarted", "trunc")
+    };
+    let after_ms = if !cut && draws.chance(500) { draws.range(1, 30) } else { 0 };
+    let mut fields = serde_json::Map::new();
+    fields.insert("mode".into(), json!(mode));
+    for nth in 1..=plan.draws.range(1, 3) as u32 {
+        let when = When { event: event.into(), member: None, fields: fields.clone(), nth, after_ms };
+        let it = Who::Named(Named::It);
+        let action = if cut {
+            let keep_milli = plan.draws.below(1000);
+            Action::CutFrame { from: it, to: None, port: Some(Port::Quorum), keep_milli }
+        } else {
+            Action::Reset { a: it, b: Who::Named(Named::Leader) }
+        };
+        plan.push(Step::when(when, vec![action]));
+    }
 }
 
 /// A synchronisation arrives in part: the leader's answer to the how many-th ACKEPOCH (of this member, or of

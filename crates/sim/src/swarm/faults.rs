@@ -93,9 +93,13 @@ pub(super) fn timeline(
     if on.contains(&Kind::Aimed) {
         // Those of the beginning: the first handshake, the first writes.
         aimed::early(&mut plan);
-        if plan.draws.chance(400) {
-            aimed::around_trunc(&mut plan);
+        if plan.draws.chance(120) {
+            aimed::failed_attempts(&mut plan);
         }
+    }
+    // A TRUNC comes in few runs; waiting for it costs the others nothing.
+    if plan.draws.chance(700) {
+        aimed::around_trunc(&mut plan);
     }
     for _ in 0..2 {
         if plan.draws.chance(800) {

@@ -75,7 +75,7 @@ pub fn plan_registers(seed: u64, switches: Switches) -> RunSpec {
         members[one].settings.force_snapshot_sync = true;
     }
     let count = members.len() as u64;
-    let (from, to) = [(1200, 2400), (2400, 6000), (5000, 18_000)][pick(&mut draws, &[500, 350, 150])];
+    let (from, to) = [(1500, 3000), (3000, 7500), (6000, 22_000)][pick(&mut draws, &[500, 350, 150])];
     let faults_ms = draws.range(from, to);
     let start = draws.range(300, 2500);
     let world = world(&mut draws, seed, members);
@@ -151,7 +151,7 @@ fn settings(draws: &mut Draws) -> Settings {
         snapshot_slice: one_of(draws, &[256, 64 * 1024]),
         ..Settings::default()
     };
-    if draws.chance(250) {
+    if draws.chance(350) {
         settings.sync_table = SyncTable::V34;
     }
     if draws.chance(50) {
