@@ -32,6 +32,7 @@ fn role(role: Role) -> &'static str {
         Role::Following => "following",
         Role::Leading => "leading",
         Role::Observing => "observing",
+        Role::Standalone => "serving alone",
     }
 }
 

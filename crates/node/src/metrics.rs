@@ -172,6 +172,7 @@ fn peer_state(view: &View<'_>) -> String {
         Role::Following => "following",
         Role::Leading => "leading",
         Role::Observing => "observing",
+        Role::Standalone => return "standalone".into(),
     };
     match view.metrics.zab_state {
         ZabState::Election => role.into(),

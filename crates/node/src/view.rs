@@ -92,6 +92,7 @@ impl View<'_> {
             Role::Following => "follower",
             Role::Leading => "leader",
             Role::Observing => "observer",
+            Role::Standalone => "standalone",
         }
     }
 

@@ -7,6 +7,8 @@
 //!           Halted
 //! ```
 //!
+//! A server that is no member of an ensemble (`Settings::standalone`) goes from Loading to Standalone, and stays.
+//!
 //! A role that ends leaves nothing behind: its connections are closed, its generation is over (late
 //! completions are swallowed), and before the member votes again its memory becomes what its disk
 //! holds, so that a partial SNAP or TRUNC, an unapplied log tail or a queued append of the old role
@@ -17,6 +19,7 @@ use wire::Zxid;
 use zab::election::{Decision, Election};
 use zab::leader::{Leader, LeaderStatus};
 use zab::learner::Learner;
+use zab::standalone::Standalone;
 use zab::{
     ClientInput, ClientOutput, Config, Ctx, DiskAnswer, DiskDone, DiskError, DiskOp, Epochs, Event, Ids,
     Input, Io, Leave, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine, Switch, Task,
@@ -59,6 +62,8 @@ enum Phase<S: StateMachine> {
     Leading(Box<Leader<S>>),
     /// Following or observing.
     Learning(Box<Learner<S>>),
+    /// Alone, and no member of an ensemble.
+    Standalone(Box<Standalone<S>>),
     /// A role has ended; operations of its are still with the disk.
     Leaving {
         keeps_memory: bool,
@@ -129,6 +134,7 @@ impl<S: StateMachine> Peer<S> {
                 (leader.established().is_some(), Some(self.config.sid), Some(leader.status()))
             }
             Phase::Learning(learner) => (learner.established().is_some(), Some(learner.leader()), None),
+            Phase::Standalone(_) => (true, None, None),
             _ => (false, None, None),
         };
         let last_zxid = self.db.last_processed;
@@ -153,6 +159,7 @@ impl<S: StateMachine> Peer<S> {
     pub fn session_expiries(&self) -> Option<Vec<(wire::SessionId, Nanos)>> {
         match &self.phase {
             Phase::Leading(leader) => Some(leader.session_expiries()),
+            Phase::Standalone(standalone) => Some(standalone.session_expiries()),
             _ => None,
         }
     }
@@ -249,6 +256,7 @@ impl<S: StateMachine> Peer<S> {
         match &self.phase {
             Phase::Leading(leader) => leader.next_deadline(),
             Phase::Learning(learner) => learner.next_deadline(),
+            Phase::Standalone(standalone) => standalone.next_deadline(),
             _ => (Nanos::NEVER, "no role"),
         }
     }
@@ -275,7 +283,9 @@ impl<S: StateMachine> Peer<S> {
         self.ids.ops_in_flight = self.ids.ops_in_flight.saturating_sub(1);
         match &self.phase {
             Phase::Loading { op } if *op == done.id => self.on_loaded(now, done, out),
-            Phase::Leading(_) | Phase::Learning(_) if done.id.generation == self.ids.generation => {
+            Phase::Leading(_) | Phase::Learning(_) | Phase::Standalone(_)
+                if done.id.generation == self.ids.generation =>
+            {
                 self.hand_to_role(now, Input::Disk(done), out);
             }
             Phase::Leaving { keeps_memory } if self.ids.ops_in_flight == 0 && !silent_failure => {
@@ -340,10 +350,19 @@ impl<S: StateMachine> Peer<S> {
             accepted_epoch: recovered.accepted_epoch,
             current_epoch: recovered.current_epoch,
         });
+        if self.config.settings.standalone {
+            return self.stand_alone(now, out);
+        }
         if !listening {
             self.election.start_listening(&mut io);
         }
         self.look(now, out);
+    }
+
+    fn stand_alone(&mut self, now: Now, out: &mut Outbox) {
+        self.role = Role::Standalone;
+        out.push(Output::Event(Event::RoleChanged { role: Role::Standalone }));
+        self.phase = Phase::Standalone(Box::new(Standalone::start(&mut ctx!(self, now, out))));
     }
 
     fn look(&mut self, now: Now, out: &mut Outbox) {
@@ -391,7 +410,7 @@ impl<S: StateMachine> Peer<S> {
             Role::Following | Role::Observing => {
                 Phase::Learning(Box::new(Learner::start(&mut ctx, decision.vote.leader)))
             }
-            Role::Looking => unreachable!("an election decides for a role"),
+            Role::Looking | Role::Standalone => unreachable!("an election decides for a role"),
         };
     }
 
@@ -400,6 +419,7 @@ impl<S: StateMachine> Peer<S> {
         let (result, established) = match &mut self.phase {
             Phase::Leading(leader) => (leader.handle(&mut ctx, input), leader.established()),
             Phase::Learning(learner) => (learner.handle(&mut ctx, input), learner.established()),
+            Phase::Standalone(standalone) => (standalone.handle(&mut ctx, input), None),
             _ => {
                 // A connection to a role that was left, or dialled to a role we do not play.
                 if let Input::Accepted { conn, .. } = input {
@@ -433,7 +453,7 @@ impl<S: StateMachine> Peer<S> {
     }
 
     fn on_client(&mut self, now: Now, client: ClientInput, out: &mut Outbox) {
-        if matches!(self.phase, Phase::Leading(_) | Phase::Learning(_)) {
+        if matches!(self.phase, Phase::Leading(_) | Phase::Learning(_) | Phase::Standalone(_)) {
             return self.hand_to_role(now, Input::Client(client), out);
         }
         let client = match client {
@@ -457,6 +477,7 @@ impl<S: StateMachine> Peer<S> {
         match std::mem::replace(&mut self.phase, Phase::Leaving { keeps_memory }) {
             Phase::Leading(leader) => self.old_writer.take_over(leader.shut_down(&mut ctx)),
             Phase::Learning(learner) => self.old_writer.take_over(learner.shut_down(&mut ctx)),
+            Phase::Standalone(standalone) => self.old_writer.take_over(standalone.shut_down(&mut ctx)),
             _ => unreachable!("only a role is left"),
         }
         self.election.leave();

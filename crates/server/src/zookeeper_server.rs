@@ -160,6 +160,9 @@ impl StateMachine for ZooKeeperServer {
     }
 
     fn init_config(&mut self, text: &[u8], wall_ms: i64) {
+        if text.is_empty() {
+            return self.db.tree.add_config_node();
+        }
         // A foreign history may have no `/zookeeper`.
         let _ = self.db.tree.set_config(text, Zxid::ZERO, wall_ms);
     }

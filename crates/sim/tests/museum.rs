@@ -13,7 +13,7 @@ const FOUND: [(Switch, u64); 19] = [
     (Switch::EpochBeforeHistory, 3000),
     (Switch::ObserversCount, 300),
     (Switch::EpochAckWaitsOnWrongFlag, 2000),
-    (Switch::ZxidRaisedBeforeEstablished, 600),
+    (Switch::ZxidRaisedBeforeEstablished, 2000),
     (Switch::AckNewLeaderWithDiffInMemory, 300),
     (Switch::AckNewLeaderWithLogQueued, 300),
     (Switch::ProposalAckOvertakes, 300),

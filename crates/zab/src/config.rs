@@ -93,6 +93,8 @@ pub struct Settings {
     pub max_session_timeout_ms: i32,
     /// Observers log to disk.
     pub sync_enabled: bool,
+    /// No member of an ensemble: it elects nobody, and serves alone (`ZooKeeperServerMain`).
+    pub standalone: bool,
     /// Clients' connections that one address may have (`maxClientCnxns`), and all together (`maxCnxns`). 0: any
     /// number.
     pub max_client_cnxns: usize,
@@ -132,6 +134,7 @@ impl Default for Settings {
             min_session_timeout_ms: 4000,
             max_session_timeout_ms: 40_000,
             sync_enabled: true,
+            standalone: false,
             max_client_cnxns: 60,
             max_cnxns: 0,
             global_outstanding_limit: 1000,

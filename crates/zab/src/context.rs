@@ -98,7 +98,10 @@ pub struct Ctx<'a, S> {
 impl<S: StateMachine> Ctx<'_, S> {
     /// What was loaded, or came as a snapshot, has another server's configuration, or none.
     pub fn init_config(&mut self) {
-        self.db.state.init_config(&self.io.config.view.text(), self.io.now.wall_ms);
+        let config = self.io.config;
+        // A server that is alone has none.
+        let text = if config.settings.standalone { Bytes::new() } else { config.view.text() };
+        self.db.state.init_config(&text, self.io.now.wall_ms);
     }
 }
 

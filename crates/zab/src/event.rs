@@ -11,6 +11,8 @@ pub enum Role {
     Following,
     Leading,
     Observing,
+    /// No member of an ensemble.
+    Standalone,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

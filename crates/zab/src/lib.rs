@@ -18,6 +18,7 @@ pub mod processors;
 pub mod quorum_verifier;
 pub mod register_map;
 mod session_map;
+pub mod standalone;
 pub mod state_machine;
 pub mod switches;
 pub mod time;

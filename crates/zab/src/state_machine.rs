@@ -91,7 +91,7 @@ pub trait StateMachine: Clone {
     }
     /// The configuration of the ensemble (version 0), where clients can read it. It is each member's own, in no
     /// transaction and in no digest (`ZKDatabase.initConfigInZKDatabase`). Told when a state was loaded or came as a
-    /// snapshot, and when clients begin to be served.
+    /// snapshot, and when clients begin to be served. Empty: there is none; its place is there all the same.
     fn init_config(&mut self, _text: &[u8], _wall_ms: i64) {}
     /// Sessions that own something and are not among `sessions`. A new leader closes them.
     fn orphans(&self) -> Vec<SessionId> {

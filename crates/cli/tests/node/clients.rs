@@ -14,11 +14,11 @@ use wire::{Acl, EventType, Jute, SessionId, Zxid, code};
 
 use crate::ensemble::Ensemble;
 
-struct Client {
+pub struct Client {
     stream: TcpStream,
-    session: ConnectResponse,
+    pub session: ConnectResponse,
     last_xid: i32,
-    last_zxid: Zxid,
+    pub last_zxid: Zxid,
 }
 
 fn frame(stream: &mut TcpStream) -> Option<Bytes> {
@@ -31,7 +31,7 @@ fn frame(stream: &mut TcpStream) -> Option<Bytes> {
 
 impl Client {
     /// `None`: the server does not serve (yet).
-    fn connect(port: u16, resume: Option<&ConnectResponse>, last_zxid: Zxid) -> Option<Client> {
+    pub fn connect(port: u16, resume: Option<&ConnectResponse>, last_zxid: Zxid) -> Option<Client> {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).expect("set");
         let request = ConnectRequest {
@@ -65,7 +65,7 @@ impl Client {
         reply
     }
 
-    fn ask(&mut self, request: &Request) -> Result<Response, i32> {
+    pub fn ask(&mut self, request: &Request) -> Result<Response, i32> {
         self.last_xid += 1;
         self.send(self.last_xid, request);
         let reply = self.next(request.op());

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // processes, sockets, files
 
+mod alone;
 mod bad_input;
 mod clients;
 mod ensemble;

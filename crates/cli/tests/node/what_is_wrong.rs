@@ -20,7 +20,8 @@ impl Started {
         self.root.path().join("data")
     }
     fn configure(&self, more: &str) {
-        let servers = format!("server.1=127.0.0.1:{}:{}\n", self.ports[0], self.ports[1]);
+        let (quorum, election) = (self.ports[0], self.ports[1]);
+        let servers = format!("server.1=127.0.0.1:{quorum}:{election}\nstandaloneEnabled=false\n");
         configure(&self.dir(), 1, self.ports[2], &servers, more);
     }
     fn run(&self) -> (Option<i32>, String) {
@@ -66,7 +67,7 @@ fn myid_is_missing_or_malformed() {
     let started = Started::new();
     started.configure("");
     std::fs::write(started.dir().join("myid"), "first").expect("written");
-    expect(&started, 2, "myid:1: `first`: expected the id of this server, a number of 0 to 255");
+    expect(&started, 2, "myid:1: `first`: expected the id of this server, a number of 0 to 254");
     std::fs::remove_file(started.dir().join("myid")).expect("removed");
     expect(&started, 2, "myid: expected a file with the id of this server");
 }

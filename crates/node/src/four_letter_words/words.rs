@@ -67,13 +67,11 @@ fn envi() -> String {
 /// `ZooKeeperServer.dumpConf` and `QuorumZooKeeperServer.dumpConf`.
 fn conf(view: &View<'_>, dirs: &Dirs) -> String {
     let cfg = &view.conf.cfg;
-    let own = &cfg.servers[&cfg.my_id];
     let settings = &view.peer.config().settings;
-    format!(
+    let server = format!(
         "clientPort={}\nsecureClientPort=-1\ndataDir={}\ndataDirSize={}\ndataLogDir={}\ndataLogSize={}\n\
          tickTime={}\nmaxClientCnxns={}\nminSessionTimeout={}\nmaxSessionTimeout={}\n\
-         clientPortListenBacklog=-1\nserverId={}\ninitLimit={}\nsyncLimit={}\nelectionAlg=3\n\
-         electionPort={}\nquorumPort={}\npeerType={}\nmembership: \n{}",
+         clientPortListenBacklog=-1\nserverId={}\n",
         cfg.client_port.map_or(-1, i32::from),
         absolute(&cfg.snap_dir()).display(),
         dirs.snap_size,
@@ -83,7 +81,18 @@ fn conf(view: &View<'_>, dirs: &Dirs) -> String {
         settings.max_client_cnxns,
         settings.min_session_timeout_ms,
         settings.max_session_timeout_ms,
-        cfg.my_id,
+        if cfg.is_standalone() { 0 } else { cfg.my_id.0 },
+    );
+    server + &conf_of_ensemble(view)
+}
+
+/// Nothing of a server that is alone.
+fn conf_of_ensemble(view: &View<'_>) -> String {
+    let (cfg, settings) = (&view.conf.cfg, &view.peer.config().settings);
+    let Some(own) = cfg.own_server() else { return String::new() };
+    format!(
+        "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\npeerType={}\n\
+         membership: \n{}",
         settings.init_limit,
         settings.sync_limit,
         own.election_port,

@@ -320,7 +320,7 @@ fn watches_by_path(view: &View<'_>) -> Json {
 
 fn zab_state(view: &View<'_>) -> Json {
     let cfg = &view.conf.cfg;
-    let own = &cfg.servers[&cfg.my_id];
+    let Some(own) = cfg.own_server() else { return json!({}) };
     let zxid = view.status.last_zxid;
     let state = if view.status.serving { ZabState::Broadcast } else { view.metrics.zab_state };
     json!({

@@ -81,7 +81,11 @@ impl ZooCfg {
             cfg.read_membership(&dynamic, &read(&dynamic)?)?;
         }
         cfg.check()?;
-        cfg.identify()?;
+        if cfg.is_standalone() {
+            cfg.my_id = ServerId(1);
+        } else {
+            cfg.identify()?;
+        }
         Ok(cfg)
     }
 
@@ -260,8 +264,8 @@ impl ZooCfg {
         if self.data_dir.as_os_str().is_empty() {
             return Err(missing("dataDir"));
         }
-        if self.servers.is_empty() {
-            return Err(missing("server.N lines (a standalone server is not built yet)"));
+        if self.is_standalone() {
+            return self.check_standalone();
         }
         if self.settings.init_limit == 0 || self.settings.sync_limit == 0 {
             return Err(missing("initLimit and syncLimit"));
@@ -283,10 +287,42 @@ impl ZooCfg {
             return Err(missing("minSessionTimeout not above maxSessionTimeout"));
         }
         self.check_groups()?;
+        self.logs_lie_with_data_unless_told();
+        Ok(())
+    }
+
+    /// No server is listed, or one only and `standaloneEnabled` (`QuorumPeerConfig.isDistributed`).
+    pub fn is_standalone(&self) -> bool {
+        self.servers.is_empty() || self.servers.len() == 1 && self.standalone_enabled
+    }
+
+    /// This member's line; none of a server that is alone.
+    pub fn own_server(&self) -> Option<&Server> {
+        self.servers.get(&self.my_id).filter(|_| !self.is_standalone())
+    }
+
+    fn check_standalone(&mut self) -> Result<(), ConfigError> {
+        let missing =
+            |expected: &str| ConfigError::Missing { path: self.path.clone(), expected: expected.into() };
+        if self.client_port.is_none() {
+            return Err(missing("a clientPort, as no server.N lines make it a member of an ensemble"));
+        }
+        if self.session_timeouts().0 > self.session_timeouts().1 {
+            return Err(missing("minSessionTimeout not above maxSessionTimeout"));
+        }
+        if !self.servers.is_empty() {
+            let why = "one server alone is no ensemble: it runs standalone (as standaloneEnabled says)";
+            self.notes.push(Note { key: "server.N".into(), why: why.into() });
+        }
+        self.settings.standalone = true;
+        self.logs_lie_with_data_unless_told();
+        Ok(())
+    }
+
+    fn logs_lie_with_data_unless_told(&mut self) {
         if self.data_log_dir.as_os_str().is_empty() {
             self.data_log_dir = self.data_dir.clone();
         }
-        Ok(())
     }
 
     /// `QuorumHierarchical`: every voter is in a group, and a server in a group or with a weight is listed.

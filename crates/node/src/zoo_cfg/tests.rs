@@ -234,3 +234,21 @@ fn http_servers() {
         "PrometheusMetricsProvider, or no such key",
     );
 }
+
+#[test]
+fn a_server_that_is_alone() {
+    let alone = "dataDir=/d\nclientPort=2181\n";
+    let cfg = parse(alone).expect("a good file");
+    assert!(cfg.is_standalone() && cfg.config(0).settings.standalone);
+    assert!(cfg.notes.is_empty());
+    let one = format!("{alone}server.7=h:2888:3888\n");
+    let cfg = parse(&one).expect("a good file");
+    assert!(cfg.is_standalone() && cfg.config(0).settings.standalone);
+    assert_eq!(cfg.notes.len(), 1, "{:?}", cfg.notes);
+    let member = format!("{one}standaloneEnabled=false\ninitLimit=5\nsyncLimit=2\n");
+    let cfg = parse(&member).expect("a good file");
+    assert!(!cfg.is_standalone() && !cfg.config(0).settings.standalone);
+    refused("dataDir=/d\n", "a clientPort, as no server.N lines");
+    refused(&format!("{one}standaloneEnabled=false\n"), "initLimit and syncLimit");
+    assert!(!parse(GOOD).expect("a good file").is_standalone());
+}

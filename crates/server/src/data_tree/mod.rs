@@ -115,7 +115,7 @@ impl DataTree {
     }
 
     /// `addConfigNode`; nothing where it is there, or its parent is not.
-    fn add_config_node(&mut self) {
+    pub fn add_config_node(&mut self) {
         if self.find(CONFIG_NODE).is_none()
             && let Some(parent) = self.parent(CONFIG_NODE)
         {

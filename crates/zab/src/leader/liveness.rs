@@ -14,7 +14,7 @@ use crate::state_machine::StateMachine;
 
 /// Half ticks between looks for containers and nodes with a TTL: a minute, at the default tick
 /// (`znode.container.checkIntervalMs`).
-const CONTAINER_CHECK: u64 = 60;
+pub(crate) const CONTAINER_CHECK: u64 = 60;
 
 impl<S: StateMachine> Leader<S> {
     pub(super) fn on_deadline(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {

@@ -10,7 +10,7 @@ use crate::time::Nanos;
 
 /// Who may write for a session: the leader's own clients, or the learner of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(crate) enum Owner {
     Local,
     Learner(ConnId),
 }
@@ -26,7 +26,7 @@ struct Tracked {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct SessionTracker {
+pub(crate) struct SessionTracker {
     sessions: SessionMap<Tracked>,
     queue: ExpiryQueue,
 }
