@@ -252,7 +252,8 @@ impl Ensemble {
         self.log(sid).lines().filter_map(of_line).collect()
     }
 
-    fn ask(&self, sid: usize, word: &str) -> Option<String> {
+    /// A four-letter word.
+    pub fn ask(&self, sid: usize, word: &str) -> Option<String> {
         let member = self.member(sid);
         member.process.as_ref()?;
         let mut stream = TcpStream::connect(("127.0.0.1", member.client_port)).ok()?;
