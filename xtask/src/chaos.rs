@@ -1,7 +1,9 @@
 //! `cargo xtask chaos`: three to five node processes on loopback, each of which reaches the others through a proxy of
 //! ours. For a while they are partitioned, delayed, killed, stopped, their disks filled, while the simulator's
-//! clients of the tree work on them; then everything is healed, and what the clients saw, and what is on the
-//! disks, goes to the simulator's checkers.
+//! clients of the tree work on them; then everything is healed, and what the clients saw goes to the simulator's
+//! checkers, beside what was committed. That a witness has: an observer to whom nothing is done, whose log begins with
+//! the first transaction. So leaders keep all that is committed in memory, and bring nobody up to date by a snapshot:
+//! that is for `cargo xtask interop` and the simulator.
 
 mod clients;
 mod disks;
@@ -73,8 +75,9 @@ pub fn run(options: &Options) -> Done {
     let given = Given::of(release_binary(options.binary.as_deref())?, options.keep);
     let mut chaos = Chaos::start(&given, options.members.into())?;
     let ports = chaos.ensemble.members.iter().map(|member| member.client_port).collect();
-    chaos.ensemble.wait_for_leader(Duration::from_secs(20))?;
+    chaos.ensemble.settle()?;
     let clients = Clients::start(seed, workload(options), ports);
+    chaos.wait_for_writes()?;
     let counts = chaos.rage(options, seed)?;
     let report = chaos.calm_down(clients)?;
     let committed = chaos.committed()?;
@@ -119,13 +122,29 @@ fn workload(options: &Options) -> WorkloadSpec {
 impl Chaos {
     fn start(given: &Given, members: usize) -> Result<Chaos, String> {
         let disks = Disks::mount(members).map_err(|why| println!("NOT DONE full disks: {}", why.trim())).ok();
-        let ensemble = Ensemble::prepare(given, &vec![Kind::Serving; members])?;
+        let mut kinds = vec![Kind::Serving; members];
+        kinds.push(Kind::ServingObserver);
+        let ensemble = Ensemble::prepare(given, &kinds)?;
         let mut chaos = Chaos { ensemble, net: Net::new(members), disks, disks_failed: 0 };
         for sid in 1..=members {
             chaos.configure(sid)?;
+        }
+        for sid in 1..=chaos.witness() {
             chaos.ensemble.start_member(sid)?;
         }
         Ok(chaos)
+    }
+
+    /// So many that everybody is in their midst from here on.
+    fn wait_for_writes(&self) -> Done {
+        let enough = |text: String| i64::from_str_radix(&text[2..], 16).is_ok_and(|zxid| zxid as u32 > 100);
+        self.ensemble.poll(Duration::from_secs(20), "no writes", || {
+            self.ensemble.zxid(self.witness()).is_ok_and(enough).then_some(())
+        })
+    }
+
+    fn witness(&self) -> usize {
+        self.net.members() + 1
     }
 
     /// It reaches the others through proxies; its data is on a disk of its own, where there is one.
@@ -133,8 +152,9 @@ impl Chaos {
         let path = self.ensemble.member(sid).dir.join("zoo.cfg");
         let told = |e: std::io::Error| format!("{}: {e}", path.display());
         let mut cfg = std::fs::read_to_string(&path).map_err(told)?;
-        cfg += "preAllocSize=256\nsnapCount=400\n";
-        for (index, other) in self.ensemble.members.iter().enumerate() {
+        // Snapshots are taken, and none is sent: the witness is to have every transaction.
+        cfg += "preAllocSize=256\nsnapCount=400\ncommitLogCount=1000000\n";
+        for (index, other) in self.ensemble.members.iter().enumerate().take(self.net.members()) {
             let to = index + 1;
             if to != sid {
                 let line =
@@ -154,8 +174,8 @@ impl Chaos {
 
     fn data(&self, sid: usize) -> PathBuf {
         match &self.disks {
-            Some(disks) => disks.path(sid).join("version-2"),
-            None => self.ensemble.data(sid),
+            Some(disks) if sid != self.witness() => disks.path(sid).join("version-2"),
+            _ => self.ensemble.data(sid),
         }
     }
 
@@ -180,7 +200,7 @@ impl Chaos {
 
     /// A node ends when it is told to, or when its disk fails.
     fn nobody_gave_up(&mut self) -> Done {
-        for sid in 1..=self.net.members() {
+        for sid in 1..=self.witness() {
             if !self.ensemble.lives(sid) {
                 let log = self.ensemble.log(sid);
                 let tail: Vec<&str> = log.lines().rev().take(5).collect();
@@ -200,37 +220,34 @@ impl Chaos {
         self.ensemble.poll(Duration::from_secs(30), "sessions do not end", || {
             self.ensemble.ask(leader, "mntr")?.contains("zk_global_sessions\t0\n").then_some(())
         })?;
-        for sid in 1..=self.net.members() {
+        for sid in 1..=self.witness() {
             self.ensemble.wait_for_zxid(sid, leader, Duration::from_secs(20))?;
         }
-        for sid in 1..=self.net.members() {
+        for sid in 1..=self.witness() {
             self.ensemble.stop(sid)?;
         }
         Ok(report)
     }
 
-    /// All transactions, from the first on: of all disks together, which must agree. A member's own begins behind
-    /// what it got as a snapshot. The trees are the same.
+    /// What the witness logged, from the first transaction on. Every member has the same where its own log reaches
+    /// (it may begin behind a snapshot), and the same tree.
     fn committed(&self) -> Result<BTreeMap<Zxid, Bytes>, String> {
-        let mut all = BTreeMap::new();
-        let mut trees = BTreeMap::new();
+        let committed = disk::transactions(&self.data(self.witness()))?;
+        let tree = disk::tree(&self.data(self.witness()))?;
+        match committed.keys().next() {
+            Some(first) if first.counter() == 1 && first.epoch().0 == 1 => {}
+            first => return Err(format!("the witness begins at {first:?}: it was sent a snapshot")),
+        }
         for sid in 1..=self.net.members() {
-            for (zxid, txn) in disk::transactions(&self.data(sid))? {
-                if let Some(other) = all.insert(zxid, txn.clone())
-                    && other != txn
-                {
-                    return Err(format!("member {sid} has another transaction at {zxid}"));
-                }
+            let own = disk::transactions(&self.data(sid))?;
+            if let Some((zxid, _)) = own.iter().find(|(zxid, txn)| committed.get(zxid) != Some(txn)) {
+                return Err(format!("member {sid} logged something at {zxid} that is not committed"));
             }
-            trees.insert(sid, disk::tree(&self.data(sid))?);
+            let of_member = disk::tree(&self.data(sid))?;
+            if of_member != tree {
+                return Err(format!("member {sid} has the tree {of_member:x?}, the witness {tree:x?}"));
+            }
         }
-        let first = trees.values().next().copied();
-        if trees.values().any(|tree| Some(*tree) != first) {
-            return Err(format!("the trees differ: {trees:?}"));
-        }
-        match all.keys().next() {
-            Some(first) if first.counter() == 1 && first.epoch().0 == 1 => Ok(all),
-            first => Err(format!("no disk has the beginning of the history: {first:?}")),
-        }
+        Ok(committed)
     }
 }
