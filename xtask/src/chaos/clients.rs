@@ -244,9 +244,20 @@ impl ClientWorld for Real {
     }
 
     fn tell(&mut self, observation: &TreeObservation<'_>) {
+        if let TreeObservation::Asked { request, .. } | TreeObservation::Answered { request, .. } =
+            observation
+            && asks_for_configuration(request)
+        {
+            return;
+        }
         self.last = self.last.max(now());
         self.history.push((self.last, Told::of(observation)));
     }
+}
+
+/// Each member has another one here: it names proxies.
+fn asks_for_configuration(request: &Request) -> bool {
+    matches!(request, Request::GetData(get) if get.path == b"/zookeeper/config"[..])
 }
 
 /// Sends what is to be sent; a thread of its own reads. It ends with the link, which closes the socket.
