@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::{Done, cargo, determinism, interop, kazoo, lint, mutants};
+use crate::{Done, cargo, chaos, determinism, interop, kazoo, lint, mutants};
 
 /// CPU time for each bug of the museum's short round.
 const BUG_BUDGET: &str = "20s";
@@ -32,6 +32,7 @@ pub fn run(seeds: u64) -> Done {
     stage("determinism", &determinism)?;
     stage("interop", &|| interop::run(&interop::Options::small(), false))?;
     stage("kazoo", &|| kazoo::run(&kazoo::Options::small(), false))?;
+    stage("chaos", &|| chaos::run(&chaos::Options::small()))?;
     stage("sweep", &|| vivarium(&["sweep", "--seeds", &format!("0..{seeds}")]))?;
     stage("fresh seeds", &fresh_seeds)?;
     stage("museum", &museum)?;

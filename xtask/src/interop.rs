@@ -4,9 +4,9 @@
 mod checks;
 pub mod children;
 mod cost;
-mod disk;
+pub mod disk;
 mod driver;
-mod ensemble;
+pub mod ensemble;
 mod java;
 mod process;
 pub mod python;
@@ -76,6 +76,11 @@ pub struct Given {
 }
 
 impl Given {
+    /// Of nodes alone.
+    pub fn of(binary: PathBuf, keep: bool) -> Given {
+        Given { binary, java: None, python: None, kills: 0, sessions: 0, keep }
+    }
+
     /// A process with clients of its own.
     fn client(&self) -> Result<Driver, String> {
         Driver::start(self.python.as_ref().ok_or("no Python with kazoo")?)

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // a host: files, processes, sockets
 
+mod chaos;
 mod ci;
 mod house_rules;
 mod interop;
@@ -38,6 +39,8 @@ enum Task {
     Determinism,
     /// Node processes on loopback, alone and beside Java ZooKeeper (installed where missing).
     Interop(interop::Options),
+    /// Faults in real processes and the network between them; what clients saw goes to the simulator's checkers.
+    Chaos(chaos::Options),
     /// kazoo's own test suite against three nodes, and beside it against three Java servers.
     Kazoo(kazoo::Options),
     /// Plants deliberate faults, one at a time, and tells which checker or test caught each.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Bench => cargo(&["bench", "--package", "vivarium-sim", "--bench", "steady_load"]),
         Task::Determinism => determinism(),
         Task::Interop(options) => interop::run(&options, true),
+        Task::Chaos(options) => chaos::run(&options),
         Task::Kazoo(options) => kazoo::run(&options, true),
         Task::Mutants(options) => mutants::run(&options),
     };

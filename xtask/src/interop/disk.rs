@@ -6,13 +6,14 @@ use std::path::Path;
 
 use bytes::Bytes;
 use node::RealFs;
+use server::{Settings, ZooKeeperServer};
 use storage::log_reader::{file_name, read_log, zxid_of_name};
 use storage::recover;
 use storage::txn_log::{put_entry, put_header};
 use wire::txn::SetDataTxn;
 use wire::{Epoch, SessionId, Txn, TxnBody, TxnHeader, Zxid, op};
-use zab::ZkDatabase;
 use zab::register_map::RegisterMap;
+use zab::{StateMachine, ZkDatabase};
 
 /// Every transaction in a directory's logs, whatever snapshots stand beside them.
 pub fn transactions(dir: &Path) -> Result<BTreeMap<Zxid, Bytes>, String> {
@@ -78,6 +79,16 @@ pub fn load(dir: &Path) -> Result<ZkDatabase<RegisterMap>, String> {
     let mut db = ZkDatabase::new(RegisterMap::new(), 500);
     db.load(&recovered)?;
     Ok(db)
+}
+
+/// The last zxid and the digest of the tree that a node would start with.
+pub fn tree(dir: &Path) -> Result<(Zxid, u64), String> {
+    let told = |e: &dyn Display| format!("{}: {e}", dir.display());
+    let fs = RealFs::open(dir.into()).map_err(|e| told(&e))?;
+    let recovered = recover(&fs, 500).map_err(|e| told(&e))?;
+    let mut db = ZkDatabase::new(ZooKeeperServer::new(Settings::default()), 500);
+    db.load(&recovered)?;
+    Ok((db.last_processed, db.state.digest()))
 }
 
 /// The last transaction of a stopped member.

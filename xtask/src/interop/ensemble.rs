@@ -18,7 +18,20 @@ pub enum Kind {
     Observer,
     /// Vivarium, serving clients the data tree.
     Serving,
+    /// The same, as an observer.
+    ServingObserver,
     Java,
+}
+
+impl Kind {
+    fn observes(self) -> bool {
+        matches!(self, Kind::Observer | Kind::ServingObserver)
+    }
+
+    /// With registers, and a test program at standard input.
+    fn submits(self) -> bool {
+        matches!(self, Kind::Vivarium | Kind::Observer)
+    }
 }
 
 pub struct Member {
@@ -102,7 +115,7 @@ impl Ensemble {
                 stdin: None,
                 started: 0,
             };
-            let role = if *kind == Kind::Observer { ":observer" } else { "" };
+            let role = if kind.observes() { ":observer" } else { "" };
             if kinds.len() > 1 {
                 servers += &format!(
                     "server.{sid}=127.0.0.1:{}:{}{role}\n",
@@ -112,7 +125,7 @@ impl Ensemble {
             members.push(member);
         }
         for (index, member) in members.iter().enumerate() {
-            let peer_type = if member.kind == Kind::Observer { "peerType=observer\n" } else { "" };
+            let peer_type = if member.kind.observes() { "peerType=observer\n" } else { "" };
             write_file(&member.dir.join("myid"), &(index + 1).to_string())?;
             let cfg = format!(
                 "tickTime=500\ninitLimit=20\nsyncLimit=5\ndataDir={}\nclientPort={}\nmaxClientCnxns=0\n\
@@ -152,9 +165,9 @@ impl Ensemble {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(member.dir.join("log"));
         let log = log.map_err(|e| format!("log of {sid}: {e}"))?;
         let mut command = match member.kind {
-            Kind::Vivarium | Kind::Observer | Kind::Serving => {
+            Kind::Vivarium | Kind::Observer | Kind::Serving | Kind::ServingObserver => {
                 let mut command = Command::new(&self.binary);
-                command.arg("node").args((member.kind != Kind::Serving).then_some("--submit"));
+                command.arg("node").args(member.kind.submits().then_some("--submit"));
                 command.arg("--config").arg(cfg);
                 if self.record {
                     command.arg("--record").arg(member.dir.join(format!("recording.{}", member.started)));
@@ -252,7 +265,8 @@ impl Ensemble {
         self.log(sid).lines().filter_map(of_line).collect()
     }
 
-    fn ask(&self, sid: usize, word: &str) -> Option<String> {
+    /// A four-letter word.
+    pub fn ask(&self, sid: usize, word: &str) -> Option<String> {
         let member = self.member(sid);
         member.process.as_ref()?;
         let mut stream = TcpStream::connect(("127.0.0.1", member.client_port)).ok()?;

@@ -1,7 +1,9 @@
 //! Clients of the data tree, over ZooKeeper's own protocol: sessions that last, watches, every operation,
 //! reconnects to other members, silence, and now and then a packet that no decent client sends. The runner
-//! hands them timers and bytes; checkers hear what they asked and were told.
+//! hands them timers and bytes; checkers hear what they asked and were told. What is around them is a
+//! `ClientWorld`: the simulator's, or `cargo xtask chaos` with real sockets.
 
+mod client_world;
 mod requests;
 mod zoo_client;
 
@@ -12,12 +14,13 @@ use peer::Nanos;
 use wire::client::Request;
 use wire::{ServerId, code, op};
 
+pub use self::client_world::ClientWorld;
 use self::requests::Generator;
 use self::zoo_client::{Answer, Stage, ZooClient};
 use crate::draw::{Concern, Draws};
 use crate::run::TreeStats;
 use crate::workload::WorkloadSpec;
-use crate::world::{LinkId, World};
+use crate::world::LinkId;
 
 #[derive(Clone, Debug)]
 struct Actor {
@@ -78,19 +81,28 @@ impl TreeWorkload {
         }
     }
 
-    pub fn start(&mut self, world: &mut World) {
+    pub fn start(&mut self, world: &mut impl ClientWorld) {
         for i in 0..self.actors.len() {
             let delay =
                 Nanos::from_millis(self.spec.start_ms) + Nanos(self.actors[i].draws.below(50_000_000));
-            world.timer(world.now + delay, TICK << 56 | i as u64);
+            world.timer(world.now() + delay, TreeWorkload::tick_of(i));
         }
+    }
+
+    pub fn clients(&self) -> usize {
+        self.actors.len()
+    }
+
+    /// The timer by which a client lives: each time it asks for the next one.
+    pub fn tick_of(client: usize) -> u64 {
+        TICK << 56 | client as u64
     }
 
     pub fn stop(&mut self) {
         self.stopped = true;
     }
 
-    pub fn reconnect_all(&mut self, world: &mut World) {
+    pub fn reconnect_all(&mut self, world: &mut impl ClientWorld) {
         for i in 0..self.actors.len() {
             self.lose(world, i, false);
         }
@@ -113,19 +125,19 @@ impl TreeWorkload {
         }
     }
 
-    pub fn on_timer(&mut self, world: &mut World, timer: u64) {
+    pub fn on_timer(&mut self, world: &mut impl ClientWorld, timer: u64) {
         let i = (timer & 0xffff_ffff) as usize;
-        world.timer(world.now + TICK_EVERY, timer);
+        world.timer(world.now() + TICK_EVERY, timer);
         let connect_timeout = Nanos::from_millis(self.spec.request_timeout_ms);
         let actor = &mut self.actors[i];
-        if world.now < actor.quiet_until {
+        if world.now() < actor.quiet_until {
             return;
         }
         if !actor.zoo.tick(world, connect_timeout) {
             return self.wait_to_retry(world, i);
         }
         match actor.zoo.stage {
-            Stage::Down if world.now >= actor.retry_at && !self.stopped => self.connect(world, i),
+            Stage::Down if world.now() >= actor.retry_at && !self.stopped => self.connect(world, i),
             Stage::Down | Stage::Connecting => {}
             Stage::Open if self.stopped => {}
             Stage::Open => {
@@ -135,24 +147,24 @@ impl TreeWorkload {
         }
     }
 
-    fn connect(&mut self, world: &mut World, i: usize) {
+    fn connect(&mut self, world: &mut impl ClientWorld, i: usize) {
         let drawn = self.members[self.actors[i].draws.below(self.members.len() as u64) as usize];
         self.actors[i].zoo.connect(world, self.only.unwrap_or(drawn));
     }
 
-    fn wait_to_retry(&mut self, world: &World, i: usize) {
+    fn wait_to_retry(&mut self, world: &impl ClientWorld, i: usize) {
         let actor = &mut self.actors[i];
-        actor.retry_at = world.now + Nanos::from_millis(actor.draws.range(10, 300));
+        actor.retry_at = world.now() + Nanos::from_millis(actor.draws.range(10, 300));
     }
 
-    fn lose(&mut self, world: &mut World, i: usize, link_is_gone: bool) {
+    fn lose(&mut self, world: &mut impl ClientWorld, i: usize, link_is_gone: bool) {
         self.unknown += self.actors[i].zoo.pending.len() as u64;
         self.actors[i].zoo.disconnect(world, link_is_gone);
         self.wait_to_retry(world, i);
     }
 
     /// What happens to clients: they move, fall silent, or their packets vanish.
-    fn misbehave(&mut self, world: &mut World, i: usize) {
+    fn misbehave(&mut self, world: &mut impl ClientWorld, i: usize) {
         let timeout = self.actors[i].zoo.timeout_ms.max(0).unsigned_abs();
         match self.actors[i].draws.below(3000) {
             0..=9 => self.lose(world, i, false),
@@ -168,7 +180,7 @@ impl TreeWorkload {
                     true => u64::from(timeout) * draws.range(900, 1300) / 1000,
                     false => draws.below(2 * u64::from(timeout)),
                 };
-                self.actors[i].quiet_until = world.now + Nanos::from_millis(silence);
+                self.actors[i].quiet_until = world.now() + Nanos::from_millis(silence);
             }
             15..=19 => self.ask_nonsense(world, i),
             _ => {}
@@ -176,7 +188,7 @@ impl TreeWorkload {
     }
 
     /// Requests that wedge or stop a Java server (traps 22 and 23 of the reference), and an unknown one.
-    fn ask_nonsense(&mut self, world: &mut World, i: usize) {
+    fn ask_nonsense(&mut self, world: &mut impl ClientWorld, i: usize) {
         let actor = &mut self.actors[i];
         let (kind, body): (i32, &[u8]) = match actor.draws.below(5) {
             0 => (op::DELETE_CONTAINER, b"\0\0\0\x05/d0/n"),
@@ -188,9 +200,9 @@ impl TreeWorkload {
         actor.zoo.ask_raw(world, kind, body);
     }
 
-    fn ask(&mut self, world: &mut World, i: usize) {
+    fn ask(&mut self, world: &mut impl ClientWorld, i: usize) {
         while self.actors[i].zoo.stage == Stage::Open
-            && world.now >= self.actors[i].ask_at
+            && world.now() >= self.actors[i].ask_at
             && !self.actors[i].zoo.is_closing()
             && self.actors[i].zoo.pending.len() < self.spec.in_flight as usize
         {
@@ -202,7 +214,7 @@ impl TreeWorkload {
         }
     }
 
-    fn ask_one(&mut self, world: &mut World, i: usize) {
+    fn ask_one(&mut self, world: &mut impl ClientWorld, i: usize) {
         self.values += 1;
         let value = format!("v{}", self.values);
         let actor = &mut self.actors[i];
@@ -213,7 +225,7 @@ impl TreeWorkload {
         actor.zoo.ask(world, request);
     }
 
-    pub fn on_bytes(&mut self, world: &mut World, client: u64, link: LinkId, bytes: Bytes) {
+    pub fn on_bytes(&mut self, world: &mut impl ClientWorld, client: u64, link: LinkId, bytes: Bytes) {
         let i = client as usize;
         if self.actors[i].zoo.link != Some(link) {
             return;
@@ -229,14 +241,14 @@ impl TreeWorkload {
             return self.wait_to_retry(world, i);
         }
         if answered {
-            actor.ask_at = world.now + Nanos(actor.draws.below(self.spec.think_ms * 1_000_000 + 1));
+            actor.ask_at = world.now() + Nanos(actor.draws.below(self.spec.think_ms * 1_000_000 + 1));
             if self.spec.think_ms == 0 && !self.stopped {
                 self.ask(world, i);
             }
         }
     }
 
-    pub fn on_closed(&mut self, world: &mut World, client: u64, link: LinkId) {
+    pub fn on_closed(&mut self, world: &mut impl ClientWorld, client: u64, link: LinkId) {
         let i = client as usize;
         if self.actors[i].zoo.link == Some(link) {
             self.lose(world, i, true);

@@ -14,7 +14,8 @@ use wire::client::{
 use wire::codes::xid;
 use wire::{EventType, Jute, Reader, ServerId, SessionId, Zxid, code, op};
 
-use crate::world::{LinkId, World};
+use super::ClientWorld;
+use crate::world::LinkId;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -110,22 +111,17 @@ impl ZooClient {
         }
     }
 
-    fn tell(&self, world: &mut World, observation: &TreeObservation<'_>) {
-        let now = world.now;
-        world.checkers.tree(now, observation);
-    }
-
     fn timeout(&self, thirds: u64) -> Nanos {
         Nanos::from_millis(u64::from(self.timeout_ms.max(0).unsigned_abs()) * thirds / 3)
     }
 
-    pub fn connect(&mut self, world: &mut World, to: ServerId) {
+    pub fn connect(&mut self, world: &mut impl ClientWorld, to: ServerId) {
         self.attempt += 1;
         let link = world.dial_client_port(self.id, to);
         self.link = Some(link);
         self.stage = Stage::Connecting;
         self.frames = FrameStream::new(usize::MAX >> 1);
-        (self.last_sent, self.last_heard) = (world.now, world.now);
+        (self.last_sent, self.last_heard) = (world.now(), world.now());
         let request = ConnectRequest {
             protocol_version: 0,
             last_zxid_seen: self.last_zxid,
@@ -134,22 +130,19 @@ impl ZooClient {
             passwd: Some(self.passwd.clone()),
             read_only: Some(false),
         };
-        self.tell(
-            world,
-            &TreeObservation::Connecting {
-                client: self.id,
-                attempt: self.attempt,
-                session: self.session,
-                last_zxid: self.last_zxid,
-            },
-        );
+        world.tell(&TreeObservation::Connecting {
+            client: self.id,
+            attempt: self.attempt,
+            session: self.session,
+            last_zxid: self.last_zxid,
+        });
         let mut out = BytesMut::new();
         put_frame(&mut out, |out| request.write(out));
         world.client_sends(link, out.freeze());
     }
 
     /// Lets go of the connection (`link_is_gone`: there is none any more). What was asked may happen or not.
-    pub fn disconnect(&mut self, world: &mut World, link_is_gone: bool) {
+    pub fn disconnect(&mut self, world: &mut impl ClientWorld, link_is_gone: bool) {
         let Some(link) = self.link.take() else { return };
         if !link_is_gone {
             world.client_closes(link);
@@ -157,10 +150,11 @@ impl ZooClient {
         self.stage = Stage::Down;
         self.setting = None;
         self.pending.clear();
-        self.tell(
-            world,
-            &TreeObservation::Disconnected { client: self.id, attempt: self.attempt, session: self.session },
-        );
+        world.tell(&TreeObservation::Disconnected {
+            client: self.id,
+            attempt: self.attempt,
+            session: self.session,
+        });
         if std::mem::take(&mut self.closing) {
             self.forget_session();
         }
@@ -174,8 +168,8 @@ impl ZooClient {
     }
 
     /// Pings in time, and gives up a connection on which nothing is heard. False where it gave up.
-    pub fn tick(&mut self, world: &mut World, connect_timeout: Nanos) -> bool {
-        let silent = world.now.saturating_sub(self.last_heard);
+    pub fn tick(&mut self, world: &mut impl ClientWorld, connect_timeout: Nanos) -> bool {
+        let silent = world.now().saturating_sub(self.last_heard);
         match self.stage {
             Stage::Down => {}
             Stage::Connecting if silent > connect_timeout => {
@@ -188,7 +182,7 @@ impl ZooClient {
                 return false;
             }
             Stage::Open => {
-                if world.now.saturating_sub(self.last_sent) > self.timeout(1) {
+                if world.now().saturating_sub(self.last_sent) > self.timeout(1) {
                     self.send(world, xid::PING, op::PING, b"");
                 }
             }
@@ -196,31 +190,28 @@ impl ZooClient {
         true
     }
 
-    fn send(&mut self, world: &mut World, xid: i32, kind: i32, body: &[u8]) {
+    fn send(&mut self, world: &mut impl ClientWorld, xid: i32, kind: i32, body: &[u8]) {
         let Some(link) = self.link else { return };
         let mut out = BytesMut::new();
         put_frame(&mut out, |out| {
             RequestHeader { xid, kind }.write(out);
             out.extend_from_slice(body);
         });
-        self.last_sent = world.now;
+        self.last_sent = world.now();
         world.client_sends(link, out.freeze());
     }
 
-    pub fn ask(&mut self, world: &mut World, request: Request) {
+    pub fn ask(&mut self, world: &mut impl ClientWorld, request: Request) {
         let mut body = BytesMut::new();
         request.encode(&mut body);
         let (xid, kind) = (self.next_xid, request.op());
-        self.tell(
-            world,
-            &TreeObservation::Asked {
-                client: self.id,
-                attempt: self.attempt,
-                session: self.session,
-                xid,
-                request: &request,
-            },
-        );
+        world.tell(&TreeObservation::Asked {
+            client: self.id,
+            attempt: self.attempt,
+            session: self.session,
+            xid,
+            request: &request,
+        });
         self.closing |= kind == op::CLOSE_SESSION;
         self.next_xid += 1;
         self.pending.push_back(Asked { xid, kind, request: Some(request) });
@@ -228,7 +219,7 @@ impl ZooClient {
     }
 
     /// Something that is no request.
-    pub fn ask_raw(&mut self, world: &mut World, kind: i32, body: &[u8]) {
+    pub fn ask_raw(&mut self, world: &mut impl ClientWorld, kind: i32, body: &[u8]) {
         let xid = self.next_xid;
         self.next_xid += 1;
         self.pending.push_back(Asked { xid, kind, request: None });
@@ -239,8 +230,8 @@ impl ZooClient {
         self.closing
     }
 
-    pub fn on_bytes(&mut self, world: &mut World, bytes: Bytes) -> Vec<Answer> {
-        self.last_heard = world.now;
+    pub fn on_bytes(&mut self, world: &mut impl ClientWorld, bytes: Bytes) -> Vec<Answer> {
+        self.last_heard = world.now();
         self.frames.feed(bytes);
         let mut answers = Vec::new();
         while self.link.is_some() {
@@ -254,15 +245,15 @@ impl ZooClient {
         answers
     }
 
-    fn on_connect_response(&mut self, world: &mut World, packet: Bytes) {
+    fn on_connect_response(&mut self, world: &mut impl ClientWorld, packet: Bytes) {
         let Ok(response) = ConnectResponse::parse(packet) else { return self.disconnect(world, false) };
         let (client, attempt) = (self.id, self.attempt);
         if response.time_out <= 0 {
             self.expirations += 1;
-            let in_use = world.now < self.answered_at + self.timeout(2)
+            let in_use = world.now() < self.answered_at + self.timeout(2)
                 && self.in_use_since + self.timeout(4) < self.answered_at;
             self.unjust_expirations += u64::from(in_use);
-            self.tell(world, &TreeObservation::Expired { client, attempt, session: self.session });
+            world.tell(&TreeObservation::Expired { client, attempt, session: self.session });
             self.disconnect(world, false);
             return self.forget_session();
         }
@@ -277,11 +268,11 @@ impl ZooClient {
         self.timeout_ms = response.time_out;
         self.stage = Stage::Open;
         let timeout_ms = response.time_out;
-        self.tell(world, &TreeObservation::Connected { client, attempt, session, timeout_ms });
+        world.tell(&TreeObservation::Connected { client, attempt, session, timeout_ms });
         self.set_watches_again(world);
     }
 
-    fn set_watches_again(&mut self, world: &mut World) {
+    fn set_watches_again(&mut self, world: &mut impl ClientWorld) {
         let list = |set: &BTreeSet<Bytes>| set.iter().cloned().collect::<Vec<_>>();
         let watches = &self.watches;
         let set = SetWatches2 {
@@ -299,27 +290,24 @@ impl ZooClient {
         let request = Request::SetWatches2(set);
         let mut body = BytesMut::new();
         request.encode(&mut body);
-        self.tell(
-            world,
-            &TreeObservation::Asked {
-                client: self.id,
-                attempt: self.attempt,
-                session: self.session,
-                xid: xid::SET_WATCHES,
-                request: &request,
-            },
-        );
+        world.tell(&TreeObservation::Asked {
+            client: self.id,
+            attempt: self.attempt,
+            session: self.session,
+            xid: xid::SET_WATCHES,
+            request: &request,
+        });
         self.setting = Some(request);
         self.send(world, xid::SET_WATCHES, op::SET_WATCHES2, &body);
     }
 
-    fn on_packet(&mut self, world: &mut World, packet: Bytes) -> Option<Answer> {
+    fn on_packet(&mut self, world: &mut impl ClientWorld, packet: Bytes) -> Option<Answer> {
         let Ok(header) = ReplyHeader::read(&mut Reader::new(packet.clone()), "ReplyHeader") else {
             self.disconnect(world, false);
             return None;
         };
         if header.xid != xid::NOTIFICATION {
-            self.note_answer(world.now);
+            self.note_answer(world.now());
         }
         if header.zxid > Zxid::ZERO {
             self.last_zxid = self.last_zxid.max(header.zxid);
@@ -349,7 +337,12 @@ impl ZooClient {
         self.answered_at = now;
     }
 
-    fn on_reply(&mut self, world: &mut World, header: ReplyHeader, packet: Bytes) -> Option<Answer> {
+    fn on_reply(
+        &mut self,
+        world: &mut impl ClientWorld,
+        header: ReplyHeader,
+        packet: Bytes,
+    ) -> Option<Answer> {
         // What is no operation is refused before its turn, and the connection ends.
         let no_operation = |asked: &Asked| asked.xid == header.xid && !server::is_client_request(asked.kind);
         let overtakes = self.pending.iter().position(no_operation);
@@ -357,7 +350,7 @@ impl ZooClient {
         let reply = asked.as_ref().map(|asked| Reply::decode(asked.kind, packet));
         let (Some(asked), Some(Ok(reply))) = (asked, reply) else {
             let (client, attempt, session) = (self.id, self.attempt, self.session);
-            self.tell(world, &TreeObservation::Nonsense { client, attempt, session, xid: header.xid });
+            world.tell(&TreeObservation::Nonsense { client, attempt, session, xid: header.xid });
             self.disconnect(world, false);
             return None;
         };
@@ -368,20 +361,23 @@ impl ZooClient {
         Some(Answer { asked, err: header.err })
     }
 
-    fn answered(&self, world: &mut World, header: ReplyHeader, request: &Request, response: &Response) {
+    fn answered(
+        &self,
+        world: &mut impl ClientWorld,
+        header: ReplyHeader,
+        request: &Request,
+        response: &Response,
+    ) {
         let result = if header.err == code::OK { Ok(response) } else { Err(header.err) };
-        self.tell(
-            world,
-            &TreeObservation::Answered {
-                client: self.id,
-                attempt: self.attempt,
-                session: self.session,
-                xid: header.xid,
-                zxid: header.zxid,
-                request,
-                result,
-            },
-        );
+        world.tell(&TreeObservation::Answered {
+            client: self.id,
+            attempt: self.attempt,
+            session: self.session,
+            xid: header.xid,
+            zxid: header.zxid,
+            request,
+            result,
+        });
     }
 
     /// What a read leaves, and what removeWatches takes.
@@ -416,10 +412,10 @@ impl ZooClient {
         }
     }
 
-    fn on_event(&mut self, world: &mut World, zxid: Zxid, event: &WatcherEvent) {
+    fn on_event(&mut self, world: &mut impl ClientWorld, zxid: Zxid, event: &WatcherEvent) {
         self.notified += 1;
         let (client, attempt, session) = (self.id, self.attempt, self.session);
-        self.tell(world, &TreeObservation::Notified { client, attempt, session, zxid, event });
+        world.tell(&TreeObservation::Notified { client, attempt, session, zxid, event });
         let (path, watches) = (&event.path, &mut self.watches);
         let is = |kind: EventType| event.kind == kind.number();
         if is(EventType::NodeChildrenChanged) || is(EventType::NodeDeleted) {

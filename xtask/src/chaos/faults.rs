@@ -1,0 +1,129 @@
+//! What is done to members and to the network between them: each fault lasts a while and is then over.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sim::draw::Draws;
+
+use super::Chaos;
+use super::disks::Disks;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Fault {
+    /// Two groups that hear nothing of each other: what is sent waits.
+    Partition,
+    /// The same, and their connections end.
+    Cut,
+    /// A member is heard and does not hear, or the other way round.
+    OneWay,
+    /// Everything between some members comes late.
+    Delay,
+    /// kill -9 of a member.
+    Kill,
+    /// kill -9 of the leader.
+    KillLeader,
+    /// kill -9 of all at once.
+    KillAll,
+    /// SIGSTOP and SIGCONT.
+    Pause,
+    /// Its file system is full: the member ends.
+    FullDisk,
+}
+
+pub const ALL: [Fault; 9] = [
+    Fault::Partition,
+    Fault::Cut,
+    Fault::OneWay,
+    Fault::Delay,
+    Fault::Kill,
+    Fault::KillLeader,
+    Fault::KillAll,
+    Fault::Pause,
+    Fault::FullDisk,
+];
+
+pub type Counts = BTreeMap<Fault, usize>;
+
+/// One fault from its beginning to its end.
+pub fn inflict(chaos: &mut Chaos, fault: Fault, draws: &mut Draws) -> Result<(), String> {
+    let members = chaos.net.members();
+    let one = draws.range(1, members as u64) as usize;
+    match fault {
+        Fault::Partition => {
+            let apart = hold_apart(chaos, draws);
+            last(draws, 1500, 6000);
+            apart.iter().for_each(|way| chaos.net.hold(*way, false));
+        }
+        Fault::Cut => {
+            let apart = hold_apart(chaos, draws);
+            apart.iter().for_each(|(a, b)| chaos.net.cut(*a, *b));
+            last(draws, 300, 3000);
+            apart.iter().for_each(|way| chaos.net.hold(*way, false));
+        }
+        Fault::OneWay => {
+            let deaf = draws.chance(500);
+            let ways: Vec<_> =
+                chaos.net.ways().filter(|(a, b)| if deaf { *b == one } else { *a == one }).collect();
+            ways.iter().for_each(|way| chaos.net.hold(*way, true));
+            last(draws, 1500, 5000);
+            ways.iter().for_each(|way| chaos.net.hold(*way, false));
+        }
+        Fault::Delay => {
+            for way in chaos.net.ways() {
+                if draws.chance(500) {
+                    chaos.net.delay(way, draws.range(20, 400));
+                }
+            }
+            last(draws, 1000, 4000);
+            chaos.net.heal();
+        }
+        Fault::Kill => return kill(chaos, &[one], draws),
+        Fault::KillLeader => {
+            let leader = (1..=members).find(|sid| chaos.ensemble.mode(*sid).as_deref() == Some("leader"));
+            return kill(chaos, &[leader.unwrap_or(one)], draws);
+        }
+        Fault::KillAll => return kill(chaos, &(1..=members).collect::<Vec<_>>(), draws),
+        Fault::Pause => {
+            chaos.ensemble.signal(one, "-STOP")?;
+            last(draws, 500, 8000);
+            chaos.ensemble.signal(one, "-CONT")?;
+        }
+        Fault::FullDisk => return full_disk(chaos, one, draws),
+    }
+    Ok(())
+}
+
+fn last(draws: &mut Draws, from_ms: u64, to_ms: u64) {
+    std::thread::sleep(Duration::from_millis(draws.range(from_ms, to_ms)));
+}
+
+/// Two groups, neither empty; gives all ways between them.
+fn hold_apart(chaos: &Chaos, draws: &mut Draws) -> Vec<super::net::Way> {
+    let members = chaos.net.members();
+    let alone = draws.range(1, members as u64) as usize;
+    let side: Vec<bool> =
+        (1..=members).map(|sid| sid == alone || (sid != alone % members + 1 && draws.chance(400))).collect();
+    let ways: Vec<_> = chaos.net.ways().filter(|(a, b)| side[a - 1] != side[b - 1]).collect();
+    ways.iter().for_each(|way| chaos.net.hold(*way, true));
+    ways
+}
+
+fn kill(chaos: &mut Chaos, members: &[usize], draws: &mut Draws) -> Result<(), String> {
+    members.iter().for_each(|sid| chaos.ensemble.kill(*sid));
+    last(draws, 0, 3000);
+    members.iter().try_for_each(|sid| chaos.ensemble.start_member(*sid))
+}
+
+/// A node does not go on without its disk; a full one may come too late to be noticed.
+fn full_disk(chaos: &mut Chaos, sid: usize, draws: &mut Draws) -> Result<(), String> {
+    let Some(disks) = &chaos.disks else { return Ok(()) };
+    Disks::fill(disks, sid)?;
+    last(draws, 1000, 4000);
+    Disks::empty(disks, sid)?;
+    if !chaos.ensemble.lives(sid) {
+        chaos.disks_failed += 1;
+        chaos.ensemble.kill(sid);
+        chaos.ensemble.start_member(sid)?;
+    }
+    Ok(())
+}
