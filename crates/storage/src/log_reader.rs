@@ -13,6 +13,8 @@ use zab::{DiskError, TxnEntry};
 pub const MAGIC: &[u8; 4] = b"ZKLG";
 pub const HEADER_LEN: usize = 16;
 pub const END_OF_ENTRY: u8 = b'B';
+/// Checksum and length of an entry.
+const BEFORE_PAYLOAD: usize = 12;
 /// Longest entry, `jute.maxbuffer` with its extra allowance, where nobody raised it. An intact one may be longer.
 const MAX_ENTRY: usize = 2_097_150;
 /// A disk writes sectors: what was lost of an unsynced write reads as zeros, sector by sector.
@@ -84,7 +86,22 @@ pub fn read_log(name: &str, bytes: Vec<u8>) -> Result<LogFile, DiskError> {
             // Not padding: a length that became zero.
             file.reason = End::Crc;
         }
+        let_go_of_padding(&mut file, &bytes);
         return Ok(file);
+    }
+}
+
+/// Entries share the memory of their file. Of 64 MiB that are preallocated little may be written, and members keep
+/// entries of many files.
+fn let_go_of_padding(file: &mut LogFile, bytes: &Bytes) {
+    let end = file.end as usize;
+    if bytes.len() <= 2 * end {
+        return;
+    }
+    let written = Bytes::copy_from_slice(&bytes[..end]);
+    for (at, entry) in &mut file.entries {
+        let begin = *at as usize + BEFORE_PAYLOAD;
+        entry.txn = written.slice(begin..begin + entry.txn.len());
     }
 }
 

@@ -94,10 +94,12 @@ pub fn plan<F: FileSystem>(fs: &F, settings: &StorageSettings) -> Result<Plan, D
     };
     let entries = match find_install(fs, &names, current, &mut plan)? {
         Some(install::Log::Installed(entries)) => entries,
-        Some(install::Log::InPlace) => read_logs(fs, &names, cut_above, &mut plan)?,
+        Some(install::Log::InPlace) => {
+            read_logs(fs, &names, cut_above, settings.commit_log_count, &mut plan)?
+        }
         None => {
             find_snapshot(fs, &names, cut_above, &mut plan);
-            read_logs(fs, &names, cut_above, &mut plan)?
+            read_logs(fs, &names, cut_above, settings.commit_log_count, &mut plan)?
         }
     };
     match &plan.recovered.snapshot {
@@ -163,17 +165,49 @@ fn find_snapshot<F: FileSystem>(fs: &F, names: &[String], current: Option<Epoch>
     }
 }
 
-/// All log entries that count, ascending; rows E, F and G.
+/// The log entries that count, ascending. Of the logs that end before the snapshot as many as fill the committed
+/// log are read, and no more: a directory may hold years of them. Damage there ends what is taken of them.
 fn read_logs<F: FileSystem>(
     fs: &F,
     names: &[String],
     current: Option<Epoch>,
+    commit_log_count: usize,
     plan: &mut Plan,
 ) -> Result<Vec<TxnEntry>, DiskError> {
     let mut logs: Vec<(Zxid, &String)> =
         names.iter().filter_map(|name| Some((zxid_of_name(name, "log")?, name))).collect();
     logs.sort();
     let snapshot = plan.recovered.snapshot.as_ref().map(|(zxid, _)| *zxid);
+    let begins = snapshot.and_then(|snapshot| logs.iter().rposition(|(first, _)| *first <= snapshot));
+    let behind = logs.split_off(begins.unwrap_or(0));
+    let mut entries = read_logs_behind(fs, behind, snapshot, current, plan)?;
+    for (_, name) in logs.into_iter().rev() {
+        let before = entries.iter().filter(|entry| Some(entry.zxid) <= snapshot).count();
+        if before >= commit_log_count {
+            break;
+        }
+        let Ok(file) = read_log(name, fs.read(name).map_err(|e| e.in_file(name))?) else { break };
+        let first = entries.first().map(|entry| entry.zxid);
+        let older = file.entries.into_iter().map(|(_, entry)| entry);
+        let mut older: Vec<TxnEntry> =
+            older.filter(|entry| first.is_none_or(|first| entry.zxid < first)).collect();
+        if !matches!(file.reason, End::Eof | End::Zeros) || file.torn || older.is_empty() {
+            break;
+        }
+        older.append(&mut entries);
+        entries = older;
+    }
+    Ok(entries)
+}
+
+/// Those of the logs that may hold what stands behind the snapshot; rows E, F and G.
+fn read_logs_behind<F: FileSystem>(
+    fs: &F,
+    logs: Vec<(Zxid, &String)>,
+    snapshot: Option<Zxid>,
+    current: Option<Epoch>,
+    plan: &mut Plan,
+) -> Result<Vec<TxnEntry>, DiskError> {
     let mut entries: Vec<TxnEntry> = Vec::new();
     let mut cut_here = false;
     let count = logs.len();

@@ -273,6 +273,29 @@ fn g_damage_before_the_last_log() {
     }
 }
 
+/// Of what ends before the snapshot, only so much is read as the committed log takes.
+#[test]
+fn logs_far_below_the_snapshot_are_not_read() {
+    let mut damaged = log_file(&entries(1, 1..=4));
+    damaged[30] ^= 0x10;
+    let fs = disk(
+        1,
+        &[
+            ("snapshot.10000000a", snapshot_file(zxid(1, 10))),
+            ("log.100000001", damaged.clone()),
+            ("log.100000005", log_file(&entries(1, 5..=8))),
+            ("log.100000009", log_file(&entries(1, 9..=12))),
+        ],
+    );
+    for (count, before) in [(2, 9..=10), (3, 8..=10), (6, 5..=10), (500, 5..=10)] {
+        let recovered = storage::recover(&fs, count).expect("what counts is intact");
+        assert_eq!(recovered.before_snapshot, entries(1, before), "{count}");
+        assert_eq!(recovered.log, entries(1, 11..=12));
+    }
+    let (_, after) = load(fs);
+    assert_eq!(after.files["log.100000001"], damaged, "evidence stays");
+}
+
 #[test]
 fn h_an_epoch_file_is_missing() {
     for (missing, expected) in
