@@ -98,7 +98,7 @@ pub struct Ctx<'a, S> {
 impl<S: StateMachine> Ctx<'_, S> {
     /// What was loaded, or came as a snapshot, has another server's configuration, or none.
     pub fn init_config(&mut self) {
-        self.db.state.init_config(&self.io.config.view.text(), self.io.now.wall_ms);
+        self.db.state.init_config(&self.io.config.view, self.io.now.wall_ms);
     }
 }
 
