@@ -104,7 +104,7 @@ fn print_story(
     missed: &[String],
 ) {
     say!("{name}: {}", scenario.name);
-    print_story_lines(&outcome.story);
+    print_story_lines(&outcome.story.lines());
     let stats = &outcome.stats;
     say!(
         "  {} elections won, epochs {:?}, {} commits, {} acknowledged writes, syncs {:?}",

@@ -225,7 +225,7 @@ impl<'a> Sweep<'a> {
         }
         if self.args.story {
             say!("seed {seed}:");
-            print_story_lines(&outcome.story);
+            print_story_lines(&outcome.story.lines());
         }
         let Some(folder) = &self.args.out else { return };
         let signature = outcome.signature().unwrap_or_default();

@@ -5,9 +5,9 @@ use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use server::ZooKeeperServer;
 use wire::{Id, SessionId, SnapshotRecord, Zxid};
-use zab::ClientId;
 use zab::register_map::{self, RegisterMap};
 use zab::state_machine::{Applied, Notification, ReadRequest, StateMachine, WriteRequest};
+use zab::{ClientId, View};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -104,8 +104,8 @@ impl StateMachine for State {
     fn take_notifications(&mut self) -> Vec<Notification> {
         either!(self, it => it.take_notifications())
     }
-    fn init_config(&mut self, text: &[u8], wall_ms: i64) {
-        either!(self, it => it.init_config(text, wall_ms));
+    fn init_config(&mut self, view: Option<&View>, wall_ms: i64) {
+        either!(self, it => it.init_config(view, wall_ms));
     }
     fn orphans(&self) -> Vec<SessionId> {
         either!(self, it => it.orphans())

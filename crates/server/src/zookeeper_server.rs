@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use wire::client::{DeleteContainerRequest, Response};
 use wire::{Id, Jute, SessionId, SnapshotRecord, Txn, TxnBody, TxnHeader, Zxid, code, op};
-use zab::ClientId;
 use zab::state_machine::{Applied, StateMachine, WriteRequest};
+use zab::{ClientId, View};
 
 use crate::container_manager;
 use crate::data_tree::Cursor;
@@ -159,12 +159,10 @@ impl StateMachine for ZooKeeperServer {
         ZooKeeperServer::take_notifications(self)
     }
 
-    fn init_config(&mut self, text: &[u8], wall_ms: i64) {
-        if text.is_empty() {
-            return self.db.tree.add_config_node();
-        }
+    fn init_config(&mut self, view: Option<&View>, wall_ms: i64) {
+        let Some(view) = view else { return self.db.tree.add_config_node() };
         // A foreign history may have no `/zookeeper`.
-        let _ = self.db.tree.set_config(text, Zxid::ZERO, wall_ms);
+        let _ = self.db.tree.set_config(&view.text(), Zxid::ZERO, wall_ms);
     }
 
     fn orphans(&self) -> Vec<SessionId> {

@@ -139,9 +139,9 @@ impl Network {
         Some(at)
     }
 
-    /// Whether what is sent arrives in pieces.
-    pub fn cuts(&self) -> bool {
-        self.spec.segmentation || self.spec.ns_per_byte > 0
+    /// Whether so many bytes may arrive in pieces.
+    pub fn cuts(&self, len: usize) -> bool {
+        self.spec.segmentation || (self.spec.ns_per_byte > 0 && len > PIECE)
     }
 
     /// The pieces in which `bytes` arrive: cut at drawn places where segmentation is on; and on a line that

@@ -39,8 +39,8 @@ fn writes_fail_fall_short_or_find_no_space_and_the_member_stops() {
     ] {
         let outcome = hit(1, json!([{ "at": 2000, "actions": [action] }, started_at(3500)]));
         assert!(effects(&outcome, kind) > 0, "{} never took effect", kind.name());
-        let told = outcome.story.iter().any(|line| line.contains("2 leaves") && line.contains(why));
-        assert!(told, "{}: {:#?}", kind.name(), outcome.story);
+        let told = outcome.story.lines().iter().any(|line| line.contains("2 leaves") && line.contains(why));
+        assert!(told, "{}: {:#?}", kind.name(), outcome.story.lines());
         assert!(outcome.seen.get("upToDate@2").is_some_and(|times| *times >= 2), "{:?}", outcome.seen);
     }
 }

@@ -63,7 +63,7 @@ fn check(seed: u64, outcome: &Outcome) {
         .iter()
         .map(|v| format!("{} at {} of {}: {}", v.invariant, v.at, v.member, v.detail))
         .collect();
-    assert!(told.is_empty(), "seed {seed}: {told:#?}\n{}", outcome.story.join("\n"));
+    assert!(told.is_empty(), "seed {seed}: {told:#?}\n{}", outcome.story.lines().join("\n"));
     assert!(matches!(outcome.verdict, Verdict::Clean | Verdict::Empty), "seed {seed}: {:?}", outcome.verdict);
 }
 

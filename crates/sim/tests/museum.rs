@@ -20,7 +20,7 @@ const FOUND: [(Switch, u64); 19] = [
     (Switch::EarlyCommitFatal, 300),
     (Switch::NewLeaderBeforeSnapshotTail, 600),
     (Switch::ReuseDbWithoutLogTail, 300),
-    (Switch::VoteOrderPrecedence, 2000),
+    (Switch::VoteOrderPrecedence, 4000),
     (Switch::DiffWithoutTrunc, 600),
     (Switch::TruncRemovesTooMuch, 600),
     (Switch::SyncRangeNotAtomic, 600),

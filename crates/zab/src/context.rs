@@ -100,8 +100,8 @@ impl<S: StateMachine> Ctx<'_, S> {
     pub fn init_config(&mut self) {
         let config = self.io.config;
         // A server that is alone has none.
-        let text = if config.settings.standalone { Bytes::new() } else { config.view.text() };
-        self.db.state.init_config(&text, self.io.now.wall_ms);
+        let view = (!config.settings.standalone).then_some(&config.view);
+        self.db.state.init_config(view, self.io.now.wall_ms);
     }
 }
 

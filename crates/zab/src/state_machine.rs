@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use wire::client::WatcherEvent;
 use wire::{Id, SessionId, SnapshotRecord, Zxid};
 
+use crate::config::View;
 use crate::io::ClientId;
 
 /// What `apply` did.
@@ -91,8 +92,8 @@ pub trait StateMachine: Clone {
     }
     /// The configuration of the ensemble (version 0), where clients can read it. It is each member's own, in no
     /// transaction and in no digest (`ZKDatabase.initConfigInZKDatabase`). Told when a state was loaded or came as a
-    /// snapshot, and when clients begin to be served. Empty: there is none; its place is there all the same.
-    fn init_config(&mut self, _text: &[u8], _wall_ms: i64) {}
+    /// snapshot, and when clients begin to be served. None: its place is there all the same.
+    fn init_config(&mut self, _view: Option<&View>, _wall_ms: i64) {}
     /// Sessions that own something and are not among `sessions`. A new leader closes them.
     fn orphans(&self) -> Vec<SessionId> {
         Vec::new()

@@ -21,7 +21,7 @@ impl Runner {
     }
 
     fn act_one(&mut self, action: &Action, it: Option<ServerId>) {
-        self.tell(format!("-- {}", serde_json::to_string(action).unwrap_or_default()));
+        self.tell(Told::Action(action.clone()));
         let all = self.world.member_ids();
         let one = |runner: &Runner, who: &Who| runner.who(who, it);
         match action {

@@ -17,8 +17,11 @@ use crate::world::{Happened, Moment, World, WorldSpec, is_of_a_write};
 
 mod act;
 mod outcome;
+mod story;
 
 pub use self::outcome::{Outcome, Stats, TreeStats, Verdict};
+pub use self::story::Story;
+use self::story::Told;
 
 #[derive(Clone, Debug)]
 pub struct RunSpec {
@@ -75,7 +78,7 @@ pub struct Runner {
     /// Those that wait for an event or a moment, in order.
     waiting: Vec<usize>,
     stats: Stats,
-    story: Vec<String>,
+    story: Story,
     seen: BTreeMap<String, u64>,
     syncs_of: BTreeMap<i64, Vec<SyncMode>>,
     /// The last event of each member, without those of every write.
@@ -125,7 +128,7 @@ impl Runner {
             tree: tree.map(Box::new),
             steps,
             stats: Stats::default(),
-            story: Vec::new(),
+            story: Story::default(),
             seen: BTreeMap::new(),
             syncs_of: BTreeMap::new(),
             last_event: BTreeMap::new(),
@@ -313,9 +316,8 @@ impl Runner {
         }
     }
 
-    fn tell(&mut self, line: String) {
-        let at = self.world.now.0 / 1_000_000;
-        self.story.push(format!("{:>6}.{:03}s  {line}", at / 1000, at % 1000));
+    fn tell(&mut self, told: Told) {
+        self.story.tell(self.world.now, told);
     }
 
     fn on_event(&mut self, member: ServerId, event: &Event) {
@@ -337,30 +339,22 @@ impl Runner {
 
     fn on_rare_event(&mut self, member: ServerId, event: &Event) {
         match event {
-            Event::ElectionDecided { leader, epoch, round, .. } if *leader == member => {
-                self.stats.elections_won += 1;
-                self.tell(format!("{member} is elected (round {round}, epoch {epoch} behind it)"));
-            }
-            Event::EpochAcked { epoch } => self.tell(format!("{member} owns epoch {epoch}")),
-            Event::Established { epoch } => {
-                self.stats.epochs_established.push(epoch.0);
-                self.tell(format!("{member} has established epoch {epoch}"));
-            }
-            Event::SyncChosen { learner, mode, peer_last_zxid, zxid } => {
+            Event::ElectionDecided { leader, .. } if *leader == member => self.stats.elections_won += 1,
+            Event::Established { epoch } => self.stats.epochs_established.push(epoch.0),
+            Event::SyncChosen { learner, mode, .. } => {
                 *self.stats.syncs.entry(format!("{mode:?}")).or_default() += 1;
                 self.syncs_of.entry(learner.0).or_default().push(*mode);
-                self.tell(format!("{member} syncs {learner}: {mode:?} from {peer_last_zxid} to {zxid}"));
             }
-            Event::UpToDate { epoch } => self.tell(format!("{member} is up to date in epoch {epoch}")),
-            Event::RoleLeft { role, reason } => self.tell(format!("{member} leaves {role:?}: {reason}")),
-            Event::LearnerAhead { learner, .. } => {
-                self.tell(format!("{member} refuses {learner}: it is ahead"))
-            }
-            Event::SnapshotTaken { .. } => self.stats.snapshots += 1,
-            Event::Warning { .. } => self.stats.warnings += 1,
-            Event::Mark { mark } => *self.stats.marks.entry((*mark).to_owned()).or_default() += 1,
-            _ => {}
+            Event::EpochAcked { .. }
+            | Event::UpToDate { .. }
+            | Event::RoleLeft { .. }
+            | Event::LearnerAhead { .. } => {}
+            Event::SnapshotTaken { .. } => return self.stats.snapshots += 1,
+            Event::Warning { .. } => return self.stats.warnings += 1,
+            Event::Mark { mark } => return *self.stats.marks.entry((*mark).to_owned()).or_default() += 1,
+            _ => return,
         }
+        self.tell(Told::Event(member, event.clone()));
     }
 
     fn trigger_moment(&mut self, member: ServerId, moment: &Moment) {
@@ -414,7 +408,7 @@ impl Runner {
     }
 
     fn heal(&mut self) {
-        self.tell("-- everything heals, everybody starts".into());
+        self.tell(Told::Heal);
         self.workload.only = None;
         self.tree_load(|load, _| load.only = None);
         self.world.heal();

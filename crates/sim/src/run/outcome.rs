@@ -7,6 +7,7 @@ use peer::{Nanos, Recovered, Role, SyncMode};
 use serde::Serialize;
 use wire::ServerId;
 
+use super::story::Story;
 use crate::faults::FaultCounters;
 use crate::signature;
 use crate::world::TraceLine;
@@ -67,7 +68,7 @@ pub struct Outcome {
     pub faults: FaultCounters,
     pub trace_hash: String,
     /// What happened, phase by phase, for people.
-    pub story: Vec<String>,
+    pub story: Story,
     pub roles: BTreeMap<i64, Option<Role>>,
     /// Event names seen, with the member, for expectations.
     pub seen: BTreeMap<String, u64>,
@@ -88,7 +89,7 @@ impl Outcome {
             stats: Stats::default(),
             faults: FaultCounters::default(),
             trace_hash: String::new(),
-            story: Vec::new(),
+            story: Story::default(),
             roles: BTreeMap::new(),
             seen: BTreeMap::new(),
             disks: BTreeMap::new(),

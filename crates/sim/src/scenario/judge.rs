@@ -50,8 +50,9 @@ impl Scenario {
         for mark in &e.marks {
             demand(outcome.stats.marks.contains_key(mark), format!("mark `{mark}`"));
         }
+        let story = outcome.story.lines();
         for words in &e.story {
-            demand(outcome.story.iter().any(|line| line.contains(words)), format!("`{words}` in the story"));
+            demand(story.iter().any(|line| line.contains(words)), format!("`{words}` in the story"));
         }
         missed
     }

@@ -34,8 +34,8 @@ impl World {
         }
         let Some(c) = &self.network.connections[connection] else { return };
         let to = c.ends[1 - end].member;
-        if !self.network.cuts() {
-            let len = bytes.len();
+        let len = bytes.len();
+        if !self.network.cuts(len) {
             return self.transmit(connection, end, Segment::Data { bytes, notify }, len);
         }
         let pieces = self.network.cut(member, to, &bytes);

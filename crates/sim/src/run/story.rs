@@ -1,0 +1,53 @@
+//! The story of a run, for people: what the runner noted, put into words only where somebody reads it (in a
+//! sweep that is one run in thousands).
+
+use peer::{Event, Nanos};
+use wire::ServerId;
+
+use crate::plan::Action;
+
+#[derive(Clone, Debug, Default)]
+pub struct Story(Vec<(Nanos, Told)>);
+
+#[derive(Clone, Debug)]
+pub(super) enum Told {
+    Action(Action),
+    Event(ServerId, Event),
+    Heal,
+}
+
+impl Story {
+    pub(super) fn tell(&mut self, at: Nanos, told: Told) {
+        self.0.push((at, told));
+    }
+
+    /// A line each, with its time in front.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |(at, told): &(Nanos, Told)| {
+            let ms = at.0 / 1_000_000;
+            format!("{:>6}.{:03}s  {}", ms / 1000, ms % 1000, words(told))
+        };
+        self.0.iter().map(line).collect()
+    }
+}
+
+fn words(told: &Told) -> String {
+    match told {
+        Told::Action(action) => format!("-- {}", serde_json::to_string(action).unwrap_or_default()),
+        Told::Heal => "-- everything heals, everybody starts".into(),
+        Told::Event(member, event) => match event {
+            Event::ElectionDecided { round, epoch, .. } => {
+                format!("{member} is elected (round {round}, epoch {epoch} behind it)")
+            }
+            Event::EpochAcked { epoch } => format!("{member} owns epoch {epoch}"),
+            Event::Established { epoch } => format!("{member} has established epoch {epoch}"),
+            Event::SyncChosen { learner, mode, peer_last_zxid, zxid } => {
+                format!("{member} syncs {learner}: {mode:?} from {peer_last_zxid} to {zxid}")
+            }
+            Event::UpToDate { epoch } => format!("{member} is up to date in epoch {epoch}"),
+            Event::RoleLeft { role, reason } => format!("{member} leaves {role:?}: {reason}"),
+            Event::LearnerAhead { learner, .. } => format!("{member} refuses {learner}: it is ahead"),
+            event => format!("{member}: {}", event.name()),
+        },
+    }
+}
