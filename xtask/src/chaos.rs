@@ -41,6 +41,9 @@ pub struct Options {
     /// Draws faults and what clients ask; what comes of them is the machine's.
     #[arg(long)]
     seed: Option<u64>,
+    /// How long faults and the pauses between them last, in percent.
+    #[arg(long, default_value_t = 100)]
+    pace: u64,
     /// These faults only.
     #[arg(long, value_enum, value_delimiter = ',')]
     faults: Vec<Fault>,
@@ -56,7 +59,16 @@ impl Options {
     /// What CI has time for.
     pub fn small() -> Options {
         let faults = Vec::new();
-        Options { members: 3, seconds: 25, clients: 4, seed: None, faults, binary: None, keep: false }
+        Options {
+            members: 3,
+            seconds: 25,
+            clients: 4,
+            seed: None,
+            pace: 100,
+            faults,
+            binary: None,
+            keep: false,
+        }
     }
 }
 
@@ -67,6 +79,7 @@ pub struct Chaos {
     /// `None` where this process may not mount.
     disks: Option<Disks>,
     disks_failed: usize,
+    pace: u64,
 }
 
 pub fn run(options: &Options) -> Done {
@@ -75,6 +88,7 @@ pub fn run(options: &Options) -> Done {
     let given = Given::of(release_binary(options.binary.as_deref())?, options.keep);
     let mut chaos = Chaos::start(&given, options.members.into())?;
     let ports = chaos.ensemble.members.iter().map(|member| member.client_port).collect();
+    chaos.pace = options.pace;
     chaos.ensemble.settle()?;
     let clients = Clients::start(seed, workload(options), ports);
     chaos.wait_for_writes()?;
@@ -125,7 +139,7 @@ impl Chaos {
         let mut kinds = vec![Kind::Serving; members];
         kinds.push(Kind::ServingObserver);
         let ensemble = Ensemble::prepare(given, &kinds)?;
-        let mut chaos = Chaos { ensemble, net: Net::new(members), disks, disks_failed: 0 };
+        let mut chaos = Chaos { ensemble, net: Net::new(members), disks, disks_failed: 0, pace: 100 };
         for sid in 1..=members {
             chaos.configure(sid)?;
         }
@@ -192,10 +206,14 @@ impl Chaos {
             }
             faults::inflict(self, fault, &mut draws)?;
             *counts.entry(fault).or_default() += 1;
-            std::thread::sleep(Duration::from_millis(draws.range(0, 2500)));
+            self.last(&mut draws, 0, 2500);
             self.nobody_gave_up()?;
         }
         Ok(counts)
+    }
+
+    fn last(&self, draws: &mut Draws, from_ms: u64, to_ms: u64) {
+        std::thread::sleep(Duration::from_millis(draws.range(from_ms, to_ms) * self.pace / 100));
     }
 
     /// A node ends when it is told to, or when its disk fails.
@@ -210,7 +228,7 @@ impl Chaos {
         Ok(())
     }
 
-    /// Everything heals; clients go on for a while and end; all members are in step and stop.
+    /// Everything heals; clients go on for a while and end; all members are in step, and die.
     fn calm_down(&mut self, clients: Clients) -> Result<clients::Report, String> {
         self.net.heal();
         let leader = self.ensemble.settle()?;
@@ -223,9 +241,7 @@ impl Chaos {
         for sid in 1..=self.witness() {
             self.ensemble.wait_for_zxid(sid, leader, Duration::from_secs(20))?;
         }
-        for sid in 1..=self.witness() {
-            self.ensemble.stop(sid)?;
-        }
+        (1..=self.witness()).for_each(|sid| self.ensemble.kill(sid));
         Ok(report)
     }
 
