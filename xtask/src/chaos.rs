@@ -9,6 +9,7 @@ mod clients;
 mod disks;
 mod faults;
 mod judge;
+mod keeper;
 mod net;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::interop::{Given, disk, release_binary};
 use clients::Clients;
 use disks::Disks;
 use faults::{Counts, Fault};
+use keeper::Keeper;
 use net::Net;
 
 #[derive(clap::Args, Clone)]
@@ -80,6 +82,7 @@ pub struct Chaos {
     disks: Option<Disks>,
     disks_failed: usize,
     pace: u64,
+    keeper: Option<Keeper>,
 }
 
 pub fn run(options: &Options) -> Done {
@@ -139,10 +142,13 @@ impl Chaos {
         let mut kinds = vec![Kind::Serving; members];
         kinds.push(Kind::ServingObserver);
         let ensemble = Ensemble::prepare(given, &kinds)?;
-        let mut chaos = Chaos { ensemble, net: Net::new(members), disks, disks_failed: 0, pace: 100 };
+        let mut chaos =
+            Chaos { ensemble, net: Net::new(members), disks, disks_failed: 0, pace: 100, keeper: None };
         for sid in 1..=members {
             chaos.configure(sid)?;
         }
+        let kept = chaos.ensemble.member(chaos.witness()).dir.join("kept");
+        chaos.keeper = Some(Keeper::start(chaos.data(chaos.witness()), kept)?);
         for sid in 1..=chaos.witness() {
             chaos.ensemble.start_member(sid)?;
         }
@@ -245,14 +251,21 @@ impl Chaos {
         Ok(report)
     }
 
-    /// What the witness logged, from the first transaction on. Every member has the same where its own log reaches
+    /// What the witness ever logged (an observer logs what is committed), from the first transaction on. Every member has the same where its own log reaches
     /// (it may begin behind a snapshot), and the same tree.
-    fn committed(&self) -> Result<BTreeMap<Zxid, Bytes>, String> {
-        let committed = disk::transactions(&self.data(self.witness()))?;
+    fn committed(&mut self) -> Result<BTreeMap<Zxid, Bytes>, String> {
+        let kept = self.keeper.as_mut().ok_or("no keeper")?.finish();
+        let committed = disk::transactions(kept)?;
         let tree = disk::tree(&self.data(self.witness()))?;
         match committed.keys().next() {
             Some(first) if first.counter() == 1 && first.epoch().0 == 1 => {}
-            first => return Err(format!("the witness begins at {first:?}: it was sent a snapshot")),
+            first => return Err(format!("the witness begins at {first:?}")),
+        }
+        let ends = committed.keys().zip(committed.keys().skip(1));
+        for (last, next) in ends.filter(|(last, next)| last.epoch() == next.epoch()) {
+            if next.0 != last.0 + 1 {
+                return Err(format!("not tested: the witness was sent a snapshot between {last} and {next}"));
+            }
         }
         for sid in 1..=self.net.members() {
             let own = disk::transactions(&self.data(sid))?;
