@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use peer::{DiskDone, DiskOp, Input, Lane, OpId};
 use storage::{
@@ -79,8 +79,13 @@ enum Job {
 
 struct LaneThread {
     jobs: mpsc::Sender<Job>,
-    thread: thread::JoinHandle<()>,
+    /// Its other end goes with the thread.
+    ended: mpsc::Receiver<()>,
 }
+
+/// Time for what is under way when the node stops. A database that is being read takes longer, and nobody waits
+/// for it; what is not done then is what a crash leaves.
+const LAST: Duration = Duration::from_secs(5);
 
 impl LaneThread {
     fn start<F>(name: &str, mut fs: F, lanes: Arc<Lanes>, answers: UnboundedSender<Happened>) -> LaneThread
@@ -88,7 +93,9 @@ impl LaneThread {
         F: FileSystem + Send + 'static,
     {
         let (jobs, inbox) = mpsc::channel();
+        let (end, ended) = mpsc::channel();
         let work = move || {
+            let _end: mpsc::Sender<()> = end;
             let watch = Watch(answers);
             while let Ok(job) = inbox.recv() {
                 let (id, op) = match &job {
@@ -117,9 +124,8 @@ impl LaneThread {
                 }
             }
         };
-        let thread =
-            thread::Builder::new().name(name.into()).spawn(work).expect("the system starts a thread");
-        LaneThread { jobs, thread }
+        thread::Builder::new().name(name.into()).spawn(work).expect("the system starts a thread");
+        LaneThread { jobs, ended }
     }
 }
 
@@ -176,12 +182,17 @@ impl DiskThreads {
         let _ = lane.jobs.send(job);
     }
 
-    /// Carry out what was asked for, then end.
-    pub fn finish(self) {
-        for LaneThread { jobs, thread } in [self.log, self.epochs, self.snapshots] {
-            drop(jobs);
-            let _ = thread.join();
-        }
+    /// Carry out what was asked for, then end. False where that takes too long.
+    pub fn finish(self) -> bool {
+        let until = Instant::now() + LAST;
+        let lanes = [self.log, self.epochs, self.snapshots];
+        let ends = lanes.map(|LaneThread { ended, .. }| ended);
+        // Nothing is ever sent: it is over when the other end is gone.
+        let ended = |end: &mpsc::Receiver<()>| {
+            end.recv_timeout(until.saturating_duration_since(Instant::now()))
+                != Err(mpsc::RecvTimeoutError::Timeout)
+        };
+        ends.iter().all(ended)
     }
 }
 
@@ -189,7 +200,6 @@ impl DiskThreads {
 mod tests {
     use super::*;
     use std::sync::Condvar;
-    use std::time::Duration;
 
     use bytes::Bytes;
     use peer::{DiskAnswer, EpochFile, TxnEntry};
@@ -335,7 +345,7 @@ mod tests {
             }
             other => panic!("expected what was loaded, got {other:?}"),
         }
-        disk.threads.finish();
+        assert!(disk.threads.finish());
     }
 
     /// A role that ended while a snapshot was being written: its last slices and their SnapshotAbandon answer
@@ -353,7 +363,24 @@ mod tests {
         fs.open();
         assert!(matches!(disk.answer(), Some((seq, Ok(DiskAnswer::Loaded(_)))) if seq == load));
         assert_eq!(fs.list(), ["acceptedEpoch", "currentEpoch", "snapshot.0"]);
-        disk.threads.finish();
+        assert!(disk.threads.finish());
+    }
+
+    /// What takes for ever is not waited for; everything before it is done.
+    #[test]
+    fn the_end_is_bounded() {
+        let fs = SlowSnapshots::default();
+        let mut disk = Disk::new(&fs);
+        disk.ask(DiskOp::SnapshotSlice {
+            zxid: Zxid::new(Epoch(1), 1),
+            bytes: storage::recover::empty_body(),
+        });
+        disk.ask(DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, Epoch(1)));
+        let began = Instant::now();
+        assert!(!disk.threads.finish());
+        assert!(began.elapsed() < LAST + Duration::from_secs(2));
+        assert_eq!(fs.list(), ["acceptedEpoch", "snapshot.100000001.tmp"]);
+        fs.open();
     }
 
     #[test]
@@ -361,7 +388,7 @@ mod tests {
         let mut disk = Disk::new(&SlowSnapshots::default());
         disk.ask(DiskOp::Append(vec![entry(0xdead)]));
         assert!(matches!(disk.next(), Some(Happened::DiskThreadDied)));
-        disk.threads.finish();
+        assert!(disk.threads.finish());
     }
 
     /// currentEpoch with an Install waits for what other lanes are doing, then replaces the history.
@@ -392,6 +419,6 @@ mod tests {
         let sync = disk.ask(DiskOp::Sync);
         assert_eq!(disk.answer(), Some((sync, Ok(DiskAnswer::Done))));
         assert!(fs.list().contains(&"log.100000009".into()));
-        disk.threads.finish();
+        assert!(disk.threads.finish());
     }
 }

@@ -195,7 +195,9 @@ impl Host {
                 self.input(Input::Run(task)).await?;
             }
         }
-        self.disk.finish();
+        if !self.disk.finish() {
+            tracing::warn!("the disk is still at work; the next start finds what is done of it");
+        }
         match self.halted {
             Some(why) => Err(NodeError::Halted(why)),
             None => {

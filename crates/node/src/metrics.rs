@@ -144,11 +144,13 @@ pub fn samples(view: &View<'_>) -> Vec<(&'static str, Value)> {
     let mut samples = vec![
         ("version", Value::Text(crate::version::zookeeper_version())),
         ("server_state", Value::Text(view.mode().into())),
-        ("peer_state", Value::Text(peer_state(view))),
         // Not ZooKeeper's.
         ("current_epoch", Value::Gauge(view.status.epoch.0)),
         ("last_zxid", Value::Text(view.status.last_zxid.to_string())),
     ];
+    if !view.is_alone() {
+        samples.push(("peer_state", Value::Text(peer_state(view))));
+    }
     server_gauges(view, &mut samples);
     tree_gauges(view, &mut samples);
     leader_gauges(view, &mut samples);

@@ -36,6 +36,19 @@ impl TestMember {
         let text = "tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir=/no/such\ndataLogDir=/no/log\nclientPort=2181\n\
                     server.0=[::1]:2888:3888\nserver.1=b:2888:3888:observer;127.0.0.1:2182\n\
                     standaloneEnabled=false\n";
+        TestMember::of(text)
+    }
+
+    /// A server that is no member of an ensemble, with a client.
+    pub fn alone() -> TestMember {
+        let mut member = TestMember::of("dataDir=/no/such\nclientPort=2181\n");
+        member.input(Input::Boot);
+        let conn = member.client(1);
+        member.request(conn, 1, op::CREATE, &create("/a", b"some bytes", 1));
+        member
+    }
+
+    fn of(text: &str) -> TestMember {
         let cfg = ZooCfg::parse(Path::new("zoo.cfg"), text).expect("a good file");
         let settings = StorageSettings { prealloc: 0, ..StorageSettings::default() };
         TestMember {

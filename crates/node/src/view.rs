@@ -101,6 +101,11 @@ impl View<'_> {
         self.peer.state().tree()
     }
 
+    /// It is no member of an ensemble.
+    pub fn is_alone(&self) -> bool {
+        self.conf.cfg.is_standalone()
+    }
+
     pub fn nodes(&self) -> usize {
         self.peer.state().node_count()
     }

@@ -1,7 +1,6 @@
 //! What is done to members and to the network between them: each fault lasts a while and is then over.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use sim::draw::Draws;
 
@@ -51,13 +50,13 @@ pub fn inflict(chaos: &mut Chaos, fault: Fault, draws: &mut Draws) -> Result<(),
     match fault {
         Fault::Partition => {
             let apart = hold_apart(chaos, draws);
-            last(draws, 1500, 6000);
+            chaos.last(draws, 1500, 6000);
             apart.iter().for_each(|way| chaos.net.hold(*way, false));
         }
         Fault::Cut => {
             let apart = hold_apart(chaos, draws);
             apart.iter().for_each(|(a, b)| chaos.net.cut(*a, *b));
-            last(draws, 300, 3000);
+            chaos.last(draws, 300, 3000);
             apart.iter().for_each(|way| chaos.net.hold(*way, false));
         }
         Fault::OneWay => {
@@ -65,7 +64,7 @@ pub fn inflict(chaos: &mut Chaos, fault: Fault, draws: &mut Draws) -> Result<(),
             let ways: Vec<_> =
                 chaos.net.ways().filter(|(a, b)| if deaf { *b == one } else { *a == one }).collect();
             ways.iter().for_each(|way| chaos.net.hold(*way, true));
-            last(draws, 1500, 5000);
+            chaos.last(draws, 1500, 5000);
             ways.iter().for_each(|way| chaos.net.hold(*way, false));
         }
         Fault::Delay => {
@@ -74,7 +73,7 @@ pub fn inflict(chaos: &mut Chaos, fault: Fault, draws: &mut Draws) -> Result<(),
                     chaos.net.delay(way, draws.range(20, 400));
                 }
             }
-            last(draws, 1000, 4000);
+            chaos.last(draws, 1000, 4000);
             chaos.net.heal();
         }
         Fault::Kill => return kill(chaos, &[one], draws),
@@ -85,16 +84,12 @@ pub fn inflict(chaos: &mut Chaos, fault: Fault, draws: &mut Draws) -> Result<(),
         Fault::KillAll => return kill(chaos, &(1..=members).collect::<Vec<_>>(), draws),
         Fault::Pause => {
             chaos.ensemble.signal(one, "-STOP")?;
-            last(draws, 500, 8000);
+            chaos.last(draws, 500, 8000);
             chaos.ensemble.signal(one, "-CONT")?;
         }
         Fault::FullDisk => return full_disk(chaos, one, draws),
     }
     Ok(())
-}
-
-fn last(draws: &mut Draws, from_ms: u64, to_ms: u64) {
-    std::thread::sleep(Duration::from_millis(draws.range(from_ms, to_ms)));
 }
 
 /// Two groups, neither empty; gives all ways between them.
@@ -110,7 +105,7 @@ fn hold_apart(chaos: &Chaos, draws: &mut Draws) -> Vec<super::net::Way> {
 
 fn kill(chaos: &mut Chaos, members: &[usize], draws: &mut Draws) -> Result<(), String> {
     members.iter().for_each(|sid| chaos.ensemble.kill(*sid));
-    last(draws, 0, 3000);
+    chaos.last(draws, 0, 3000);
     members.iter().try_for_each(|sid| chaos.ensemble.start_member(*sid))
 }
 
@@ -118,7 +113,7 @@ fn kill(chaos: &mut Chaos, members: &[usize], draws: &mut Draws) -> Result<(), S
 fn full_disk(chaos: &mut Chaos, sid: usize, draws: &mut Draws) -> Result<(), String> {
     let Some(disks) = &chaos.disks else { return Ok(()) };
     Disks::fill(disks, sid)?;
-    last(draws, 1000, 4000);
+    chaos.last(draws, 1000, 4000);
     Disks::empty(disks, sid)?;
     if !chaos.ensemble.lives(sid) {
         chaos.disks_failed += 1;

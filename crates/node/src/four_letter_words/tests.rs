@@ -31,6 +31,18 @@ fn answers_of_a_leader_with_two_clients() {
 }
 
 #[test]
+fn answers_of_a_server_that_is_alone() {
+    let mut member = TestMember::alone();
+    let mut transcript = String::new();
+    for word in ["srvr", "mntr", "conf", "dump"] {
+        let answer = ask(&mut member, word);
+        let steady = answer.lines().filter(|line| !line.starts_with("zk_") || line.contains("state"));
+        transcript += &format!("--- {word}\n{}\n", steady.collect::<Vec<_>>().join("\n"));
+    }
+    insta::assert_snapshot!(transcript);
+}
+
+#[test]
 fn envi_begins_with_the_version() {
     let mut member = TestMember::down();
     let text = ask(&mut member, "envi");

@@ -155,7 +155,7 @@ fn configuration(view: &View<'_>) -> Json {
         "max_client_cnxns": settings.max_client_cnxns,
         "min_session_timeout": settings.min_session_timeout_ms,
         "max_session_timeout": settings.max_session_timeout_ms,
-        "server_id": cfg.my_id.0,
+        "server_id": if view.is_alone() { 0 } else { cfg.my_id.0 },
         "client_port_listen_backlog": -1,
     })
 }
@@ -221,7 +221,11 @@ fn last_snapshot(dirs: &Dirs) -> Json {
     }
 }
 
+/// A server that is alone has no leader.
 fn leader(view: &View<'_>) -> Json {
+    if view.is_alone() {
+        return json!({ "error": "server is not initialized" });
+    }
     let id = view.status.leader_id;
     let host = id.and_then(|id| view.conf.cfg.servers.get(&id)).map(|server| server.host.clone());
     json!({
@@ -274,7 +278,7 @@ fn server_stats(view: &View<'_>) -> Json {
 
 fn voting_view(view: &View<'_>) -> Json {
     let text = |address: &Address| address.to_string();
-    let voters = view.conf.cfg.servers.iter().filter(|(_, server)| !server.observer);
+    let voters = view.conf.cfg.servers.iter().filter(|(_, server)| !server.observer && !view.is_alone());
     let of = |(id, server): (&wire::ServerId, &crate::zoo_cfg::Server)| {
         let client = server.client_port.map(|port| {
             Address { host: server.client_address.clone().unwrap_or("0.0.0.0".into()), port }.to_string()
@@ -320,7 +324,7 @@ fn watches_by_path(view: &View<'_>) -> Json {
 
 fn zab_state(view: &View<'_>) -> Json {
     let cfg = &view.conf.cfg;
-    let Some(own) = cfg.own_server() else { return json!({}) };
+    let Some(own) = cfg.own_server() else { return json!({ "voting": false, "zabstate": "" }) };
     let zxid = view.status.last_zxid;
     let state = if view.status.serving { ZabState::Broadcast } else { view.metrics.zab_state };
     json!({

@@ -55,6 +55,15 @@ fn commands_of_a_leader_with_two_clients() {
 }
 
 #[test]
+fn commands_of_a_server_that_is_alone() {
+    let mut member = TestMember::alone();
+    assert!(run(&mut member, "leader", &[]).contains("\"error\": \"server is not initialized\""));
+    assert!(run(&mut member, "voting_view", &[]).contains("\"current_config\": {}"));
+    assert!(run(&mut member, "zabstate", &[]).contains("\"voting\": false,\n  \"zabstate\": \"\""));
+    assert!(run(&mut member, "srvr", &[]).contains("\"server_state\": \"standalone\""));
+}
+
+#[test]
 fn commands_of_a_member_that_serves_nobody() {
     let mut member = TestMember::down();
     assert!(run(&mut member, "srvr", &[]).contains("not currently serving requests"));
