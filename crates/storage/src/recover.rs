@@ -286,7 +286,8 @@ fn split_at_snapshot(
     let behind = entries.partition_point(|entry| entry.zxid <= snapshot);
     recovered.log = entries.split_off(behind);
     // Logs that end before the snapshot do not lead up to it: what is missing came with it from a leader.
-    if entries.last().is_none_or(|last| last.zxid != snapshot) {
+    let leads_up_to_it = entries.last().is_some_and(|last| last.zxid == snapshot);
+    if !leads_up_to_it || settings.switches.install_keeps_logs() {
         return;
     }
     let mut from = entries.len();

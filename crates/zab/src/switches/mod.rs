@@ -293,7 +293,8 @@ impl Switches {
     pub fn trunc_is_believed(self) -> bool {
         self.has(Switch::TruncRemovesTooMuch) || self.has(Switch::TruncKeepsNewerSnapshot)
     }
-    /// An installed snapshot leaves the logs below it, and they can be read for a DIFF (3.5 on).
+    /// An installed snapshot leaves the logs below it, and they can be read for a DIFF (3.5 on). The committed log
+    /// begins behind the snapshot that is loaded: it never leads through them.
     pub fn install_keeps_logs(self) -> bool {
         self.has(Switch::DiskDiffOverGap) || self.has(Switch::DiskDiffShort)
     }
