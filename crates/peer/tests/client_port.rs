@@ -151,3 +151,26 @@ fn who_proves_to_be_somebody_is_told_at_once() {
         assert_eq!(told, if proves { vec![xid::NOTIFICATION] } else { vec![] });
     }
 }
+
+/// As with `readonlymode.enabled=false`, ZooKeeper's default: who would take read-only service is refused as everybody
+/// is.
+#[test]
+fn without_a_quorum_nobody_is_served() {
+    let mut server = Server::without_a_quorum(Settings::default());
+    for (number, read_only) in [(1, Some(true)), (2, Some(false)), (3, None)] {
+        server.accept(number, "10.0.0.1");
+        let connect = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: Zxid::ZERO,
+            time_out: 30_000,
+            session_id: SessionId(0),
+            passwd: None,
+            read_only,
+        };
+        let mut bytes = BytesMut::new();
+        put_frame(&mut bytes, |out| connect.write(out));
+        server.say(number, bytes);
+        assert!(server.closed.contains(&conn(number)), "{read_only:?}");
+        assert!(!server.sent.contains_key(&conn(number)), "{read_only:?}: no word is said");
+    }
+}

@@ -47,7 +47,7 @@ fn split(line: &str) -> (String, String) {
     (unescaped(&line[..end]), unescaped(value))
 }
 
-/// `\t`, `\n`, `\r`, `\f`, `\uXXXX`; before anything else a backslash is dropped.
+/// `\t`, `\n`, `\r`, `\f`, `\u` and four hex digits; before anything else a backslash is dropped.
 fn unescaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();

@@ -29,15 +29,15 @@ pub struct Server {
     pub network: Vec<Output>,
 }
 
-fn config(settings: Settings) -> Config {
-    let member = Member {
+fn config(settings: Settings, voters: i64) -> Config {
+    let member = |id| Member {
         learner_type: LearnerType::Participant,
-        quorum_address: "h:2888:3888".into(),
-        election_address: "h:3888".into(),
+        quorum_address: format!("h{id}:2888:3888"),
+        election_address: format!("h{id}:3888"),
         client_address: None,
     };
-    let verifier = QuorumVerifier::Majority { voters: [ServerId(1)].into() };
-    let view = View { members: [(ServerId(1), member)].into(), verifier };
+    let verifier = QuorumVerifier::Majority { voters: (1..=voters).map(ServerId).collect() };
+    let view = View { members: (1..=voters).map(|id| (ServerId(id), member(id))).collect(), verifier };
     Config { sid: ServerId(1), view, settings, switches: Switches::NONE, seed: 1 }
 }
 
@@ -53,7 +53,27 @@ impl Server {
 
     /// A process over this disk.
     pub fn with_disk(settings: Settings, storage: Storage<MemFs>) -> Server {
-        let config = config(settings);
+        let mut server = Server::booted(config(settings, 1), storage);
+        while !server.peer.status().serving && server.halted.is_none() {
+            server.now = server.peer.next_deadline().at;
+            server.input(Input::Deadline);
+        }
+        server
+    }
+
+    /// One of three, of which the others are not there.
+    pub fn without_a_quorum(settings: Settings) -> Server {
+        let storage = StorageSettings { prealloc: 0, ..StorageSettings::default() };
+        let mut server = Server::booted(config(settings, 3), Storage::new(MemFs::default(), storage));
+        for _ in 0..5 {
+            server.now = server.peer.next_deadline().at;
+            server.input(Input::Deadline);
+        }
+        assert!(!server.peer.status().serving);
+        server
+    }
+
+    fn booted(config: Config, storage: Storage<MemFs>) -> Server {
         let mut server = Server {
             peer: Peer::new(config, State::new(StateKind::Tree, TreeSettings::default())),
             storage,
@@ -66,10 +86,6 @@ impl Server {
             network: Vec::new(),
         };
         server.input(Input::Boot);
-        while !server.peer.status().serving && server.halted.is_none() {
-            server.now = server.peer.next_deadline().at;
-            server.input(Input::Deadline);
-        }
         server
     }
 
