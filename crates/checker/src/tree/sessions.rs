@@ -6,10 +6,11 @@
 //! * One owner: once a client's new connection was accepted, nothing that it asked on an older one is
 //!   proposed any more, but errors and the closing of the session.
 //! * A leader closes a session on its own only when nothing was heard of it for its timeout. What is known
-//!   from outside: a connection that was accepted was reported to the leader after it was asked for. To the
-//!   accepting server's leader, that is: one that was deposed and has not noticed takes in connections of
-//!   which the next leader hears nothing. So those count that were answered in the closing leader's epoch (a
-//!   server ends its connections when it changes its leader).
+//!   from outside: a connection that was accepted was reported to the leader after it was asked for.
+//!
+//! To the accepting server's leader, that is: one that was deposed and has not noticed takes in connections of
+//! which the next leader hears nothing. So for both rules those count that were answered in the epoch of the
+//! leader that proposes (a server ends its connections when it changes its leader).
 //!
 //! Judged by committed transactions, when the leader proposed them, and what clients saw.
 
@@ -133,7 +134,8 @@ impl Sessions {
             return Some(format!("{zxid} is of session {id}, which was closed at {closed}"));
         }
         let attempt = *session.asked.get(&txn.header.cxid)?;
-        let later = session.accepted.iter().find(|c| c.attempt > attempt && Some(c.known) < proposed)?;
+        let mut of_this_leader = session.accepted.iter().filter(|c| c.seen.epoch() == zxid.epoch());
+        let later = of_this_leader.find(|c| c.attempt > attempt && Some(c.known) < proposed)?;
         Some(format!(
             "session {id} cxid {} was asked on connection {attempt} and proposed after connection {} was accepted",
             txn.header.cxid, later.attempt
@@ -212,9 +214,23 @@ mod tests {
         run.connecting(2, z(1));
         run.at(1100);
         run.connected(2, A);
+        run.answer_rightly(z(1), &exists("/"));
         run.at(1101);
         run.commit(A, 1, create("/a", false));
         run.first_is("SES");
+    }
+
+    /// The connection that a deposed leader took in is none for the leader that has the older one's requests.
+    #[test]
+    fn two_owners_of_two_leaders() {
+        let mut run = TreeRun::new();
+        run.ask(1, 1, &exists("/"));
+        run.connecting(2, z(1));
+        run.at(1100);
+        run.connected(2, A);
+        run.at(1101);
+        run.commit(A, 1, create("/a", false));
+        run.sound();
     }
 
     #[test]

@@ -89,9 +89,10 @@ pub fn plan_registers(seed: u64, switches: Switches) -> RunSpec {
     let (start, faults_ms) = (start + pace_ms, faults_ms + sync_ms + 3 * pace_ms);
     let heal = start + faults_ms;
     // A member that looks for a leader may have sent its last notification just before the heal, and the
-    // next one into a connection that was lost without a word.
-    let silence = settings.max_notification_interval + GIVES_UP_AFTER;
-    let bound = (silence.0 + 6 * settings.init_time().0) / 1_000_000;
+    // next one into a connection that was lost without a word. An observer that asked just before the voters
+    // elected asks again as long after that.
+    let silence = settings.max_notification_interval.0 * 2 + GIVES_UP_AFTER.0;
+    let bound = (silence + 6 * settings.init_time().0) / 1_000_000;
     RunSpec {
         world,
         workload,
