@@ -121,8 +121,11 @@ impl Checkers {
                 self.step(m, "had its epoch acknowledged");
             }
             Event::SyncChosen { learner, .. } => {
+                let g = &self.ghost;
+                let through = |epoch| g.committed_through(epoch);
+                let known = g.members[m].established.map_or(g.committed.last(), through);
                 if let Some(learner) = self.ghost.index(learner) {
-                    self.ghost.members[learner].sync_point = Some(self.ghost.committed.last());
+                    self.ghost.members[learner].sync_point = Some(known);
                 }
             }
             Event::NewLeaderSent { epoch, .. } => self.new_leader_sent(m, epoch),

@@ -121,7 +121,8 @@ pub(crate) struct Member {
     pub disk: Disk,
     /// The highest proposal it ever acknowledged.
     pub max_acked: Zxid,
-    /// Where `C` ended when its leader last decided how to synchronise it.
+    /// Where `C` ended, as far as epochs up to its leader's had a say in it, when that one last decided how to
+    /// synchronise it.
     pub sync_point: Option<Zxid>,
     /// The last event that tells how far it came, in words.
     pub last_step: &'static str,
@@ -290,8 +291,18 @@ impl Ghost {
     /// below it. Where a later epoch is established already, its `I[e]` may hold more, which a leader
     /// that was late need not have.
     pub fn committed_below(&self, epoch: Epoch) -> Zxid {
+        self.committed_up_to(end_before(epoch), epoch)
+    }
+
+    /// The last transaction that was committed by the authority of epochs up to this one.
+    pub fn committed_through(&self, epoch: Epoch) -> Zxid {
+        self.committed_up_to(Zxid::MAX, epoch)
+    }
+
+    /// Before epochs above `epoch` had a say.
+    fn committed_up_to(&self, end: Zxid, epoch: Epoch) -> Zxid {
         let later = self.epochs.above(epoch).iter().filter_map(|state| state.committed_before).min();
-        let end = end_before(epoch).min(later.unwrap_or(Zxid::MAX));
+        let end = end.min(later.unwrap_or(Zxid::MAX)).min(self.committed.last());
         if self.committed.holds(end) { end } else { self.committed.prev(end).unwrap_or(Zxid::ZERO) }
     }
 

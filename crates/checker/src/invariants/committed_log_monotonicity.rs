@@ -3,7 +3,9 @@
 //!
 //! Committed means: when the leader decided how to synchronise this learner. A transaction that commits
 //! (by others) between that decision and the truncation is among the outstanding ones that the learner
-//! is sent again; whether a quorum keeps it meanwhile is the matter of CLD.
+//! is sent again; whether a quorum keeps it meanwhile is the matter of CLD. The same holds for what a later epoch
+//! committed: a leader that was deposed and has not noticed has it outstanding. (The members of a quorum of that
+//! later epoch refuse its synchronisation, so they keep their copies.)
 
 use wire::Zxid;
 
@@ -68,6 +70,19 @@ mod tests {
         run.restart(4);
         choose_trunc(&mut run);
         run.commit(z(1, 1));
+        run.truncate(4, z(1, 0));
+        run.sound();
+    }
+
+    /// Server 1 leads epoch 1, server 2 led epoch 2 from what epoch 1 left.
+    #[test]
+    fn a_deposed_leader_cuts_what_a_later_epoch_committed() {
+        let mut run = two_of_three_hold_it();
+        run.log(5, z(1, 1));
+        run.append_sync(5, z(1, 1));
+        run.restart(4);
+        run.establish(2, 2, &[3, 5]);
+        choose_trunc(&mut run);
         run.truncate(4, z(1, 0));
         run.sound();
     }
