@@ -44,6 +44,9 @@ const EXPECTED: &[(&str, &str)] = &[
     ("test_sasl.py::", "SASL is not built"),
 ];
 
+/// The release that [`Version::V3_8`] installs.
+const DEBIANS: &str = "3.8.0";
+
 fn expected(name: &str) -> Option<&'static str> {
     EXPECTED.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, why)| *why)
 }
@@ -107,7 +110,8 @@ impl Suite {
             ("VIVARIUM", absolute(release_binary(self.options.binary.as_deref())?)?),
             ("ZOOKEEPER_CLASSPATH", "none".into()),
         ];
-        let mut results = self.pytest("nodes", &environment, None)?;
+        let version = zookeeper_version(Path::new(&environment[1].1))?;
+        let mut results = self.pytest("nodes", &version, &environment, None)?;
         let again: Vec<&String> = results
             .iter()
             .filter(|(name, result)| result.outcome == "failed" && expected(name).is_none())
@@ -116,19 +120,23 @@ impl Suite {
         if !again.is_empty() {
             println!("once more: {}", again.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", "));
             let again: Vec<String> = again.into_iter().cloned().collect();
-            results.extend(self.pytest("again", &environment, Some(&again))?);
+            results.extend(self.pytest("again", &version, &environment, Some(&again))?);
         }
         Ok(results)
     }
 
     fn java(&self) -> Result<Results, String> {
         let java = Java::install(Version::V3_8)?;
-        self.pytest("java", &[("ZOOKEEPER_CLASSPATH", java.classpath().into())], None)
+        self.pytest("java", DEBIANS, &[("ZOOKEEPER_CLASSPATH", java.classpath().into())], None)
     }
+
+    /// `version`: of the servers, in ZooKeeper's numbers. `CI` makes the suite the same everywhere: with it the suite
+    /// asks the servers for their version too, and waits longer where it counts on a machine's speed.
 
     fn pytest(
         &self,
         name: &str,
+        version: &str,
         environment: &[(&str, String)],
         tests: Option<&[String]>,
     ) -> Result<Results, String> {
@@ -141,12 +149,15 @@ impl Suite {
         let both = output.try_clone().map_err(|e| e.to_string())?;
         let mut command = Command::new(&self.python);
         command.args(["-m", "pytest", "-q", "-p", "results", "-p", "no:cacheprovider", "--timeout", "300"]);
+        // Without a root of ours, a single test is named without its file.
+        command.arg("--rootdir").arg(&self.folder);
         command.args(self.options.only.iter().flat_map(|only| ["-k", only]));
         match tests {
             None => command.args(["--pyargs", "kazoo.tests"]),
             Some(tests) => command.arg("--pyargs").args(tests.iter().map(|test| pyarg(test))),
         };
-        command.env("RESULTS", &results).env("PYTHONPATH", &self.folder).env("ZOOKEEPER_VERSION", "3.8.0");
+        command.env("RESULTS", &results).env("PYTHONPATH", &self.folder);
+        command.env("CI", "true").env("ZOOKEEPER_VERSION", version);
         command.envs(environment.iter().map(|(key, value)| (*key, value.as_str())));
         command.current_dir(&self.folder).stdout(output).stderr(both);
         let mut child = children::spawn(&mut command)?;
@@ -157,6 +168,16 @@ impl Suite {
             format!("pytest: {why}\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"))
         })
     }
+}
+
+/// `3.9.3` of `vivarium 0.1.0 ... (speaks as ZooKeeper 3.9.3)`.
+fn zookeeper_version(binary: &Path) -> Result<String, String> {
+    let output =
+        Command::new(binary).arg("--version").output().map_err(|e| format!("{}: {e}", binary.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version =
+        text.split_once("as ZooKeeper ").and_then(|(_, version)| version.trim_end().strip_suffix(')'));
+    version.map(Into::into).ok_or_else(|| format!("{} --version says {text:?}", binary.display()))
 }
 
 /// `test_x.py::Class::test` as an argument behind `--pyargs`.
