@@ -149,8 +149,6 @@ impl Suite {
         let both = output.try_clone().map_err(|e| e.to_string())?;
         let mut command = Command::new(&self.python);
         command.args(["-m", "pytest", "-q", "-p", "results", "-p", "no:cacheprovider", "--timeout", "300"]);
-        // Without a root of ours, a single test is named without its file.
-        command.arg("--rootdir").arg(&self.folder);
         command.args(self.options.only.iter().flat_map(|only| ["-k", only]));
         match tests {
             None => command.args(["--pyargs", "kazoo.tests"]),

@@ -4,11 +4,18 @@ pass, the reason, with tabs between."""
 import os
 
 worst = {}
+names = {}
 ORDER = ["passed", "skipped", "failed"]
 
 
+def pytest_collection_modifyitems(items):
+    # The root that pytest finds depends on what it is asked for, and a nodeid on the root.
+    for item in items:
+        names[item.nodeid] = "::".join([item.path.name] + item.nodeid.split("::")[1:])
+
+
 def pytest_runtest_logreport(report):
-    name = report.nodeid.split("/")[-1]
+    name = names[report.nodeid]
     reason = ""
     if report.failed:
         reason = report.longreprtext.strip().splitlines()[-1]
