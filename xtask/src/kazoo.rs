@@ -132,7 +132,6 @@ impl Suite {
 
     /// `version`: of the servers, in ZooKeeper's numbers. `CI` makes the suite the same everywhere: with it the suite
     /// asks the servers for their version too, and waits longer where it counts on a machine's speed.
-
     fn pytest(
         &self,
         name: &str,

@@ -4,6 +4,12 @@ use std::process::ExitCode;
 
 use crate::{LogFormat, NodeArgs};
 
+/// A member gives up where its disk cannot be believed.
+const HALTED: &str = "\
+The files are as they were; `vivarium decode DIR` shows what they hold, and where one is damaged.
+If this is one of several and a quorum of the others has the history, move dataDir's version-2 away (with
+dataLogDir's) and start again: the leader sends everything. If it is the only one, restore a copy.";
+
 pub fn run(args: NodeArgs) -> ExitCode {
     let filter = match tracing_subscriber::EnvFilter::try_new(&args.log) {
         Ok(filter) => filter,
@@ -25,6 +31,10 @@ pub fn run(args: NodeArgs) -> ExitCode {
         Err(why @ node::NodeError::Config(_)) => {
             eprintln!("vivarium: {why}");
             ExitCode::from(2)
+        }
+        Err(why @ node::NodeError::Halted(_)) => {
+            eprintln!("vivarium: {why}\n{HALTED}");
+            ExitCode::from(1)
         }
         Err(why) => {
             eprintln!("vivarium: {why}");

@@ -13,6 +13,7 @@
 //! | H | an epoch file is missing | currentEpoch is epoch(last zxid), acceptedEpoch is currentEpoch |
 //! | I | acceptedEpoch < currentEpoch | refused |
 //! | J | behind the snapshot, zxids missing inside an epoch | refused: they may have been acknowledged |
+//! | K | a snapshot of another database, by its dbid | refused: an older one would hide that it is the wrong directory |
 //!
 //! Row J: a leader proposes consecutive zxids, and a member logs all of them or gets a snapshot above those
 //! that it missed. So the log may have holes below the snapshot, but behind it, and between it and the first
@@ -98,7 +99,7 @@ pub fn plan<F: FileSystem>(fs: &F, settings: &StorageSettings) -> Result<Plan, D
             read_logs(fs, &names, cut_above, settings.commit_log_count, &mut plan)?
         }
         None => {
-            find_snapshot(fs, &names, cut_above, &mut plan);
+            find_snapshot(fs, &names, cut_above, &mut plan)?;
             read_logs(fs, &names, cut_above, settings.commit_log_count, &mut plan)?
         }
     };
@@ -142,8 +143,14 @@ pub(crate) fn is_history(name: &str) -> bool {
     zxid_of_name(name, "log").is_some() || snapshot_zxid(name).is_some()
 }
 
-/// The newest valid snapshot that currentEpoch allows; those above it go (row E).
-fn find_snapshot<F: FileSystem>(fs: &F, names: &[String], current: Option<Epoch>, plan: &mut Plan) {
+/// The newest valid snapshot that currentEpoch allows; those above it go (row E), and one of another database
+/// ends the search (row K).
+fn find_snapshot<F: FileSystem>(
+    fs: &F,
+    names: &[String],
+    current: Option<Epoch>,
+    plan: &mut Plan,
+) -> Result<(), DiskError> {
     let mut snapshots: Vec<(Zxid, &String)> =
         names.iter().filter_map(|name| Some((snapshot_zxid(name)?, name))).collect();
     snapshots.sort();
@@ -158,11 +165,13 @@ fn find_snapshot<F: FileSystem>(fs: &F, names: &[String], current: Option<Epoch>
                 plan.recovered.snapshot_bytes = body.len() as u64;
                 plan.recovered.snapshot = Some((zxid, body));
                 plan.snapshot_name.clone_from(name);
-                return;
+                return Ok(());
             }
+            Err(refused @ DiskError::Refused(_)) => return Err(refused),
             Err(why) => plan.recovered.warnings.push(format!("snapshot not used: {why}")),
         }
     }
+    Ok(())
 }
 
 /// The log entries that count, ascending. Of the logs that end before the snapshot as many as fill the committed

@@ -26,7 +26,8 @@ pub(crate) fn seal_of(adler: &adler2::Adler32) -> [u8; SEAL_LEN] {
     seal
 }
 
-/// The body of a whole, valid file (compressed ones by their names).
+/// The body of a whole, valid file (compressed ones by their names). Of another dbid it is refused; Java does
+/// not look, and never writes one.
 pub fn read(name: &str, bytes: Vec<u8>) -> Result<Bytes, DiskError> {
     let corrupt = |offset: usize, what: &str| DiskError::Corrupt {
         file: name.into(),
@@ -53,6 +54,14 @@ pub fn read(name: &str, bytes: Vec<u8>) -> Result<Bytes, DiskError> {
     let sealed = bytes.get(end..end + SEAL_LEN).ok_or_else(|| corrupt(end, "expected a seal"))?;
     if sealed != seal_of(&adler) {
         return Err(corrupt(end, "the checksum is wrong"));
+    }
+    // Not damage, which the checksum would have told.
+    if bytes[8..HEADER.len()] != HEADER[8..] {
+        let dbid = i64::from_be_bytes(bytes[8..HEADER.len()].try_into().expect("eight bytes"));
+        return Err(DiskError::Refused(format!(
+            "{name} is of another database: its dbid is {dbid}, and a ZooKeeper server writes -1. Move it away, or \
+             name the directory that is this server's in zoo.cfg"
+        )));
     }
     Ok(bytes.slice(HEADER.len()..end))
 }

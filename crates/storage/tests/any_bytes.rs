@@ -48,7 +48,6 @@ proptest! {
     fn as_a_snapshot(bytes in plausible()) {
         if let Ok(body) = snapshot::read("snapshot.1", bytes.clone()) {
             let sealed = snapshot::encode(&body, &snapshot::Appendix::default());
-            // dbid is not checked, as in ZooKeeper: it is under the checksum.
             prop_assert_eq!(&bytes[..sealed.len()], &sealed[..]);
             if let Ok(appendix) = snapshot::read_appendix("snapshot.1", &bytes, body.len()) {
                 prop_assert_eq!(snapshot::encode(&body, &appendix), bytes);

@@ -361,6 +361,28 @@ fn a_damaged_snapshot_gives_way_to_an_older_one() {
 }
 
 #[test]
+fn k_a_snapshot_of_another_database() {
+    let whole = snapshot_file(zxid(1, 2));
+    let mut of_another = whole[..whole.len() - 13].to_vec();
+    of_another[15] = 7;
+    let mut adler = adler2::Adler32::new();
+    adler.write_slice(&of_another);
+    let rot = [&of_another, &whole[whole.len() - 13..]].concat();
+    of_another.extend_from_slice(&u64::from(adler.checksum()).to_be_bytes());
+    of_another.extend_from_slice(b"\0\0\0\x01/");
+    let with = |snapshot: Vec<u8>| {
+        let log = log_file(&entries(1, 1..=3));
+        let older = snapshot_file(Zxid::ZERO);
+        let fs = disk(1, &[("snapshot.0", older), ("snapshot.100000002", snapshot), ("log.100000001", log)]);
+        storage::recover(&fs, 500)
+    };
+    let Err(DiskError::Refused(why)) = with(of_another) else { panic!("it is refused") };
+    assert!(why.starts_with("snapshot.100000002 is of another database: its dbid is -249"), "{why}");
+    // The same byte wrong by itself is damage, and an older snapshot takes its place.
+    assert_eq!(with(rot).expect("the older one").snapshot.map(|(zxid, _)| zxid), Some(Zxid::ZERO));
+}
+
+#[test]
 fn a_record_that_stands_twice_counts_once() {
     let (recovered, _) = load(disk(
         1,

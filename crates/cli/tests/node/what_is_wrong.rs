@@ -116,3 +116,58 @@ fn a_recording_is_never_overwritten() {
     let (code, said) = ended(process);
     assert!(code == Some(1) && said.contains("expected a new file"), "{said}");
 }
+
+/// As a Java server left it.
+fn captured() -> Started {
+    let started = Started::new();
+    started.configure("");
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../storage/tests/vectors/datadirs/3.8.0-leader");
+    let to = started.dir().join("version-2");
+    std::fs::create_dir_all(&to).expect("made");
+    for file in std::fs::read_dir(from).expect("captured").map(|file| file.expect("a file")) {
+        std::fs::copy(file.path(), to.join(file.file_name())).expect("copied");
+    }
+    started
+}
+
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = std::fs::read(path).expect("read");
+    change(&mut bytes);
+    std::fs::write(path, bytes).expect("written");
+}
+
+#[test]
+fn a_log_is_damaged_in_the_middle() {
+    let started = captured();
+    let log = first_log(&started.dir().join("version-2"));
+    change(&log, |bytes| bytes[40] ^= 1);
+    let name = log.file_name().expect("a name").to_string_lossy().into_owned();
+    let before = std::fs::read(&log).expect("read");
+    expect(&started, 1, &format!("{name} is damaged at offset 16: expected an intact entry"));
+    expect(&started, 1, "vivarium decode");
+    assert_eq!(std::fs::read(&log).expect("read"), before, "it stays as it is");
+}
+
+fn first_log(dir: &Path) -> std::path::PathBuf {
+    let files = std::fs::read_dir(dir).expect("there").map(|file| file.expect("a file").path());
+    let is_log =
+        |path: &std::path::PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("log."));
+    files.filter(is_log).min().expect("a log")
+}
+
+#[test]
+fn a_snapshot_is_of_another_database() {
+    let started = captured();
+    let path = started.dir().join("version-2/snapshot.200000006");
+    std::fs::write(&path, of_database(7, &storage::recover::empty_body())).expect("written");
+    expect(&started, 1, "snapshot.200000006 is of another database: its dbid is 7");
+}
+
+/// A whole snapshot file but for its dbid.
+fn of_database(dbid: i64, body: &[u8]) -> Vec<u8> {
+    let mut file = [&storage::snapshot::HEADER[..8], &dbid.to_be_bytes(), body].concat();
+    let sum = u64::from(adler2::adler32_slice(&file));
+    file.extend_from_slice(&sum.to_be_bytes());
+    file.extend_from_slice(b"\0\0\0\x01/");
+    file
+}
