@@ -18,36 +18,19 @@
 //! asked of it but ONCE.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 
 use indexmap::IndexMap;
 use wire::op::{
     CLOSE_SESSION, CREATE, CREATE_SESSION, CREATE2, DELETE, DELETE_CONTAINER, ERROR, SET_DATA, SYNC,
 };
 use wire::{ServerId, SessionId, TxnHeader, Zxid};
-use zab::{TxnEntry, txn_digest};
+use zab::{SessionHasher, TxnEntry, txn_digest};
 
 use crate::ghost::Ghost;
 use crate::observation::{ClientObservation, Outcome};
 use crate::report::Report;
 use crate::txns::{HEADER, Slot};
-
-/// A fixed hash for session ids.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct SessionHasher(u64);
-
-impl Hasher for SessionHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = txn_digest(bytes);
-    }
-    fn write_i64(&mut self, id: i64) {
-        let mixed = (id as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = mixed ^ (mixed >> 32);
-    }
-}
 
 type Sessions = IndexMap<i64, Session, BuildHasherDefault<SessionHasher>>;
 

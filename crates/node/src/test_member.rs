@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use peer::{ConnId, DiskDone, Input, Nanos, Now, Outbox, Output, Peer, State, StateKind, TreeSettings};
 use storage::{MemFs, Storage, StorageSettings};
 use wire::client::{ConnectRequest, RequestHeader, put_frame};
-use wire::{Jute, SessionId, Zxid, op};
+use wire::{Jute, op};
 
 use crate::metrics::Metrics;
 use crate::packet_trace::PacketTrace;
@@ -131,14 +131,7 @@ impl TestMember {
         let conn = ConnId(ConnId::ACCEPTED | n);
         self.remotes.insert(conn, SocketAddr::from(([127, 0, 0, 1], 40_000 + n as u16)));
         self.input(Input::ClientAccepted { conn, from: "127.0.0.1".into() });
-        let connect = ConnectRequest {
-            protocol_version: 0,
-            last_zxid_seen: Zxid::ZERO,
-            time_out: 10_000,
-            session_id: SessionId(0),
-            passwd: None,
-            read_only: Some(false),
-        };
+        let connect = ConnectRequest::of_a_new_session(10_000);
         self.say(conn, |out| connect.write(out));
         conn
     }

@@ -10,7 +10,7 @@ use peer::{Input, Settings};
 use server::server_cnxn::generate_digest;
 use wire::client::{ConnectRequest, CreateRequest, Request, SetACLRequest, SetDataRequest, put_frame};
 use wire::codes::xid;
-use wire::{Acl, Id, Jute, SessionId, Zxid, code};
+use wire::{Acl, Id, Jute, code};
 
 #[test]
 fn clients_of_one_address() {
@@ -82,14 +82,7 @@ fn what_comes_before_the_session() {
     let mut server = Server::new(Settings::default());
     server.slow = Some(Vec::new());
     server.accept(1, "10.0.0.1");
-    let connect = ConnectRequest {
-        protocol_version: 0,
-        last_zxid_seen: Zxid::ZERO,
-        time_out: 30_000,
-        session_id: SessionId(0),
-        passwd: None,
-        read_only: Some(false),
-    };
+    let connect = ConnectRequest::of_a_new_session(30_000);
     let mut bytes = BytesMut::new();
     put_frame(&mut bytes, |out| connect.write(out));
     server.say(1, bytes);
@@ -159,14 +152,7 @@ fn without_a_quorum_nobody_is_served() {
     let mut server = Server::without_a_quorum(Settings::default());
     for (number, read_only) in [(1, Some(true)), (2, Some(false)), (3, None)] {
         server.accept(number, "10.0.0.1");
-        let connect = ConnectRequest {
-            protocol_version: 0,
-            last_zxid_seen: Zxid::ZERO,
-            time_out: 30_000,
-            session_id: SessionId(0),
-            passwd: None,
-            read_only,
-        };
+        let connect = ConnectRequest { read_only, ..ConnectRequest::of_a_new_session(30_000) };
         let mut bytes = BytesMut::new();
         put_frame(&mut bytes, |out| connect.write(out));
         server.say(number, bytes);

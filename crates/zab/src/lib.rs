@@ -30,6 +30,7 @@ pub use disk::{DiskAnswer, DiskDone, DiskError, DiskOp, EpochFile, Lane, OpId, R
 pub use event::{Event, Role, SyncMode, txn_digest};
 pub use io::{ClientId, ClientInput, ClientOutput, CloseReason, ConnId, Input, Outbox, Output, Port, Task};
 pub use quorum_verifier::QuorumVerifier;
+pub use session_map::SessionHasher;
 pub use state_machine::{Applied, Notification, ReadRequest, StateMachine, WriteRequest};
 pub use switches::{Switch, Switches};
 pub use time::{Nanos, Now};

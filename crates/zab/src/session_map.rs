@@ -7,9 +7,10 @@ use wire::SessionId;
 
 pub(crate) type SessionMap<V> = IndexMap<SessionId, V, BuildHasherDefault<SessionHasher>>;
 
-/// A fixed hash: equal on every machine and in every run. Members give the ids, not clients.
+/// A fixed hash of session ids: equal on every machine and in every run. Members give the ids, not clients. Checkers
+/// have it too.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct SessionHasher(u64);
+pub struct SessionHasher(u64);
 
 impl Hasher for SessionHasher {
     fn finish(&self) -> u64 {

@@ -34,14 +34,12 @@ impl Client {
     pub fn connect(port: u16, resume: Option<&ConnectResponse>, last_zxid: Zxid) -> Option<Client> {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).expect("set");
-        let request = ConnectRequest {
-            protocol_version: 0,
-            last_zxid_seen: last_zxid,
-            time_out: 4000,
-            session_id: resume.map_or(SessionId(0), |session| session.session_id),
-            passwd: resume.and_then(|session| session.passwd.clone()),
-            read_only: Some(false),
-        };
+        let mut request =
+            ConnectRequest { last_zxid_seen: last_zxid, ..ConnectRequest::of_a_new_session(4000) };
+        if let Some(session) = resume {
+            request.session_id = session.session_id;
+            request.passwd = session.passwd.clone();
+        }
         let mut out = BytesMut::new();
         put_frame(&mut out, |out| request.write(out));
         stream.write_all(&out).ok()?;

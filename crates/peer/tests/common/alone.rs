@@ -13,7 +13,7 @@ use wire::client::{
     Request, RequestHeader, put_frame,
 };
 use wire::codes::xid;
-use wire::{Acl, Jute, Reader, ServerId, SessionId, Zxid, op};
+use wire::{Acl, Jute, Reader, ServerId, SessionId, op};
 
 pub struct Server {
     pub peer: Peer<State>,
@@ -148,14 +148,7 @@ impl Server {
         passwd: Option<Bytes>,
     ) -> (SessionId, Option<Bytes>) {
         self.accept(number, from);
-        let connect = ConnectRequest {
-            protocol_version: 0,
-            last_zxid_seen: Zxid::ZERO,
-            time_out: 30_000,
-            session_id,
-            passwd,
-            read_only: Some(false),
-        };
+        let connect = ConnectRequest { session_id, passwd, ..ConnectRequest::of_a_new_session(30_000) };
         let mut bytes = BytesMut::new();
         put_frame(&mut bytes, |out| connect.write(out));
         self.say(number, bytes);

@@ -123,12 +123,10 @@ impl ZooClient {
         self.frames = FrameStream::new(usize::MAX >> 1);
         (self.last_sent, self.last_heard) = (world.now(), world.now());
         let request = ConnectRequest {
-            protocol_version: 0,
             last_zxid_seen: self.last_zxid,
-            time_out: self.wished_timeout_ms,
             session_id: self.session,
             passwd: Some(self.passwd.clone()),
-            read_only: Some(false),
+            ..ConnectRequest::of_a_new_session(self.wished_timeout_ms)
         };
         world.tell(&TreeObservation::Connecting {
             client: self.id,

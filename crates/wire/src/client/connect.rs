@@ -36,6 +36,20 @@ pub struct ConnectResponse {
     pub read_only: Option<bool>,
 }
 
+impl ConnectRequest {
+    /// Of a client that has no session and has seen nothing. `time_out`: milliseconds.
+    pub fn of_a_new_session(time_out: i32) -> ConnectRequest {
+        ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: Zxid::ZERO,
+            time_out,
+            session_id: SessionId(0),
+            passwd: None,
+            read_only: Some(false),
+        }
+    }
+}
+
 impl Jute for ConnectRequest {
     fn read(r: &mut Reader, _what: &'static str) -> Result<Self, Error> {
         Ok(ConnectRequest {
