@@ -111,7 +111,7 @@ fn the_superuser() {
         assert_eq!(server.ask(1, &close_it).err, code::OK);
         let set = Request::SetData(SetDataRequest { path: "/a".into(), data: None, version: -1 });
         assert_eq!(server.ask(1, &set).err, code::NO_AUTH);
-        server.say(1, auth("digest", words));
+        server.say(1, auth(xid::AUTH, "digest", words));
         let told: Vec<_> = server.replies(1).iter().map(|reply| (reply.xid, reply.err)).collect();
         assert_eq!(told, [(xid::AUTH, code::OK)], "one answer");
         assert_eq!(server.ask(1, &set).err, err, "{words}");
@@ -124,6 +124,22 @@ fn the_superuser() {
     }
 }
 
+/// With the request's xid (`ZooKeeperServer.processPacket`). Java's client and the C client number no auth packet and
+/// send -4; others do number it, and end the connection over an answer to nothing that they asked.
+#[test]
+fn an_auth_packet_is_answered_by_its_number() {
+    let mut server = Server::new(Settings::default());
+    server.connect(1, "10.0.0.1");
+    for (xid, scheme, err) in
+        [(38, "digest", code::OK), (39, "ip", code::OK), (40, "x509", code::AUTH_FAILED)]
+    {
+        server.say(1, auth(xid, scheme, "me:secret"));
+        let told: Vec<_> = server.replies(1).iter().map(|reply| (reply.xid, reply.err)).collect();
+        assert_eq!(told, [(xid, err)], "{scheme}");
+    }
+    assert_eq!(server.closed, [conn(1)], "who fails to prove it is closed");
+}
+
 /// An event is for those who may read the node now, also where they proved it after they left the watch.
 #[test]
 fn who_proves_to_be_somebody_is_told_at_once() {
@@ -133,7 +149,7 @@ fn who_proves_to_be_somebody_is_told_at_once() {
         server.connect(2, "10.0.0.2");
         assert_eq!(server.ask(1, &exists("/a", true)).err, code::NO_NODE);
         if proves {
-            server.say(1, auth("digest", "user:word"));
+            server.say(1, auth(xid::AUTH, "digest", "user:word"));
             server.replies(1);
         }
         let user = String::from_utf8(generate_digest(b"user:word")).expect("text");

@@ -12,7 +12,6 @@ use wire::client::{
     AuthPacket, ConnectRequest, ConnectResponse, CreateRequest, ExistsRequest, FrameStream, ReplyHeader,
     Request, RequestHeader, put_frame,
 };
-use wire::codes::xid;
 use wire::{Acl, Jute, Reader, ServerId, SessionId, op};
 
 pub struct Server {
@@ -195,10 +194,10 @@ pub fn framed(xid: i32, request: &Request) -> BytesMut {
     bytes
 }
 
-pub fn auth(scheme: &'static str, auth: &'static str) -> BytesMut {
+pub fn auth(xid: i32, scheme: &'static str, auth: &'static str) -> BytesMut {
     let mut bytes = BytesMut::new();
     put_frame(&mut bytes, |out| {
-        RequestHeader { xid: xid::AUTH, kind: op::AUTH }.write(out);
+        RequestHeader { xid, kind: op::AUTH }.write(out);
         AuthPacket { kind: 0, scheme: scheme.into(), auth: Some(auth.into()) }.write(out);
     });
     bytes

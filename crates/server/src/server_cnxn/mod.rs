@@ -206,7 +206,7 @@ impl ServerCnxn {
                 reason: format!("no authentication by {}", String::from_utf8_lossy(&packet.scheme)),
             },
             Some(id) => {
-                self.then.push_back(Step::Say(reply(xid::AUTH, Zxid::ZERO, code::OK, b"")));
+                self.then.push_back(Step::Say(reply(xid, Zxid::ZERO, code::OK, b"")));
                 self.is_also(Id { scheme: packet.scheme, id })
             }
         }
