@@ -9,6 +9,7 @@ mod driver;
 pub mod ensemble;
 mod java;
 mod process;
+mod programs;
 pub mod python;
 mod submitters;
 
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 use checks::{Check, Found, Needs};
 use driver::Driver;
 pub use java::{Java, Version};
+use programs::Program;
 
 #[derive(clap::Args, Clone)]
 pub struct Options {
@@ -49,6 +51,10 @@ pub struct Options {
 }
 
 impl Options {
+    fn asks_for(&self, check: &Check) -> bool {
+        self.only.as_ref().is_none_or(|only| check.name.contains(only.as_str()))
+    }
+
     /// What CI has time for.
     pub fn small() -> Options {
         Options {
@@ -115,6 +121,17 @@ pub fn run(options: &Options, needs_java: bool) -> Result<(), String> {
     let mut tally = Tally::default();
     if !options.cost {
         run_all(&given, options, &mut tally, |needs| needs == Needs::Nothing);
+        for program in [Program::C, Program::Crate] {
+            let needs = Needs::Program(program);
+            if !checks::all(&given).iter().any(|check| check.needs == needs && options.asks_for(check)) {
+                continue;
+            }
+            match program.build() {
+                Ok(_) => run_all(&given, options, &mut tally, |of| of == needs),
+                Err(why) if needs_java => return Err(why),
+                Err(why) => println!("NOT RUN {}: {}", program.name(), why.trim()),
+            }
+        }
     }
     for version in &options.java {
         let installed = Java::install(*version).and_then(|java| Ok((java, python::with_kazoo()?)));
@@ -151,7 +168,7 @@ pub fn release_binary(named: Option<&Path>) -> Result<PathBuf, String> {
 
 fn run_all(given: &Given, options: &Options, tally: &mut Tally, of: impl Fn(Needs) -> bool) {
     for check in checks::all(given) {
-        if !of(check.needs) || options.only.as_ref().is_some_and(|only| !check.name.contains(only.as_str())) {
+        if !of(check.needs) || !options.asks_for(&check) {
             continue;
         }
         let beside = match (check.needs, &given.java) {

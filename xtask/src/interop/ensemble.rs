@@ -152,6 +152,13 @@ impl Ensemble {
         })
     }
 
+    /// More lines for its zoo.cfg.
+    pub fn configure(&self, sid: usize, more: &str) -> Result<(), String> {
+        let path = self.member(sid).dir.join("zoo.cfg");
+        let before = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        write_file(&path, &(before + more))
+    }
+
     pub fn member(&self, sid: usize) -> &Member {
         &self.members[sid - 1]
     }

@@ -65,6 +65,14 @@ impl Java {
         command.arg("org.apache.zookeeper.server.quorum.QuorumPeerMain").arg(cfg);
         command
     }
+
+    /// Takes commands from standard input. Says little else of its own.
+    pub fn zk_cli(&self, host: &str) -> Command {
+        let mut command = Command::new("java");
+        command.args(["-Xmx128m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", &self.classpath]);
+        command.args(["org.apache.zookeeper.ZooKeeperMain", "-server", host]);
+        command
+    }
 }
 
 const LOG4J_1: &str = "log4j.rootLogger=INFO, console

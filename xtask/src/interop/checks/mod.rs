@@ -6,6 +6,7 @@ mod elections;
 mod following;
 mod hostile;
 mod leading;
+mod other_clients;
 mod replay;
 mod sessions;
 mod survival;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use super::Given;
 use super::ensemble::Kind;
 use super::java::Version;
+use super::programs::Program;
 
 /// What a check found, or what was not as expected.
 pub type Found = Result<String, String>;
@@ -26,6 +28,8 @@ pub enum Needs {
     Nothing,
     /// Java's servers, and kazoo.
     Java,
+    /// A client that has to be installed and built.
+    Program(Program),
 }
 
 pub struct Check {
@@ -53,6 +57,12 @@ pub fn all(given: &Given) -> Vec<Check> {
         check("three nodes survive kill -9 of all at once", Nothing, 60 + 2 * kills, survival::all_die),
         check("garbage, oversized frames and silence end connections", Nothing, 120, hostile::every_port),
         check("a recorded run of three nodes replays", Nothing, 60, replay::three_nodes),
+        check("three nodes and the C client", Needs::Program(Program::C), 90, |given| {
+            other_clients::program(given, Program::C)
+        }),
+        check("three nodes and the crate zookeeper-client", Needs::Program(Program::Crate), 90, |given| {
+            other_clients::program(given, Program::Crate)
+        }),
         check("two Java members and a node elect in every start order", Java, 180, |given| {
             elections::start_orders(given, 1)
         }),
@@ -88,6 +98,10 @@ pub fn all(given: &Given) -> Vec<Check> {
         check("leads Java members of an empty history", Java, 90, leading::empty_history),
         check("leads Java members that are behind, then one of them leads", Java, 180, leading::java_history),
     ]);
+    // Its commands are those of 3.8, and so are its words.
+    if given.java_version() != Some(Version::V3_4) {
+        all.push(check("zkCli at three nodes", Java, 90, other_clients::zk_cli));
+    }
     all
 }
 
