@@ -138,11 +138,11 @@ fn measure(given: &Given, side: Side, options: &Options) -> Result<Measured, Str
     block_on(load::make_znodes(servers.leaders_address()?))?;
     if asked("writes") {
         measured.writes = Some(throughput(&servers, load::writes(), times)?);
-        eprintln!("  writes {:.0?}", measured.writes);
+        eprintln!("  writes {:.1?}", measured.writes);
     }
     if asked("reads") {
         measured.reads = Some(throughput(&servers, load::reads(), times)?);
-        eprintln!("  reads {:.0?}", measured.reads);
+        eprintln!("  reads {:.1?}", measured.reads);
     }
     if asked("latency") {
         let at = servers.followers_address()?;
