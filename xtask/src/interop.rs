@@ -8,7 +8,7 @@ pub mod disk;
 mod driver;
 pub mod ensemble;
 mod java;
-mod process;
+pub mod process;
 mod programs;
 pub mod python;
 mod submitters;
@@ -85,6 +85,14 @@ impl Given {
     /// Of nodes alone.
     pub fn of(binary: PathBuf, keep: bool) -> Given {
         Given { binary, java: None, python: None, kills: 0, sessions: 0, keep }
+    }
+
+    pub fn with_java(self, java: Java) -> Given {
+        Given { java: Some(java), ..self }
+    }
+
+    pub fn with_binary(self, binary: PathBuf) -> Given {
+        Given { binary, ..self }
     }
 
     /// A process with clients of its own.

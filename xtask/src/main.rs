@@ -8,6 +8,7 @@ mod house_rules;
 mod interop;
 mod kazoo;
 mod mutants;
+mod versus;
 
 use std::process::{Command, ExitCode};
 
@@ -45,6 +46,8 @@ enum Task {
     Kazoo(kazoo::Options),
     /// Plants deliberate faults, one at a time, and tells which checker or test caught each.
     Mutants(mutants::Options),
+    /// Three Java servers and three nodes under the same load: throughput, CPU, latency, memory, start and fail-over.
+    Versus(versus::Options),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Task::Chaos(options) => chaos::run(&options),
         Task::Kazoo(options) => kazoo::run(&options, true),
         Task::Mutants(options) => mutants::run(&options),
+        Task::Versus(options) => versus::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,13 +4,13 @@
 //! connection whose other side takes nothing is ended when too much waits (`WRITE_LIMIT`), and what is still
 //! to be written when it is closed has `LINGER` to go out.
 
-use std::collections::BTreeMap;
-use std::io;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use peer::{CloseReason, ConnId, Input, Port};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -31,6 +31,8 @@ const READ_BUDGET: usize = 16;
 /// Bytes that may wait for a slow reader when more comes. What the peer sends in one go may be longer (a
 /// DIFF); it then waits for the transport itself.
 const WRITE_LIMIT: usize = 64 << 20;
+/// Packets of one connection that go out together.
+const GATHERED: usize = 64;
 /// Time to write out what was sent before a close.
 const LINGER: Duration = Duration::from_secs(5);
 /// Accepted connections of a port that may wait for the loop.
@@ -273,17 +275,49 @@ async fn write(
     waiting: Arc<AtomicUsize>,
     happened: UnboundedSender<Happened>,
 ) {
-    while let Some(Write { bytes, notify }) = queue.recv().await {
-        if let Err(error) = writing.write_all(&bytes).await {
+    let mut taken = Vec::with_capacity(GATHERED);
+    while queue.recv_many(&mut taken, GATHERED).await > 0 {
+        let notify = taken.iter().filter(|write: &&Write| write.notify).count();
+        let mut gathered = Gathered(taken.drain(..).map(|write| write.bytes).collect());
+        let length = gathered.remaining();
+        if let Err(error) = writing.write_all_buf(&mut gathered).await {
             let _ = happened.send(closed(conn, &error));
             return;
         }
-        waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
-        if notify {
+        waiting.fetch_sub(length, Ordering::Relaxed);
+        for _ in 0..notify {
             let _ = happened.send(Happened::Input(Input::Drained { conn }));
         }
     }
     let _ = writing.shutdown().await;
+}
+
+/// Packets that go out in one call of the system.
+struct Gathered(VecDeque<Bytes>);
+
+impl Buf for Gathered {
+    fn remaining(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.0.front().map_or(&[], |first| first)
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let packets = self.0.iter().zip(slices.iter_mut());
+        packets.map(|(bytes, slice)| *slice = IoSlice::new(bytes)).count()
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        while let Some(first) = self.0.front_mut() {
+            if written < first.len() {
+                return first.advance(written);
+            }
+            written -= first.len();
+            self.0.pop_front();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -373,6 +407,34 @@ mod tests {
                 }
             };
             assert_eq!(reason, CloseReason::Reset);
+            connections.close(conn);
+        });
+    }
+
+    /// Packets of all lengths, more than a socket takes at once: in order, each that asks is told.
+    #[test]
+    fn packets_that_go_out_together_stay_in_order() {
+        in_runtime(async {
+            let (mut other, ours) = pair().await;
+            let (happened, mut inbox) = unbounded_channel();
+            let mut connections = Connections::new(happened);
+            let conn = connections.accepted(ours);
+            let packets: Vec<Bytes> =
+                (0..3000usize).map(|n| Bytes::from(vec![n as u8; n * 7919 % 5000])).collect();
+            for (n, packet) in packets.iter().enumerate() {
+                connections.send(conn, packet.clone(), n % 1000 == 0);
+            }
+            let mut got = Vec::new();
+            let sent: usize = packets.iter().map(Bytes::len).sum();
+            while got.len() < sent {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                other.read_buf(&mut got).await.expect("read");
+            }
+            assert!(got == packets.concat(), "other bytes, or another order");
+            for _ in 0..3 {
+                assert!(matches!(inbox.recv().await, Some(Happened::Input(Input::Drained { .. }))));
+            }
+            assert!(inbox.is_empty());
             connections.close(conn);
         });
     }

@@ -127,7 +127,9 @@ impl Host {
         let metrics = Metrics::default();
         let disk = DiskThreads::start(&fs, cfg.storage(), &metrics.disk, &happened);
         let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-        let config = cfg.config(seed ^ u64::from(std::process::id()));
+        let mut config = cfg.config(seed ^ u64::from(std::process::id()));
+        // Only a replay compares them.
+        config.settings.event_digests = options.record.is_some();
         let state = if options.submit { StateKind::Registers } else { StateKind::Tree };
         let recorder = match &options.record {
             None => None,

@@ -78,8 +78,16 @@ impl ZooKeeperServer {
     }
 }
 
+/// Enough for most records without what lists and data take.
+const A_STAT_AND_MORE: usize = 96;
+
 fn encoded(response: &Response) -> Bytes {
-    let mut out = BytesMut::new();
+    let data = match response {
+        Response::GetData(got) => got.data.as_ref().map_or(0, Bytes::len),
+        _ => 0,
+    };
+    // Once, not field by field.
+    let mut out = BytesMut::with_capacity(A_STAT_AND_MORE + data);
     response.encode(&mut out);
     out.freeze()
 }

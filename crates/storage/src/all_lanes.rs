@@ -212,7 +212,7 @@ impl<F: FileSystem> AllLanes<'_, F> {
             self.sync_dir()?;
         }
         if let Some((_, name)) = older_logs.last() {
-            let file = read_log(name, self.fs.read(name).map_err(|e| e.in_file(name))?)?;
+            let file = read_log(name, self.fs.read_padded(name).map_err(|e| e.in_file(name))?)?;
             // Right: behind the record of `zxid`. Wrong (ZOOKEEPER-1156): before it.
             let too_much = self.settings.switches.has(Switch::TruncRemovesTooMuch);
             let goes = |entry: &TxnEntry| entry.zxid > zxid || too_much && entry.zxid == zxid;
@@ -241,7 +241,7 @@ impl<F: FileSystem> AllLanes<'_, F> {
 /// for it; what stands before the epoch's first record is the same everywhere.)
 fn reaches<F: FileSystem>(fs: &F, zxid: Zxid) -> Result<bool, DiskError> {
     for (_, name) in logs(fs) {
-        let file = read_log(&name, fs.read(&name).map_err(|e| e.in_file(&name))?)?;
+        let file = read_log(&name, fs.read_padded(&name).map_err(|e| e.in_file(&name))?)?;
         let begins = |entry: Zxid| zxid.counter() == 0 && entry.epoch() == zxid.epoch();
         if file.entries.iter().any(|(_, entry)| entry.zxid == zxid || begins(entry.zxid)) {
             return Ok(true);

@@ -32,6 +32,10 @@ impl FsError {
 pub trait FileSystem {
     fn list(&self) -> Vec<String>;
     fn read(&self, name: &str) -> Result<Vec<u8>, FsError>;
+    /// As `read`, of a file that may be padded with zeros: of those at its end all but 512 may be left out.
+    fn read_padded(&self, name: &str) -> Result<Vec<u8>, FsError> {
+        self.read(name)
+    }
     /// Fewer bytes than asked for only where the file ends.
     fn read_at(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, FsError>;
     fn len(&self, name: &str) -> Result<u64, FsError>;

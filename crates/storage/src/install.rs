@@ -92,7 +92,7 @@ impl Install {
         if zxid_of_name(name, "log").is_none() {
             return Ok(false);
         }
-        let file = read_log(name, fs.read(name).map_err(|e| e.in_file(name))?)?;
+        let file = read_log(name, fs.read_padded(name).map_err(|e| e.in_file(name))?)?;
         Ok(file.entries.iter().all(|(_, entry)| entry.zxid <= self.zxid))
     }
 
@@ -164,7 +164,7 @@ pub fn find_install<F: FileSystem>(
 
 /// A log that was durable before anything counted on it: nothing in it may be damaged.
 fn read_whole<F: FileSystem>(fs: &F, name: &str) -> Result<Vec<TxnEntry>, DiskError> {
-    let file = read_log(name, fs.read(name).map_err(|e| e.in_file(name))?)?;
+    let file = read_log(name, fs.read_padded(name).map_err(|e| e.in_file(name))?)?;
     if file.reason != End::Eof {
         let what = format!("expected an intact entry, found damage ({:?})", file.reason);
         return Err(DiskError::Corrupt { file: name.into(), offset: file.end, what });

@@ -2,6 +2,7 @@
 //! file-system trait. Hosts drive a `Storage` with the `DiskOp`s that a member asks for.
 
 mod all_lanes;
+pub mod checksum;
 pub mod compression;
 pub mod epoch;
 pub mod fs;

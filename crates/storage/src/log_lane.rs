@@ -79,7 +79,7 @@ fn read_txns<F: FileSystem>(
     let ends_short = switches.has(Switch::DiskDiffShort);
     let snapshots = Snapshots::among(&fs.list());
     'logs: for (_, name) in &logs[start..] {
-        let file = read_log(name, fs.read(name).map_err(|e| e.in_file(name))?)?;
+        let file = read_log(name, fs.read_padded(name).map_err(|e| e.in_file(name))?)?;
         for (_, entry) in file.entries {
             if entry.zxid > through {
                 break;
@@ -118,7 +118,7 @@ fn read_log_behind<F: FileSystem>(
     let start = logs.iter().rposition(|(first, _)| *first <= snapshot).unwrap_or(0);
     let mut entries: Vec<TxnEntry> = Vec::new();
     for (_, name) in &logs[start..] {
-        let file = read_log(name, fs.read(name).map_err(|e| e.in_file(name))?)?;
+        let file = read_log(name, fs.read_padded(name).map_err(|e| e.in_file(name))?)?;
         for (_, entry) in file.entries.into_iter().filter(|(_, entry)| entry.zxid > snapshot) {
             match entries.last() {
                 _ if entry.zxid > through => break,

@@ -168,7 +168,7 @@ fn read_entry(bytes: &Bytes, at: usize, limit: usize) -> Result<(TxnEntry, usize
     let txn = bytes.slice(start..end);
     let header = TxnHeader::peek(&txn);
     match header {
-        Some(header) if crc == u64::from(adler2::adler32_slice(&txn)) => {
+        Some(header) if crc == u64::from(crate::checksum::adler32(&txn)) => {
             Ok((TxnEntry { zxid: header.zxid, txn }, end + 1))
         }
         _ if length > MAX_ENTRY => Err((End::Crc, at + 12)),

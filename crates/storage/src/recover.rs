@@ -195,7 +195,7 @@ fn read_logs<F: FileSystem>(
         if before >= commit_log_count {
             break;
         }
-        let Ok(file) = read_log(name, fs.read(name).map_err(|e| e.in_file(name))?) else { break };
+        let Ok(file) = read_log(name, fs.read_padded(name).map_err(|e| e.in_file(name))?) else { break };
         let first = entries.first().map(|entry| entry.zxid);
         let older = file.entries.into_iter().map(|(_, entry)| entry);
         let mut older: Vec<TxnEntry> =
@@ -225,7 +225,7 @@ fn read_logs_behind<F: FileSystem>(
             plan.remove.push(name.clone());
             continue;
         }
-        let file = read_log(name, fs.read(name).map_err(|e| e.in_file(name))?)?;
+        let file = read_log(name, fs.read_padded(name).map_err(|e| e.in_file(name))?)?;
         let last_file = index + 1 == count;
         match file.reason {
             End::NoHeader if last_file => plan.remove.push(name.clone()),

@@ -14,7 +14,7 @@ struct Open {
     zxid: Zxid,
     tmp: String,
     position: u64,
-    adler: adler2::Adler32,
+    adler: crate::checksum::Adler32,
 }
 
 #[derive(Clone, Default)]
@@ -46,7 +46,7 @@ impl SnapshotWriter {
                 let tmp = tmp_name(zxid);
                 fs.create(&tmp)?;
                 fs.write_at(&tmp, 0, HEADER)?;
-                let mut adler = adler2::Adler32::new();
+                let mut adler = crate::checksum::Adler32::new();
                 adler.write_slice(HEADER);
                 self.open.insert(Open { zxid, tmp, position: HEADER.len() as u64, adler })
             }

@@ -17,14 +17,14 @@ pub struct StoredSnapshot {
     name: String,
     body_len: u64,
     /// Checksums of the body up to an offset, for readers that go on from there.
-    sums: BTreeMap<u64, adler2::Adler32>,
+    sums: BTreeMap<u64, crate::checksum::Adler32>,
     /// The body of a compressed file, while it is being read.
     unpacked: Option<Bytes>,
 }
 
 impl StoredSnapshot {
     pub fn new(zxid: Zxid, name: String, body_len: u64) -> StoredSnapshot {
-        let mut header = adler2::Adler32::new();
+        let mut header = crate::checksum::Adler32::new();
         header.write_slice(HEADER);
         StoredSnapshot { zxid, name, body_len, sums: BTreeMap::from([(0, header)]), unpacked: None }
     }
@@ -39,7 +39,7 @@ impl StoredSnapshot {
         }
         let at = HEADER.len() as u64;
         let piece = self.read_exactly(fs, at + offset, length)?;
-        if let Some(mut sum) = self.sums.get(&offset).copied() {
+        if let Some(mut sum) = self.sums.get(&offset).cloned() {
             sum.write_slice(&piece);
             if end == self.body_len {
                 let sealed = self.read_exactly(fs, at + end, SEAL_LEN)?;

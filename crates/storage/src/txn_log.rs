@@ -14,7 +14,7 @@ pub fn put_header(out: &mut Vec<u8>) {
 }
 
 pub fn put_entry(out: &mut Vec<u8>, txn: &[u8]) {
-    let crc = u64::from(adler2::adler32_slice(txn));
+    let crc = u64::from(crate::checksum::adler32(txn));
     out.extend_from_slice(&crc.to_be_bytes());
     out.extend_from_slice(&(txn.len() as i32).to_be_bytes());
     out.extend_from_slice(txn);

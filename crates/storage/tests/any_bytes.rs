@@ -221,3 +221,25 @@ fn a_changed_byte_in_a_snapshot() {
         assert!(snapshot::read("snapshot.1", whole[..cut].to_vec()).is_err(), "cut at {cut}");
     }
 }
+
+/// Of a file's padding `FileSystem::read_padded` may leave out all but 512 bytes: that tells the same.
+#[test]
+fn little_padding_tells_what_much_does() {
+    let log = log_file(&entries(1, 1..=3));
+    let told = |mut bytes: Vec<u8>, padding: usize| {
+        let data = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        bytes.resize(data, 0);
+        bytes.resize(data + padding, 0);
+        let log = read_log("log.1", bytes);
+        log.map(|log| (log.entries, log.end, log.reason, log.torn)).map_err(|why| why.to_string())
+    };
+    for at in 0..log.len() {
+        for value in [0, 1, 0xff] {
+            let mut damaged = log.clone();
+            damaged[at] = value;
+            assert_eq!(told(damaged.clone(), 512), told(damaged, 1 << 16), "byte {at} is {value}");
+        }
+        let torn = log[..at].to_vec();
+        assert_eq!(told(torn.clone(), 512), told(torn, 1 << 16), "torn at {at}");
+    }
+}

@@ -365,7 +365,7 @@ fn k_a_snapshot_of_another_database() {
     let whole = snapshot_file(zxid(1, 2));
     let mut of_another = whole[..whole.len() - 13].to_vec();
     of_another[15] = 7;
-    let mut adler = adler2::Adler32::new();
+    let mut adler = storage::checksum::Adler32::new();
     adler.write_slice(&of_another);
     let rot = [&of_another, &whole[whole.len() - 13..]].concat();
     of_another.extend_from_slice(&u64::from(adler.checksum()).to_be_bytes());

@@ -187,6 +187,17 @@ pub enum TxnBody {
 }
 
 impl TxnBody {
+    /// What path and data take, for room to be made once.
+    fn usual_len(&self) -> usize {
+        let (path, data) = match self {
+            TxnBody::Create(CreateTxn { path, data, .. })
+            | TxnBody::SetData(SetDataTxn { path, data, .. }) => (path, data.as_ref()),
+            TxnBody::Delete(DeleteTxn { path }) => (path, None),
+            _ => return 0,
+        };
+        path.len() + data.map_or(0, Bytes::len)
+    }
+
     /// Reads the body of a transaction of this type; what is behind it stays in the reader.
     pub fn read(kind: i32, r: &mut Reader) -> Result<TxnBody, Error> {
         let what = "TxnBody";
@@ -351,7 +362,7 @@ impl Txn {
     }
 
     pub fn to_bytes(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(96);
+        let mut out = BytesMut::with_capacity(96 + self.body.usual_len());
         self.encode(&mut out);
         out.freeze()
     }

@@ -107,6 +107,8 @@ pub struct Settings {
     pub jute_maxbuffer: usize,
     /// Bytes of a snapshot written in one step of `Task::Snapshot`/`SnapshotSender`.
     pub snapshot_slice: usize,
+    /// Events tell digests of transactions, which checkers compare. Off, and they say 0.
+    pub event_digests: bool,
 }
 
 impl Default for Settings {
@@ -141,6 +143,7 @@ impl Default for Settings {
             super_digest: None,
             jute_maxbuffer: 0xf_ffff,
             snapshot_slice: 64 * 1024,
+            event_digests: true,
         }
     }
 }

@@ -6,7 +6,7 @@ use wire::{Epoch, ServerId};
 use crate::config::{Config, Epochs};
 use crate::database::ZkDatabase;
 use crate::disk::{DiskOp, OpId};
-use crate::event::Event;
+use crate::event::{Event, txn_digest};
 use crate::io::{ClientOutput, ConnId, Outbox, Output, Port, Task};
 use crate::state_machine::StateMachine;
 use crate::time::Now;
@@ -34,6 +34,10 @@ pub struct Io<'a> {
 impl Io<'_> {
     pub fn event(&mut self, event: Event) {
         self.out.push(Output::Event(event));
+    }
+    /// Of a transaction, for an event; 0 where nobody compares them.
+    pub fn txn_digest(&self, txn: &[u8]) -> u64 {
+        if self.config.settings.event_digests { txn_digest(txn) } else { 0 }
     }
     pub fn mark(&mut self, mark: &'static str) {
         self.event(Event::Mark { mark });

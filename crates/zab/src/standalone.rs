@@ -17,7 +17,7 @@ use wire::{Epoch, Id, SessionId, TxnHeader, Zxid, code, op};
 
 use crate::context::{Ctx, Leave, RoleResult};
 use crate::disk::{DiskDone, DiskOp, EpochFile, OpId, TxnEntry};
-use crate::event::{Event, txn_digest};
+use crate::event::Event;
 use crate::io::{ClientInput, Input, Task};
 use crate::leader::liveness::CONTAINER_CHECK;
 use crate::leader::session_tracker::{Owner, SessionTracker};
@@ -203,7 +203,7 @@ impl<S: StateMachine> Standalone<S> {
             session_error,
         };
         let txn = ctx.db.state.prepare(zxid, ctx.io.now.wall_ms, &write);
-        ctx.io.event(Event::Proposed { zxid, digest: txn_digest(&txn) });
+        ctx.io.event(Event::Proposed { zxid, digest: ctx.io.txn_digest(&txn) });
         self.last = zxid;
         let entry = TxnEntry { zxid, txn };
         self.outstanding.push_back(entry.clone());
@@ -246,7 +246,7 @@ impl<S: StateMachine> Standalone<S> {
         let Some(durable) = self.sync.on_disk(&mut ctx.io, done)? else { return Ok(false) };
         let through = durable.last().copied().unwrap_or(Zxid::ZERO);
         while let Some(entry) = self.outstanding.pop_front_if(|entry| entry.zxid <= through) {
-            let digest = txn_digest(&entry.txn);
+            let digest = ctx.io.txn_digest(&entry.txn);
             ctx.io.event(Event::Committed { zxid: entry.zxid, digest });
             if let Some(header) = TxnHeader::peek(&entry.txn)
                 && header.kind == op::CLOSE_SESSION

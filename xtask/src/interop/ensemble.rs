@@ -97,8 +97,13 @@ impl Ensemble {
         Ok(ensemble)
     }
 
-    /// Their folders and configurations. A single one is a standalone server.
+    /// Their folders and configurations, quick to notice. A single one is a standalone server.
     pub fn prepare(given: &Given, kinds: &[Kind]) -> Result<Ensemble, String> {
+        Ensemble::prepare_with(given, kinds, "tickTime=500\ninitLimit=20\nsyncLimit=5\n")
+    }
+
+    /// As `prepare`, with these lines in each configuration.
+    pub fn prepare_with(given: &Given, kinds: &[Kind], settings: &str) -> Result<Ensemble, String> {
         let root =
             std::env::temp_dir().join(format!("vivarium-interop-{}-{}", std::process::id(), free_port()?));
         let mut members = Vec::new();
@@ -128,7 +133,7 @@ impl Ensemble {
             let peer_type = if member.kind.observes() { "peerType=observer\n" } else { "" };
             write_file(&member.dir.join("myid"), &(index + 1).to_string())?;
             let cfg = format!(
-                "tickTime=500\ninitLimit=20\nsyncLimit=5\ndataDir={}\nclientPort={}\nmaxClientCnxns=0\n\
+                "{settings}dataDir={}\nclientPort={}\nmaxClientCnxns=0\n\
                  maxSessionTimeout=60000\nadmin.enableServer=false\n4lw.commands.whitelist=*\n\
                  {peer_type}{servers}",
                 member.dir.display(),

@@ -87,7 +87,7 @@ fn entry_expected(bytes: &Bytes, at: usize, crc: u64, length: i32) -> String {
             )
         }
         Some(txn) => {
-            let sum = adler2::adler32_slice(txn);
+            let sum = storage::checksum::adler32(txn);
             format!("expected an entry of {n} bytes with the checksum {crc:#x}, found {sum:#x}")
         }
         None => format!("expected an entry of {n} bytes, {left} are left"),

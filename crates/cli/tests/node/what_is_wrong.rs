@@ -166,7 +166,7 @@ fn a_snapshot_is_of_another_database() {
 /// A whole snapshot file but for its dbid.
 fn of_database(dbid: i64, body: &[u8]) -> Vec<u8> {
     let mut file = [&storage::snapshot::HEADER[..8], &dbid.to_be_bytes(), body].concat();
-    let sum = u64::from(adler2::adler32_slice(&file));
+    let sum = u64::from(storage::checksum::adler32(&file));
     file.extend_from_slice(&sum.to_be_bytes());
     file.extend_from_slice(b"\0\0\0\x01/");
     file

@@ -187,6 +187,8 @@ impl ZooCfg {
             "leaderServes" => self.settings.leader_serves = value != "no",
             "syncEnabled" => self.settings.sync_enabled = boolean(value)?,
             "cnxTimeout" => self.settings.cnx_timeout = Nanos::from_millis(above_zero(value)?),
+            // Ours: Java's is fixed.
+            "fastleader.finalizeWait" => self.settings.finalize_wait = Nanos::from_millis(above_zero(value)?),
             "maxBatchSize" => self.settings.max_batch_size = above_zero(value)? as usize,
             "snapCount" => self.settings.snap_count = number::<u64>(value)?.max(MIN_SNAP_COUNT),
             "commitLogCount" => {

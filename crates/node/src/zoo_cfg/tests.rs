@@ -29,6 +29,16 @@ fn both_forms_of_servers() {
     );
 }
 
+/// Java's wait is fixed; ours is a key of the same family as its notification intervals.
+#[test]
+fn the_finalize_wait() {
+    let wait =
+        |text: &str| parse(&format!("{GOOD}{text}")).expect("a good file").config(0).settings.finalize_wait;
+    assert_eq!(wait(""), Nanos::from_millis(200));
+    assert_eq!(wait("fastleader.finalizeWait=20\n"), Nanos::from_millis(20));
+    refused(&format!("{GOOD}fastleader.finalizeWait=0\n"), "expected a number above 0");
+}
+
 #[test]
 fn groups_and_weights() {
     let text = format!("{GOOD}group.1=1:3\nweight.1=2\n");

@@ -9,6 +9,8 @@ use super::node::{NodeId, Nodes};
 
 const FEW: usize = 16;
 const RUN: usize = 256;
+/// Hashes that are compared together.
+const AT_ONCE: usize = 32;
 
 /// A place among the children: a run, and a child in it.
 pub type Place = (usize, usize);
@@ -61,8 +63,17 @@ impl Run {
 
     fn find(&self, nodes: &Nodes, name: &[u8]) -> Option<NodeId> {
         let wanted = hash(name);
-        let alike = self.hashes.iter().zip(&self.ids).filter(|(hash, _)| **hash == wanted);
-        alike.map(|(_, id)| *id).find(|id| nodes.get(*id).name() == name)
+        let is_it = |id: &NodeId| nodes.get(*id).name() == name;
+        for (hashes, ids) in self.hashes.chunks(AT_ONCE).zip(self.ids.chunks(AT_ONCE)) {
+            // Without an early end: the compiler compares many in one instruction.
+            if hashes.iter().fold(false, |any, hash| any | (*hash == wanted)) {
+                let alike = hashes.iter().zip(ids).filter(|(hash, _)| **hash == wanted);
+                if let Some(id) = alike.map(|(_, id)| *id).find(is_it) {
+                    return Some(id);
+                }
+            }
+        }
+        None
     }
 
     fn insert(&mut self, at: usize, hash: u16, id: NodeId) {

@@ -9,7 +9,7 @@ use super::session_tracker::Owner;
 use super::{Leader, Phase};
 use crate::context::{Ctx, Leave, RoleResult};
 use crate::disk::{DiskDone, TxnEntry};
-use crate::event::{Event, txn_digest};
+use crate::event::Event;
 use crate::io::{ClientInput, ConnId};
 use crate::learner::refuse;
 use crate::processors::client_sessions::ClientAction;
@@ -127,7 +127,7 @@ impl<S: StateMachine> Leader<S> {
 
     fn propose(&mut self, ctx: &mut Ctx<'_, S>, entry: TxnEntry) {
         let zxid = entry.zxid;
-        let digest = txn_digest(&entry.txn);
+        let digest = ctx.io.txn_digest(&entry.txn);
         ctx.io.event(Event::Proposed { zxid, digest });
         self.proposals.propose(entry.clone(), digest);
         let packet = Packet::Proposal { zxid, txn: entry.txn.clone() };

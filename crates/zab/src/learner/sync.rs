@@ -28,7 +28,7 @@ use wire::{Epoch, Packet, Zxid};
 use super::{Learner, Phase};
 use crate::context::{Ctx, Io, Leave, RoleResult};
 use crate::disk::{DiskAnswer, DiskDone, DiskError, DiskOp, EpochFile, OpId, TxnEntry};
-use crate::event::{Event, SyncMode, txn_digest};
+use crate::event::{Event, SyncMode};
 use crate::state_machine::StateMachine;
 use crate::switches::Switch;
 
@@ -506,7 +506,7 @@ fn history<S: StateMachine>(ctx: &mut Ctx<'_, S>, sync: &mut Syncing) -> Option<
         return None;
     }
     for entry in &sync.committed {
-        let digest = txn_digest(&entry.txn);
+        let digest = ctx.io.txn_digest(&entry.txn);
         ctx.io.event(Event::Logged { zxid: entry.zxid, digest });
     }
     ctx.io.disk(DiskOp::Append(sync.committed.clone()));
@@ -517,7 +517,7 @@ fn deliver<S: StateMachine>(ctx: &mut Ctx<'_, S>, entry: &TxnEntry) {
     apply(ctx, entry);
     remember(ctx, entry);
     let tree = ctx.db.state.digest();
-    ctx.io.event(Event::Delivered { zxid: entry.zxid, digest: txn_digest(&entry.txn), tree });
+    ctx.io.event(Event::Delivered { zxid: entry.zxid, digest: ctx.io.txn_digest(&entry.txn), tree });
 }
 
 /// Right: to the data and to the table of sessions. Wrong: to the data alone.
@@ -543,7 +543,7 @@ fn install<S: StateMachine>(ctx: &mut Ctx<'_, S>, sync: &mut Syncing) -> OpId {
         // The snapshot is fuzzy: it may hold this effect already, and replaying it is harmless.
         apply(ctx, entry);
         remember(ctx, entry);
-        let (digest, tree) = (txn_digest(&entry.txn), ctx.db.state.digest());
+        let (digest, tree) = (ctx.io.txn_digest(&entry.txn), ctx.db.state.digest());
         ctx.io.event(Event::Logged { zxid: entry.zxid, digest });
         ctx.io.event(Event::Delivered { zxid: entry.zxid, digest, tree });
     }

@@ -11,7 +11,7 @@ use super::ClientSessions;
 use crate::context::{Ctx, Io};
 use crate::database::ZkDatabase;
 use crate::disk::TxnEntry;
-use crate::event::{Event, txn_digest};
+use crate::event::Event;
 use crate::io::{ClientId, ClientOutput, Task};
 use crate::state_machine::{Notification, ReadRequest, StateMachine};
 use crate::switches::Switch;
@@ -142,7 +142,7 @@ impl CommitProcessor {
         let applied = ctx.db.apply(entry);
         ctx.io.event(Event::Delivered {
             zxid: entry.zxid,
-            digest: txn_digest(&entry.txn),
+            digest: ctx.io.txn_digest(&entry.txn),
             tree: ctx.db.state.digest(),
         });
         notify(&mut ctx.io, ctx.db);

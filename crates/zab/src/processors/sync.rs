@@ -5,7 +5,7 @@ use wire::Zxid;
 
 use crate::context::{Io, Leave};
 use crate::disk::{DiskDone, DiskOp, OpId, TxnEntry};
-use crate::event::{Event, txn_digest};
+use crate::event::Event;
 use crate::io::Task;
 use crate::switches::Switch;
 
@@ -30,7 +30,7 @@ impl SyncRequestProcessor {
     }
 
     pub fn submit(&mut self, io: &mut Io<'_>, entry: TxnEntry) {
-        let digest = txn_digest(&entry.txn);
+        let digest = io.txn_digest(&entry.txn);
         io.event(Event::Logged { zxid: entry.zxid, digest });
         self.queued.push(entry);
         self.logged += 1;
