@@ -46,19 +46,24 @@ fn recordings_replay_and_changes_are_told() {
 
     // A record that the disk gave is another one.
     let loaded = lines.iter().position(|line| line.contains("Loaded")).expect("it loaded");
-    assert!(lines[loaded].contains("\"accepted_epoch\":1"));
-    let other = text.replacen("\"accepted_epoch\":1", "\"accepted_epoch\":9", 1);
+    assert!(lines[loaded].contains("\"accepted_epoch\":"));
+    let other = text.replacen("\"accepted_epoch\":", "\"accepted_epoch\":9", 1);
     let (code, said) = replay_text(dir, &other);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains(&format!("line {}, at ", loaded + 2)), "{said}");
     assert!(said.contains("expected") && said.contains("got") && said.contains("accepted"), "{said}");
 
-    // LEADERINFO (17) proposes another epoch.
-    let (epoch_1, epoch_9) = ("000000110000000100000000", "000000110000000900000000");
-    let received = lines.iter().position(|line| line.contains("\"Received\"") && line.contains(epoch_1));
-    let (code, said) = replay_text(dir, &text.replacen(epoch_1, epoch_9, 1));
+    // LEADERINFO (17) proposes another epoch. (Which it was is a matter of luck: where time is short, a leader may
+    // have lost its followers.)
+    let leader_info = "\"bytes\":\"00000011";
+    let received = lines.iter().position(|line| line.contains("\"Received\"") && line.contains(leader_info));
+    let received = received.expect("LEADERINFO came");
+    let at = lines[received].find(leader_info).expect("found") + leader_info.len();
+    let mut changed: Vec<String> = lines.iter().map(|line| format!("{line}\n")).collect();
+    changed[received].replace_range(at..at + 8, "00000077");
+    let (code, said) = replay_text(dir, &changed.concat());
     assert_eq!(code, Some(1), "{said}");
-    let told = format!("line {}, at ", received.expect("LEADERINFO came") + 2);
+    let told = format!("line {}, at ", received + 2);
     assert!(said.contains(&told), "expected {told}: {said}");
 
     // An input is missing: the next one follows where outputs should.
