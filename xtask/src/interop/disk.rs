@@ -66,9 +66,16 @@ pub fn same_transactions(ours: &Path, other: &Path) -> Result<usize, String> {
 }
 
 fn newest_snapshot(dir: &Path) -> Result<Zxid, String> {
+    Ok(snapshots(dir)?.pop().unwrap_or(Zxid::ZERO))
+}
+
+/// By their names, the newest last.
+pub fn snapshots(dir: &Path) -> Result<Vec<Zxid>, String> {
     let entries = std::fs::read_dir(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    Ok(names.filter_map(|name| zxid_of_name(&name, "snapshot")).max().unwrap_or(Zxid::ZERO))
+    let mut zxids: Vec<Zxid> = names.filter_map(|name| zxid_of_name(&name, "snapshot")).collect();
+    zxids.sort_unstable();
+    Ok(zxids)
 }
 
 /// What a node would start with, of a history of registers.

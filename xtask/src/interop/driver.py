@@ -12,6 +12,7 @@ unload NAME                     ends it       -> ok ACKNOWLEDGED FAILED LONGEST_
 states NAME                     -> ok SESSION STATE,STATE,... (since it was connected)
 churn HOSTS PATH COUNT          sessions with two ephemerals each; two of three are closed, one just
                                 loses its connection                   -> ok OPENED
+extended HOST PATH              a container and two nodes with a TTL (3.5 knows them) below PATH -> ok
 walk NAME FILE                  the tree without /zookeeper, sorted, into FILE -> ok NODES EPHEMERALS
 close NAME                                                             -> ok
 """
@@ -162,12 +163,12 @@ def states(name):
 
 
 class Session:
-    """A session on a socket of its own: it can die without a word."""
+    """A session on a socket of its own: it can die without a word. It sends no pings."""
 
-    def __init__(self, address):
+    def __init__(self, address, timeout_ms):
         host, port = address.split(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=10)
-        self.send(bytes(Connect(0, 0, 2000, 0, b"\0" * 16, False).serialize()))
+        self.socket = socket.create_connection((host, int(port)), timeout=30)
+        self.send(bytes(Connect(0, 0, timeout_ms, 0, b"\0" * 16, False).serialize()))
         self.receive()
         self.xid = 0
 
@@ -197,22 +198,41 @@ class Session:
     def ephemeral(self, path):
         self.ask(1, bytes(Create(path, b"e", OPEN_ACL_UNSAFE, 1).serialize()))
 
+    def close(self):
+        self.ask(Close.type, b"")
+        self.socket.close()
+
+
+def extended(host, path):
+    session = Session(host, 10000)
+    # The request's type and the node's kind: createContainer, then createTTL, whose TTL stands at the end.
+    container = Create(path + "/container", b"c", OPEN_ACL_UNSAFE, 4)
+    session.ask(19, bytes(container.serialize()))
+    session.ask(1, bytes(Create(path + "/container/child", b"", OPEN_ACL_UNSAFE, 0).serialize()))
+    for name, flags, ttl_ms in (("/ttl", 5, 600_000), ("/ttl-", 6, 3_600_000)):
+        lasting = Create(path + name, b"t", OPEN_ACL_UNSAFE, flags)
+        session.ask(21, bytes(lasting.serialize()) + struct.pack(">q", ttl_ms))
+    session.close()
+
 
 def churn(hosts, path, count):
-    """Fifty at a time, one server after the other."""
+    """Fifty at a time, one server after the other. Who will close its session waits its turn without a ping: on a
+    machine that is slow that takes a while, and must not be the session's end."""
     hosts, opened = hosts.split(","), 0
     while opened < int(count):
         batch = []
         for _ in range(min(50, int(count) - opened)):
-            session = Session(hosts[opened % len(hosts)])
+            dies = len(batch) % 3 == 2
+            session = Session(hosts[opened % len(hosts)], 4000 if dies else 60000)
             for half in "ab":
                 session.ephemeral("%s/e%d%s" % (path, opened, half))
             opened += 1
             batch.append(session)
         for n, session in enumerate(batch):
-            if n % 3 != 2:
-                session.ask(Close.type, b"")
-            session.socket.close()
+            if n % 3 == 2:
+                session.socket.close()
+            else:
+                session.close()
     return opened
 
 
@@ -244,7 +264,8 @@ def close(name):
 
 COMMANDS = {
     "connect": connect, "create": create, "ephemeral": ephemeral, "set": set_data, "variety": variety,
-    "fill": fill, "load": load, "unload": unload, "states": states, "churn": churn, "walk": walk,
+    "fill": fill, "load": load, "unload": unload, "states": states, "churn": churn, "extended": extended,
+    "walk": walk,
     "close": close,
 }
 

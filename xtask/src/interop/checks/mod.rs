@@ -91,6 +91,7 @@ pub fn all(given: &Given) -> Vec<Check> {
     all.extend([
         check("clients of three nodes keep their sessions when the leader dies", Java, 90, clients::of_nodes),
         check("clients of two nodes and a Java member see one tree", Java, 90, clients::of_both),
+        check("Java serves the directory of a node alone", Java, 90, trees::alone),
         check("its ACKs commit, and Java's clients notice nothing", Java, 90, sessions::its_acks_commit),
         check("Java leaders die, and all are in step again", Java, 180, changes::leaders_die),
         check("paused for longer than syncLimit, it comes back", Java, 90, changes::paused),

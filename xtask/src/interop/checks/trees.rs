@@ -1,10 +1,11 @@
-//! What a node wrote while it followed: the leader's transactions, in a directory that Java reads.
+//! What a node wrote, in a directory that Java reads: the leader's transactions while it followed, and its own.
 
 use std::path::Path;
 
 use super::{Found, seconds};
 use crate::interop::driver::Driver;
 use crate::interop::ensemble::{Ensemble, Kind};
+use crate::interop::java::Version;
 use crate::interop::{Given, disk};
 
 /// A history that came by DIFF and then as it happened, some ephemerals live on; then the same with a new
@@ -41,6 +42,38 @@ pub fn log_and_tree(given: &Given, kind: Kind) -> Found {
     Ok(format!("byte for byte, and a Java server on a copy serves the same tree; {}", found.join("; ")))
 }
 
+/// A node alone wrote all of it: its snapshots (so many transactions apart that there are some), and the log behind.
+/// A session lives on, so that its ephemerals are there.
+pub fn alone(given: &Given) -> Found {
+    let mut single = Ensemble::prepare(given, &[Kind::Serving])?;
+    single.configure(1, "extendedTypesEnabled=true\nsnapCount=40\n")?;
+    single.start_member(1)?;
+    single.wait_for_mode(1, "standalone")?;
+    let mut client = given.client()?;
+    client.ask(&format!("connect c {} 60000", single.host(1)))?;
+    client.ask("variety c /first")?;
+    // 3.4 knows neither containers nor TTLs.
+    if given.java_version() != Some(Version::V3_4) {
+        client.ask(&format!("extended {} /first", single.host(1)))?;
+    }
+    client.ask("fill c /many 150 100")?;
+    client.ask("variety c /last")?;
+    let file = single.member(1).dir.join("tree");
+    let counted = walk(&mut client, "c", &file)?;
+    let ours = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+    single.stop(1)?;
+    let snapshots = disk::snapshots(&single.data(1))?;
+    let (last, newest) = (disk::last_zxid(&single.data(1))?, snapshots.last().copied().unwrap_or_default());
+    if newest <= wire::Zxid(40) || newest >= last {
+        return Err(format!(
+            "expected snapshots and a log behind them: {snapshots:?}, the log ends at {last}"
+        ));
+    }
+    let java = standalone_tree(given, &mut client, &single.data(1))?;
+    same_lines(&ours, &java)?;
+    Ok(format!("{counted}, from the snapshot {newest} and the log up to {last}"))
+}
+
 /// `N nodes, N of them ephemeral`, and the tree in the file.
 pub fn walk(client: &mut Driver, name: &str, file: &Path) -> Found {
     match client.numbers(&format!("walk {name} {}", file.display()))?[..] {
@@ -52,6 +85,7 @@ pub fn walk(client: &mut Driver, name: &str, file: &Path) -> Found {
 /// What a single Java server serves on a copy of this data directory.
 pub fn standalone_tree(given: &Given, client: &mut Driver, data: &Path) -> Result<String, String> {
     let mut single = Ensemble::prepare(given, &[Kind::Java])?;
+    single.java_flags.push("-Dzookeeper.extendedTypesEnabled=true".into());
     disk::copy_dir(data, &single.data(1))?;
     single.start_member(1)?;
     single.wait_for_mode(1, "standalone")?;
