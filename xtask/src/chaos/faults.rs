@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use sim::draw::Draws;
 
-use super::Chaos;
 use super::disks::Disks;
+use super::{Chaos, syncs};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Fault {
@@ -27,9 +27,11 @@ pub enum Fault {
     Pause,
     /// Its file system is full: the member ends.
     FullDisk,
+    /// What a member syncs, or all of them, takes a while to be on the disk.
+    SlowSync,
 }
 
-pub const ALL: [Fault; 9] = [
+pub const ALL: [Fault; 10] = [
     Fault::Partition,
     Fault::Cut,
     Fault::OneWay,
@@ -39,6 +41,7 @@ pub const ALL: [Fault; 9] = [
     Fault::KillAll,
     Fault::Pause,
     Fault::FullDisk,
+    Fault::SlowSync,
 ];
 
 pub type Counts = BTreeMap<Fault, usize>;
@@ -88,6 +91,15 @@ pub fn inflict(chaos: &mut Chaos, fault: Fault, draws: &mut Draws) -> Result<(),
             chaos.ensemble.signal(one, "-CONT")?;
         }
         Fault::FullDisk => return full_disk(chaos, one, draws),
+        Fault::SlowSync => {
+            let all = draws.chance(300);
+            let slow: Vec<usize> = (1..=members).filter(|sid| all || *sid == one).collect();
+            for sid in &slow {
+                syncs::delay(&chaos.ensemble, *sid, draws.range(50, 1500))?;
+            }
+            chaos.last(draws, 1500, 6000);
+            return slow.iter().try_for_each(|sid| syncs::delay(&chaos.ensemble, *sid, 0));
+        }
     }
     Ok(())
 }

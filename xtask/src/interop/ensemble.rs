@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,8 @@ pub struct Member {
     pub client_port: u16,
     pub quorum_port: u16,
     pub election_port: u16,
+    /// Beside what this process has.
+    pub environment: Vec<(&'static str, PathBuf)>,
     process: Option<Child>,
     pub stdin: Option<ChildStdin>,
     started: usize,
@@ -116,6 +118,7 @@ impl Ensemble {
                 client_port: free_port()?,
                 quorum_port: free_port()?,
                 election_port: free_port()?,
+                environment: Vec::new(),
                 process: None,
                 stdin: None,
                 started: 0,
@@ -195,6 +198,7 @@ impl Ensemble {
                 command
             }
         };
+        command.envs(member.environment.iter().map(|(name, value)| (name, value)));
         let mut process = children::spawn(&mut command)?;
         member.started += 1;
         member.stdin = process.stdin.take();
@@ -240,6 +244,11 @@ impl Ensemble {
     pub fn lives(&mut self, sid: usize) -> bool {
         let process = &mut self.members[sid - 1].process;
         process.as_mut().is_some_and(|process| matches!(process.try_wait(), Ok(None)))
+    }
+
+    /// How the process ended by itself.
+    pub fn ended(&mut self, sid: usize) -> Option<ExitStatus> {
+        self.members[sid - 1].process.as_mut()?.try_wait().ok()?
     }
 
     /// Where clients of this member connect.
