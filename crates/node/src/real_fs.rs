@@ -197,8 +197,7 @@ impl FileSystem for RealFs {
         self.file(name)?.set_len(len).map_err(failed(name))
     }
     fn sync(&mut self, name: &str) -> Result<(), FsError> {
-        // With its length and where its blocks lie, but not its times: as Java's `force(false)`.
-        self.file(name)?.sync_data().map_err(failed(name))
+        self.file(name)?.sync_all().map_err(failed(name))
     }
     fn rename(&mut self, from: &str, to: &str) -> Result<(), FsError> {
         self.forget(&[from, to]);
