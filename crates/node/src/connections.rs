@@ -31,8 +31,10 @@ const READ_BUDGET: usize = 16;
 /// Bytes that may wait for a slow reader when more comes. What the peer sends in one go may be longer (a
 /// DIFF); it then waits for the transport itself.
 const WRITE_LIMIT: usize = 64 << 20;
-/// Packets of one connection that go out together.
+/// Packets of one connection that go out together, and bytes from which on no more are added: what is being written
+/// counts as waiting until all of it is out.
 const GATHERED: usize = 64;
+const GATHERED_BYTES: usize = 256 * 1024;
 /// Time to write out what was sent before a close.
 const LINGER: Duration = Duration::from_secs(5);
 /// Accepted connections of a port that may wait for the loop.
@@ -275,10 +277,14 @@ async fn write(
     waiting: Arc<AtomicUsize>,
     happened: UnboundedSender<Happened>,
 ) {
-    let mut taken = Vec::with_capacity(GATHERED);
-    while queue.recv_many(&mut taken, GATHERED).await > 0 {
-        let notify = taken.iter().filter(|write: &&Write| write.notify).count();
-        let mut gathered = Gathered(taken.drain(..).map(|write| write.bytes).collect());
+    while let Some(first) = queue.recv().await {
+        let (mut gathered, mut notify) = (Gathered::default(), 0);
+        let mut next = Some(first);
+        while let Some(write) = next {
+            notify += usize::from(write.notify);
+            gathered.push(write.bytes);
+            next = if gathered.is_full() { None } else { queue.try_recv().ok() };
+        }
         let length = gathered.remaining();
         if let Err(error) = writing.write_all_buf(&mut gathered).await {
             let _ = happened.send(closed(conn, &error));
@@ -293,29 +299,45 @@ async fn write(
 }
 
 /// Packets that go out in one call of the system.
-struct Gathered(VecDeque<Bytes>);
+#[derive(Default)]
+struct Gathered {
+    packets: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl Gathered {
+    fn push(&mut self, packet: Bytes) {
+        self.bytes += packet.len();
+        self.packets.push_back(packet);
+    }
+
+    fn is_full(&self) -> bool {
+        self.packets.len() >= GATHERED || self.bytes >= GATHERED_BYTES
+    }
+}
 
 impl Buf for Gathered {
     fn remaining(&self) -> usize {
-        self.0.iter().map(Bytes::len).sum()
+        self.bytes
     }
 
     fn chunk(&self) -> &[u8] {
-        self.0.front().map_or(&[], |first| first)
+        self.packets.front().map_or(&[], |first| first)
     }
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let packets = self.0.iter().zip(slices.iter_mut());
+        let packets = self.packets.iter().zip(slices.iter_mut());
         packets.map(|(bytes, slice)| *slice = IoSlice::new(bytes)).count()
     }
 
     fn advance(&mut self, mut written: usize) {
-        while let Some(first) = self.0.front_mut() {
+        self.bytes -= written;
+        while let Some(first) = self.packets.front_mut() {
             if written < first.len() {
                 return first.advance(written);
             }
             written -= first.len();
-            self.0.pop_front();
+            self.packets.pop_front();
         }
     }
 }
@@ -324,11 +346,15 @@ impl Buf for Gathered {
 mod tests {
     use super::*;
 
-    async fn pair() -> (TcpStream, TcpStream) {
+    /// The other side of a connection, and ours.
+    async fn accepted() -> (TcpStream, Connections, ConnId, UnboundedReceiver<Happened>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (dialled, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        (dialled.expect("connected"), accepted.expect("accepted").0)
+        let (happened, inbox) = unbounded_channel();
+        let mut connections = Connections::new(happened);
+        let conn = connections.accepted(accepted.expect("accepted").0);
+        (dialled.expect("connected"), connections, conn, inbox)
     }
 
     fn in_runtime(test: impl Future<Output = ()>) {
@@ -342,10 +368,7 @@ mod tests {
     #[test]
     fn a_fast_sender_waits_for_the_loop() {
         in_runtime(async {
-            let (mut other, ours) = pair().await;
-            let (happened, mut inbox) = unbounded_channel();
-            let mut connections = Connections::new(happened);
-            let conn = connections.accepted(ours);
+            let (mut other, mut connections, conn, mut inbox) = accepted().await;
             let sent = tokio::spawn(async move {
                 for _ in 0..1024 {
                     other.write_all(&[7; 16 * 1024]).await.expect("written");
@@ -370,10 +393,7 @@ mod tests {
     #[test]
     fn a_sender_waits_while_it_is_not_read() {
         in_runtime(async {
-            let (mut other, ours) = pair().await;
-            let (happened, mut inbox) = unbounded_channel();
-            let mut connections = Connections::new(happened);
-            let conn = connections.accepted(ours);
+            let (mut other, mut connections, conn, mut inbox) = accepted().await;
             connections.read(conn, false);
             other.write_all(&[7; 1000]).await.expect("written");
             let mut taken = async || match inbox.recv().await {
@@ -390,10 +410,7 @@ mod tests {
     #[test]
     fn a_reader_that_takes_nothing_is_given_up() {
         in_runtime(async {
-            let (_other, ours) = pair().await;
-            let (happened, mut inbox) = unbounded_channel();
-            let mut connections = Connections::new(happened);
-            let conn = connections.accepted(ours);
+            let (_other, mut connections, conn, mut inbox) = accepted().await;
             let bytes = Bytes::from(vec![7; 1 << 20]);
             let mut sends = 0;
             let reason = loop {
@@ -415,10 +432,7 @@ mod tests {
     #[test]
     fn packets_that_go_out_together_stay_in_order() {
         in_runtime(async {
-            let (mut other, ours) = pair().await;
-            let (happened, mut inbox) = unbounded_channel();
-            let mut connections = Connections::new(happened);
-            let conn = connections.accepted(ours);
+            let (mut other, mut connections, conn, mut inbox) = accepted().await;
             let packets: Vec<Bytes> =
                 (0..3000usize).map(|n| Bytes::from(vec![n as u8; n * 7919 % 5000])).collect();
             for (n, packet) in packets.iter().enumerate() {
@@ -439,13 +453,26 @@ mod tests {
         });
     }
 
+    /// What a slow reader has taken waits no more, however much was gathered: more may come.
+    #[test]
+    fn a_slow_reader_that_takes_some_is_kept() {
+        in_runtime(async {
+            let (mut other, mut connections, conn, mut inbox) = accepted().await;
+            let packet = Bytes::from(vec![7; 1 << 20]);
+            let send = |connections: &mut Connections| connections.send(conn, packet.clone(), false);
+            (0..60).for_each(|_| send(&mut connections));
+            let mut took = vec![0; 40 << 20];
+            other.read_exact(&mut took).await.expect("read");
+            (0..20).for_each(|_| send(&mut connections));
+            other.read_exact(&mut took).await.expect("read");
+            assert!(inbox.try_recv().is_err(), "it was given up");
+        });
+    }
+
     #[test]
     fn what_was_sent_before_a_close_goes_out() {
         in_runtime(async {
-            let (mut other, ours) = pair().await;
-            let (happened, _inbox) = unbounded_channel();
-            let mut connections = Connections::new(happened);
-            let conn = connections.accepted(ours);
+            let (mut other, mut connections, conn, _inbox) = accepted().await;
             connections.send(conn, Bytes::from(vec![7; 8 << 20]), false);
             connections.close(conn);
             let mut got = Vec::new();
@@ -487,10 +514,7 @@ mod tests {
     #[test]
     fn a_close_waits_only_so_long() {
         in_runtime(async {
-            let (mut other, ours) = pair().await;
-            let (happened, _inbox) = unbounded_channel();
-            let mut connections = Connections::new(happened);
-            let conn = connections.accepted(ours);
+            let (mut other, mut connections, conn, _inbox) = accepted().await;
             connections.send(conn, Bytes::from(vec![7; 32 << 20]), false);
             connections.close(conn);
             tokio::time::sleep(LINGER + Duration::from_secs(1)).await;
