@@ -1,13 +1,12 @@
 //! Adler-32, the checksum of logs and snapshots.
 
 /// Of what was written so far.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Adler32(simd_adler32::Adler32);
 
 impl Adler32 {
-    #[allow(clippy::new_without_default)]
     pub fn new() -> Adler32 {
-        Adler32(simd_adler32::Adler32::new())
+        Adler32::default()
     }
 
     pub fn write_slice(&mut self, bytes: &[u8]) {

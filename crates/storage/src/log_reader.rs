@@ -10,6 +10,7 @@ use bytes::Bytes;
 use wire::{TxnHeader, Zxid};
 use zab::{DiskError, TxnEntry};
 
+use crate::checksum::adler32;
 pub const MAGIC: &[u8; 4] = b"ZKLG";
 pub const HEADER_LEN: usize = 16;
 pub const END_OF_ENTRY: u8 = b'B';
@@ -168,9 +169,7 @@ fn read_entry(bytes: &Bytes, at: usize, limit: usize) -> Result<(TxnEntry, usize
     let txn = bytes.slice(start..end);
     let header = TxnHeader::peek(&txn);
     match header {
-        Some(header) if crc == u64::from(crate::checksum::adler32(&txn)) => {
-            Ok((TxnEntry { zxid: header.zxid, txn }, end + 1))
-        }
+        Some(header) if crc == u64::from(adler32(&txn)) => Ok((TxnEntry { zxid: header.zxid, txn }, end + 1)),
         _ if length > MAX_ENTRY => Err((End::Crc, at + 12)),
         _ => Err((End::Crc, end + 1)),
     }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use wire::{SnapshotParser, Zxid};
 use zab::DiskError;
 
+use crate::checksum::Adler32;
 use crate::compression;
 
 pub const HEADER: &[u8; 16] = b"ZKSN\0\0\0\x02\xff\xff\xff\xff\xff\xff\xff\xff";
@@ -13,13 +14,13 @@ pub(crate) const SEAL_LEN: usize = 13;
 
 /// The seal of a file that holds `body`.
 pub fn seal(body: &[u8]) -> [u8; SEAL_LEN] {
-    let mut adler = crate::checksum::Adler32::new();
+    let mut adler = Adler32::new();
     adler.write_slice(HEADER);
     adler.write_slice(body);
     seal_of(&adler)
 }
 
-pub(crate) fn seal_of(adler: &crate::checksum::Adler32) -> [u8; SEAL_LEN] {
+pub(crate) fn seal_of(adler: &Adler32) -> [u8; SEAL_LEN] {
     let mut seal = [0; SEAL_LEN];
     seal[..8].copy_from_slice(&u64::from(adler.checksum()).to_be_bytes());
     seal[8..].copy_from_slice(b"\0\0\0\x01/");
@@ -49,7 +50,7 @@ pub fn read(name: &str, bytes: Vec<u8>) -> Result<Bytes, DiskError> {
     if !parser.is_complete() {
         return Err(corrupt(end, "the file ends before the end marker"));
     }
-    let mut adler = crate::checksum::Adler32::new();
+    let mut adler = Adler32::new();
     adler.write_slice(&bytes[..end]);
     let sealed = bytes.get(end..end + SEAL_LEN).ok_or_else(|| corrupt(end, "expected a seal"))?;
     if sealed != seal_of(&adler) {
@@ -100,7 +101,7 @@ pub fn read_appendix(name: &str, bytes: &[u8], body_len: usize) -> Result<Append
         _ => return Err(corrupt(at, "expected the end, a digest or a last zxid")),
     };
     let long = |at: usize| i64::from_be_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
-    let mut adler = crate::checksum::Adler32::new();
+    let mut adler = Adler32::new();
     adler.write_slice(&bytes[..at]);
     let mut section = |len: usize| {
         adler.write_slice(&bytes[at..at + len]);
@@ -128,7 +129,7 @@ pub fn read_appendix(name: &str, bytes: &[u8], body_len: usize) -> Result<Append
 /// A whole file as ZooKeeper writes it.
 pub fn encode(body: &[u8], appendix: &Appendix) -> Vec<u8> {
     let mut out = [HEADER.as_slice(), body].concat();
-    let mut adler = crate::checksum::Adler32::new();
+    let mut adler = Adler32::new();
     let mut sealed = 0;
     let mut seal = |out: &mut Vec<u8>| {
         adler.write_slice(&out[sealed..]);

@@ -4,6 +4,7 @@
 use wire::Zxid;
 use zab::{DiskError, Switch};
 
+use crate::checksum::Adler32;
 use crate::fs::{FileSystem, FsError};
 use crate::log_reader::file_name;
 use crate::snapshot::{HEADER, seal_of};
@@ -14,7 +15,7 @@ struct Open {
     zxid: Zxid,
     tmp: String,
     position: u64,
-    adler: crate::checksum::Adler32,
+    adler: Adler32,
 }
 
 #[derive(Clone, Default)]
@@ -46,7 +47,7 @@ impl SnapshotWriter {
                 let tmp = tmp_name(zxid);
                 fs.create(&tmp)?;
                 fs.write_at(&tmp, 0, HEADER)?;
-                let mut adler = crate::checksum::Adler32::new();
+                let mut adler = Adler32::new();
                 adler.write_slice(HEADER);
                 self.open.insert(Open { zxid, tmp, position: HEADER.len() as u64, adler })
             }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use wire::Zxid;
 use zab::DiskError;
 
+use crate::checksum::Adler32;
 use crate::compression;
 use crate::fs::FileSystem;
 use crate::snapshot::{self, HEADER, SEAL_LEN, seal_of};
@@ -17,14 +18,14 @@ pub struct StoredSnapshot {
     name: String,
     body_len: u64,
     /// Checksums of the body up to an offset, for readers that go on from there.
-    sums: BTreeMap<u64, crate::checksum::Adler32>,
+    sums: BTreeMap<u64, Adler32>,
     /// The body of a compressed file, while it is being read.
     unpacked: Option<Bytes>,
 }
 
 impl StoredSnapshot {
     pub fn new(zxid: Zxid, name: String, body_len: u64) -> StoredSnapshot {
-        let mut header = crate::checksum::Adler32::new();
+        let mut header = Adler32::new();
         header.write_slice(HEADER);
         StoredSnapshot { zxid, name, body_len, sums: BTreeMap::from([(0, header)]), unpacked: None }
     }

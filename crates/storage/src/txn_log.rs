@@ -3,6 +3,7 @@
 use wire::Zxid;
 use zab::{DiskError, TxnEntry};
 
+use crate::checksum::adler32;
 use crate::fs::{FileSystem, FsError};
 use crate::log_reader::{END_OF_ENTRY, HEADER_LEN, MAGIC, file_name};
 
@@ -14,7 +15,7 @@ pub fn put_header(out: &mut Vec<u8>) {
 }
 
 pub fn put_entry(out: &mut Vec<u8>, txn: &[u8]) {
-    let crc = u64::from(crate::checksum::adler32(txn));
+    let crc = u64::from(adler32(txn));
     out.extend_from_slice(&crc.to_be_bytes());
     out.extend_from_slice(&(txn.len() as i32).to_be_bytes());
     out.extend_from_slice(txn);

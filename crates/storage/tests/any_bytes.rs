@@ -225,7 +225,9 @@ fn a_changed_byte_in_a_snapshot() {
 /// Of a file's padding `FileSystem::read_padded` may leave out all but 512 bytes: that tells the same.
 #[test]
 fn little_padding_tells_what_much_does() {
-    let log = log_file(&entries(1, 1..=3));
+    // The last is longer than the padding that is left.
+    let long = TxnEntry { zxid: zxid(1, 4), txn: [&entry(zxid(1, 4)).txn[..], &[7; 2000]].concat().into() };
+    let log = log_file(&[entries(1, 1..=3), vec![long]].concat());
     let told = |mut bytes: Vec<u8>, padding: usize| {
         let data = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         bytes.resize(data, 0);
