@@ -22,10 +22,21 @@ enum Side {
     Vivarium,
 }
 
+/// What is measured, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum What {
+    Start,
+    Memory,
+    Writes,
+    Reads,
+    Latency,
+    Kill,
+}
+
 #[derive(clap::Args, Clone)]
 pub struct Options {
     /// Time of each load that is measured.
-    #[arg(long, default_value_t = 15)]
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// Short: for a look, not for the README.
     #[arg(long)]
@@ -36,9 +47,9 @@ pub struct Options {
     /// One side only.
     #[arg(long, value_enum)]
     only: Option<Side>,
-    /// What alone is measured: start, memory, writes, reads, latency, kill.
-    #[arg(long, value_delimiter = ',')]
-    what: Vec<String>,
+    /// Only this is measured; several, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    what: Vec<What>,
     /// Release of the Java servers: 3.8 is Debian's; 3.9 comes inside PyPI's pyspark.
     #[arg(long, value_enum, default_value = "3.8")]
     java: Version,
@@ -109,19 +120,19 @@ pub fn run(options: &Options) -> Result<(), String> {
 fn measure(given: &Given, side: Side, options: &Options) -> Result<Measured, String> {
     let kind = if side == Side::Java { Kind::Java } else { Kind::Serving };
     let own = if side == Side::Java { String::new() } else { options.set.join("\n") + "\n" };
-    let asked = |what: &str| options.what.is_empty() || options.what.iter().any(|other| other == what);
+    let asked = |what| options.what.is_empty() || options.what.contains(&what);
     let mut measured = Measured::default();
     let start = |measured: &mut Measured| {
         let (servers, took) = Servers::start(given, kind, &own)?;
         measured.start.push(took.as_secs_f64());
         Ok::<Servers, String>(servers)
     };
-    if asked("start") {
+    if asked(What::Start) {
         for _ in 0..if options.quick { 1 } else { 3 } {
             start(&mut measured)?;
         }
     }
-    if asked("memory") {
+    if asked(What::Memory) {
         let servers = start(&mut measured)?;
         std::thread::sleep(Duration::from_secs(5));
         measured.idle = servers.resident()?;
@@ -136,15 +147,15 @@ fn measure(given: &Given, side: Side, options: &Options) -> Result<Measured, Str
     let (warm_up, time) = if options.quick { (4, 5) } else { (10, options.seconds) };
     let times = [warm_up, time].map(Duration::from_secs);
     block_on(load::make_znodes(servers.leaders_address()?))?;
-    if asked("writes") {
+    if asked(What::Writes) {
         measured.writes = Some(throughput(&servers, load::writes(), times)?);
         eprintln!("  writes {:.1?}", measured.writes);
     }
-    if asked("reads") {
+    if asked(What::Reads) {
         measured.reads = Some(throughput(&servers, load::reads(), times)?);
         eprintln!("  reads {:.1?}", measured.reads);
     }
-    if asked("latency") {
+    if asked(What::Latency) {
         let at = servers.followers_address()?;
         let of = |requests: Vec<Prepared>| block_on(load::latency(at, &requests, times[0], times[1]));
         measured.write_latency = Some(of(load::writes())?);
@@ -154,7 +165,7 @@ fn measure(given: &Given, side: Side, options: &Options) -> Result<Measured, Str
             measured.write_latency, measured.read_latency
         );
     }
-    if asked("kill") {
+    if asked(What::Kill) {
         for _ in 0..if options.quick { 3 } else { 9 } {
             measured.kill.push(servers.kill_leader()?.as_secs_f64());
         }

@@ -71,12 +71,10 @@ impl Session {
             resume,
         };
         let connect = ConnectRequest {
-            protocol_version: 0,
             last_zxid_seen: session.resume.last_zxid,
-            time_out: SESSION_TIMEOUT_MS,
             session_id: session.resume.session,
-            passwd: Some(session.resume.passwd.clone().unwrap_or(Bytes::from_static(&[0; 16]))),
-            read_only: Some(false),
+            passwd: session.resume.passwd.clone(),
+            ..ConnectRequest::of_a_new_session(SESSION_TIMEOUT_MS)
         };
         put_frame(&mut session.out, |out| connect.write(out));
         session.flush().await?;

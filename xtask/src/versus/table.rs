@@ -2,12 +2,45 @@
 
 use super::{Latency, Measured, Throughput};
 
-/// A line: what it tells, in which unit, of a side, and what issue the aim is in words.
 struct Line {
+    /// With its unit.
     what: &'static str,
     aim: &'static str,
-    of: fn(&Measured) -> Option<f64>,
-    text: fn(&Measured) -> Option<String>,
+    of: Of,
+}
+
+/// Where a line's number stands, which decides how it is told.
+enum Of {
+    PerSecond(fn(&Measured) -> Option<Throughput>),
+    Cpu(fn(&Measured) -> Option<Throughput>),
+    Latency(fn(&Measured) -> Option<Latency>),
+    /// Of each server.
+    Resident(fn(&Measured) -> &[f64]),
+    /// Of several times, sorted.
+    Seconds(fn(&Measured) -> &[f64]),
+}
+
+impl Of {
+    /// What sides are compared by.
+    fn number(&self, measured: &Measured) -> Option<f64> {
+        match self {
+            Of::PerSecond(of) => of(measured).map(|t| t.a_second),
+            Of::Cpu(of) => of(measured).map(|t| t.servers),
+            Of::Latency(of) => of(measured).map(|l| l.p50),
+            Of::Resident(of) => mean(of(measured)),
+            Of::Seconds(of) => median(of(measured)),
+        }
+    }
+
+    fn text(&self, measured: &Measured) -> Option<String> {
+        match self {
+            Of::PerSecond(of) => of(measured).map(|t| format!("{:.1} k", t.a_second / 1000.0)),
+            Of::Cpu(of) => of(measured).map(cpu),
+            Of::Latency(of) => of(measured).map(percentiles),
+            Of::Resident(of) => range(of(measured)),
+            Of::Seconds(of) => median_and_worst(of(measured)),
+        }
+    }
 }
 
 fn median(sorted: &[f64]) -> Option<f64> {
@@ -18,18 +51,12 @@ fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-fn thousands(throughput: Option<Throughput>) -> Option<String> {
-    throughput.map(|t| format!("{:.1} k", t.a_second / 1000.0))
+fn cpu(t: Throughput) -> String {
+    format!("{:.1} ({:.1}, {:.1}; {:.1})", t.servers, t.leader, t.follower, t.generator)
 }
 
-fn cpu(throughput: Option<Throughput>) -> Option<String> {
-    let text =
-        |t: Throughput| format!("{:.1} ({:.1}, {:.1}; {:.1})", t.servers, t.leader, t.follower, t.generator);
-    throughput.map(text)
-}
-
-fn percentiles(latency: Option<Latency>) -> Option<String> {
-    latency.map(|l| [l.p50, l.p99, l.p999].map(|us| format!("{:.2}", us / 1000.0)).join(", "))
+fn percentiles(l: Latency) -> String {
+    [l.p50, l.p99, l.p999].map(|us| format!("{:.2}", us / 1000.0)).join(", ")
 }
 
 fn range(values: &[f64]) -> Option<String> {
@@ -41,62 +68,33 @@ fn median_and_worst(sorted: &[f64]) -> Option<String> {
     Some(format!("{:.2} ({:.2})", median(sorted)?, sorted.last()?))
 }
 
+const fn line(what: &'static str, aim: &'static str, of: Of) -> Line {
+    Line { what, aim, of }
+}
+
 const LINES: [Line; 10] = [
-    Line {
-        what: "writes a second, 1 KiB",
-        aim: "3 times",
-        of: |m| m.writes.map(|t| t.a_second),
-        text: |m| thousands(m.writes),
-    },
-    Line {
-        what: "µs of CPU a write: three servers (leader, each follower; load generator)",
-        aim: "a quarter",
-        of: |m| m.writes.map(|t| t.servers),
-        text: |m| cpu(m.writes),
-    },
-    Line {
-        what: "reads a second, 1 KiB",
-        aim: "twice",
-        of: |m| m.reads.map(|t| t.a_second),
-        text: |m| thousands(m.reads),
-    },
-    Line {
-        what: "µs of CPU a read: three servers (leader, each follower; load generator)",
-        aim: "a quarter",
-        of: |m| m.reads.map(|t| t.servers),
-        text: |m| cpu(m.reads),
-    },
-    Line {
-        what: "ms a write of one client: p50, p99, p99.9",
-        aim: "half the p50, a quarter of the p99",
-        of: |m| m.write_latency.map(|l| l.p50),
-        text: |m| percentiles(m.write_latency),
-    },
-    Line {
-        what: "ms a read of one client: p50, p99, p99.9",
-        aim: "",
-        of: |m| m.read_latency.map(|l| l.p50),
-        text: |m| percentiles(m.read_latency),
-    },
-    Line { what: "MiB resident, idle", aim: "8 MiB", of: |m| mean(&m.idle), text: |m| range(&m.idle) },
-    Line {
-        what: "MiB resident, 100,000 znodes of 100 bytes",
-        aim: "30 MiB",
-        of: |m| mean(&m.with_znodes),
-        text: |m| range(&m.with_znodes),
-    },
-    Line {
-        what: "s from nothing to the first write: median (worst)",
-        aim: "0.5 s",
-        of: |m| median(&m.start),
-        text: |m| median_and_worst(&m.start),
-    },
-    Line {
-        what: "s from kill -9 of the leader to the next write: median (worst)",
-        aim: "0.3 s",
-        of: |m| median(&m.kill),
-        text: |m| median_and_worst(&m.kill),
-    },
+    line("writes a second, 1 KiB", "3 times", Of::PerSecond(|m| m.writes)),
+    line(
+        "µs of CPU a write: three servers (leader, each follower; load generator)",
+        "a quarter",
+        Of::Cpu(|m| m.writes),
+    ),
+    line("reads a second, 1 KiB", "twice", Of::PerSecond(|m| m.reads)),
+    line(
+        "µs of CPU a read: three servers (leader, each follower; load generator)",
+        "a quarter",
+        Of::Cpu(|m| m.reads),
+    ),
+    line(
+        "ms a write of one client: p50, p99, p99.9",
+        "half the p50, a quarter of the p99",
+        Of::Latency(|m| m.write_latency),
+    ),
+    line("ms a read of one client: p50, p99, p99.9", "", Of::Latency(|m| m.read_latency)),
+    line("MiB resident, idle", "8 MiB", Of::Resident(|m| &m.idle)),
+    line("MiB resident, 100,000 znodes of 100 bytes", "30 MiB", Of::Resident(|m| &m.with_znodes)),
+    line("s from nothing to the first write: median (worst)", "0.5 s", Of::Seconds(|m| &m.start)),
+    line("s from kill -9 of the leader to the next write: median (worst)", "0.3 s", Of::Seconds(|m| &m.kill)),
 ];
 
 pub fn print(measured: &[(String, Measured)]) {
@@ -104,9 +102,10 @@ pub fn print(measured: &[(String, Measured)]) {
     println!("| | {} | ratio | aim |", names.join(" | "));
     println!("|---|{}---|---|", "---|".repeat(names.len()));
     for line in &LINES {
-        let texts: Vec<String> = measured.iter().map(|(_, m)| (line.text)(m).unwrap_or("-".into())).collect();
+        let texts: Vec<String> =
+            measured.iter().map(|(_, m)| line.of.text(m).unwrap_or("-".into())).collect();
         let ratio = match measured {
-            [(_, java), (_, ours)] => ratio((line.of)(java), (line.of)(ours)),
+            [(_, java), (_, ours)] => ratio(line.of.number(java), line.of.number(ours)),
             _ => String::new(),
         };
         println!("| {} | {} | {ratio} | {} |", line.what, texts.join(" | "), line.aim);
