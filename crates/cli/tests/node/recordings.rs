@@ -43,6 +43,8 @@ fn recordings_replay_and_changes_are_told() {
     let dir = ensemble.root.path();
     let text = std::fs::read_to_string(&again).expect("a recording");
     let lines: Vec<&str> = text.lines().collect();
+    let logged = lines.iter().find(|line| line.contains("logged")).expect("it took what it missed");
+    assert!(logged.contains(r#"\"digest\":"#) && !logged.contains(r#"\"digest\":0}"#), "{logged}");
 
     // A record that the disk gave is another one.
     let loaded = lines.iter().position(|line| line.contains("Loaded")).expect("it loaded");
