@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -14,6 +13,8 @@ use sim::scenario::Scenario;
 
 use crate::EnumerateArgs;
 use crate::guarded::{guard, run_guarded};
+use crate::interrupt;
+use crate::progress::Progress;
 
 /// Outcomes of one row.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -57,21 +58,28 @@ fn enumerate(args: &EnumerateArgs) -> Result<bool, String> {
         .num_threads(args.jobs.unwrap_or(0))
         .build()
         .map_err(|e| format!("cannot start the threads: {e}"))?;
-    let started = Instant::now();
+    let progress = Progress::new("cases", None);
     let alone = run_guarded(&scenario.run_spec(None), Options::default());
     if let Some(signature) = alone.signature() {
         return Err(format!("{name} fails already without a fault: {signature}"));
     }
+    interrupt::listen();
     let mut table = Table::default();
     pool.install(|| {
-        singles(args, &scenario, &mut table);
+        singles(args, &scenario, &mut table, &progress);
         in_pairs(args, &scenario, &mut table);
     });
-    report(args, &table, started.elapsed().as_secs_f64())?;
-    Ok(table.failures.is_empty())
+    progress.end();
+    report(args, &table, progress.seconds())?;
+    let interrupted = interrupt::was_asked();
+    if interrupted {
+        say!("interrupted: of what comes later nothing is known");
+    }
+    Ok(table.failures.is_empty() && !interrupted)
 }
 
-fn singles(args: &EnumerateArgs, scenario: &Scenario, table: &mut Table) {
+fn singles(args: &EnumerateArgs, scenario: &Scenario, table: &mut Table, progress: &Progress) {
+    let end_ms = scenario.run_spec(None).heal_at.0 / 1_000_000;
     let mut enumeration = Enumeration::new(&scenario.run_spec(None), &args.faults);
     let mut batch: Vec<Case> = Vec::new();
     loop {
@@ -90,14 +98,18 @@ fn singles(args: &EnumerateArgs, scenario: &Scenario, table: &mut Table) {
                 table.add(scenario, &case.point.label, case.fault.name(), &case.steps, &outcome);
                 table.steps.push(case.steps);
             }
+            table.tell(progress, enumeration.reached().0 / 1_000_000, end_ms);
         }
-        if over {
+        if over || interrupt::was_asked() {
             return;
         }
     }
 }
 
 fn in_pairs(args: &EnumerateArgs, scenario: &Scenario, table: &mut Table) {
+    if interrupt::was_asked() {
+        return;
+    }
     let drawn = pairs(scenario.seed, table.steps.len() as u64, args.pairs);
     let both: Vec<Vec<Step>> = drawn
         .into_iter()
@@ -117,6 +129,16 @@ fn in_pairs(args: &EnumerateArgs, scenario: &Scenario, table: &mut Table) {
 }
 
 impl Table {
+    fn cases(&self) -> u64 {
+        self.rows.values().map(|row| row.cases).sum()
+    }
+
+    fn tell(&self, progress: &Progress, reached_ms: u64, end_ms: u64) {
+        let failures: u64 = self.failures.values().map(|(count, _)| count).sum();
+        let message = || format!("at {reached_ms} of {end_ms} ms, {failures} failures");
+        progress.tell(self.cases(), message, |_| format!("{} cases, {}", self.cases(), message()));
+    }
+
     fn add(
         &mut self,
         scenario: &Scenario,
@@ -158,7 +180,7 @@ fn report(args: &EnumerateArgs, table: &Table, seconds: f64) -> Result<(), Strin
             row.stuck
         );
     }
-    let cases: u64 = table.rows.values().map(|row| row.cases).sum();
+    let cases = table.cases();
     say!("{cases} cases, {seconds:.1} s");
     let mut files = BTreeMap::new();
     if let Some(folder) = &args.out {

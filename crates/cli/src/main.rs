@@ -21,6 +21,7 @@ mod guarded;
 mod interrupt;
 mod merge;
 mod node_command;
+mod progress;
 mod replay;
 mod run;
 mod shrink;

@@ -1,6 +1,5 @@
 //! `vivarium sweep`: a run for each seed, on all cores.
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -8,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
-use indicatif::{ProgressBar, ProgressStyle};
 use peer::{Switch, Switches};
 use sim::run::{Options, Outcome, RunSpec};
 use sim::scenario::Scenario;
@@ -19,6 +17,7 @@ use zab::switches::releases::Release;
 use crate::SweepArgs;
 use crate::guarded::run_guarded;
 use crate::interrupt;
+use crate::progress::Progress;
 use crate::story::print_story_lines;
 use crate::tally::Tally;
 use crate::tally_report;
@@ -128,13 +127,11 @@ struct Sweep<'a> {
     tally: Mutex<Tally>,
     exported: Mutex<std::collections::BTreeMap<String, u32>>,
     started: Instant,
-    bar: Option<ProgressBar>,
-    told: AtomicU64,
+    progress: Progress,
 }
 
-/// Exported failures of one signature, at most; and seconds between plain lines.
+/// Exported failures of one signature, at most.
 const EXPORTS: u32 = 5;
-const LINE_SECONDS: u64 = 15;
 
 impl<'a> Sweep<'a> {
     fn new(args: &'a SweepArgs, source: &'a Source) -> Sweep<'a> {
@@ -160,8 +157,7 @@ impl<'a> Sweep<'a> {
             tally: Mutex::new(Tally::new(&arguments, whole_swarm)),
             exported: Mutex::default(),
             started: Instant::now(),
-            bar: progress(args),
-            told: AtomicU64::new(0),
+            progress: progress(args),
         }
     }
 
@@ -173,9 +169,7 @@ impl<'a> Sweep<'a> {
                 scope.spawn(|| while self.one_more() {});
             }
         });
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        self.progress.end();
         let mut tally = self.tally.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         tally.wall_seconds = self.started.elapsed().as_secs_f64();
         tally.group_failures();
@@ -245,35 +239,21 @@ impl<'a> Sweep<'a> {
     }
 
     fn tell_progress(&self, tally: &Tally) {
-        let seconds = self.started.elapsed().as_secs();
-        let faults: u64 = tally.faults.values().map(|counts| counts.injected).sum();
-        let failures = tally.violations.len();
-        if let Some(bar) = &self.bar {
-            bar.set_position(tally.runs);
-            bar.set_message(format!("{faults} faults, {failures} failures"));
-        } else if seconds >= self.told.load(Ordering::Relaxed) + LINE_SECONDS {
-            self.told.store(seconds, Ordering::Relaxed);
+        let message = || {
+            let faults: u64 = tally.faults.values().map(|counts| counts.injected).sum();
+            format!("{faults} faults, {} failures", tally.violations.len())
+        };
+        self.progress.tell(tally.runs, message, |seconds| {
             let rate = tally.runs as f64 / seconds as f64;
-            eprintln!(
-                "{seconds:>5} s: {} seeds, {rate:.0} seeds/s, {faults} faults, {failures} failures",
-                tally.runs
-            );
-        }
+            format!("{} seeds, {rate:.0} seeds/s, {}", tally.runs, message())
+        });
     }
 }
 
-fn progress(args: &SweepArgs) -> Option<ProgressBar> {
-    if !std::io::stderr().is_terminal() {
-        return None;
-    }
-    let template = "{bar:30} {pos}/{len} seeds  {per_sec}  {msg}  {eta}";
+fn progress(args: &SweepArgs) -> Progress {
     let shards = args.shard.map_or(1, |(_, shards)| shards);
-    let (bar, template) = match (&args.seeds, args.duration) {
-        (Some(seeds), None) => (ProgressBar::new((seeds.end - seeds.start) / shards), template),
-        _ => (ProgressBar::no_length(), "{spinner} {pos} seeds  {per_sec}  {msg}  {elapsed}"),
-    };
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    Some(bar.with_style(style))
+    let length = args.seeds.as_ref().filter(|_| args.duration.is_none());
+    Progress::new("seeds", length.map(|seeds| (seeds.end - seeds.start) / shards))
 }
 
 /// "90s", "10m", "2h", "500ms"; a bare number is seconds.

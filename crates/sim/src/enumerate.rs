@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use peer::Nanos;
 use wire::ServerId;
 
 use crate::draw::{Concern, Draws};
@@ -94,6 +95,11 @@ impl Enumeration {
             counts: BTreeMap::new(),
             last: None,
         }
+    }
+
+    /// Simulated time that the scenario has come to.
+    pub fn reached(&self) -> Nanos {
+        self.base.world.now
     }
 
     /// The cases of the next point; `None` once everything heals.
