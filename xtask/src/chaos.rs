@@ -1,23 +1,26 @@
-//! `cargo xtask chaos`: three to five node processes on loopback, each of which reaches the others through a proxy of
-//! ours. For a while they are partitioned, delayed, killed, stopped, their disks filled or slow, while the simulator's
+//! `cargo xtask chaos`: three to five node processes in network namespaces, or on loopback with proxies of ours between
+//! them. For a while they are partitioned, delayed, killed, stopped, their disks filled or slow, while the simulator's
 //! clients of the tree work on them; then everything is healed, and what the clients saw goes to the simulator's
 //! checkers, beside what was committed. That a witness has: an observer to whom nothing is done, whose log begins with
-//! the first transaction. So leaders keep all that is committed in memory, and bring nobody up to date by a snapshot:
-//! that is for `cargo xtask interop` and the simulator.
+//! the first transaction. For its sake leaders keep all that is committed in memory, and hardly bring anybody up to date
+//! by a snapshot: that is for `cargo xtask interop` and the simulator.
 
 mod clients;
+mod committed;
 mod disks;
 mod faults;
 mod judge;
 mod keeper;
-mod net;
+pub mod net;
 mod syncs;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use clap::ValueEnum;
 use sim::draw::{Concern, Draws};
 use sim::workload::WorkloadSpec;
 use wire::Zxid;
@@ -30,6 +33,8 @@ use disks::Disks;
 use faults::{Counts, Fault};
 use keeper::Keeper;
 use net::Net;
+use net::namespaces::{self, Namespaces};
+use net::proxies::Proxies;
 
 #[derive(clap::Args, Clone)]
 pub struct Options {
@@ -50,6 +55,12 @@ pub struct Options {
     /// These faults only.
     #[arg(long, value_enum, value_delimiter = ',')]
     faults: Vec<Fault>,
+    /// By default namespaces, where they may be made.
+    #[arg(long, value_enum)]
+    net: Option<net::Kind>,
+    /// This process is in namespaces made for it.
+    #[arg(long, hide = true)]
+    entered: bool,
     /// A `vivarium` binary; by default the release build is made first.
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
@@ -59,26 +70,50 @@ pub struct Options {
 }
 
 impl Options {
-    /// What CI has time for.
-    pub fn small() -> Options {
-        let faults = Vec::new();
+    /// What CI has time for, in this network.
+    pub fn small(net: net::Kind) -> Options {
+        let seconds = match net {
+            net::Kind::Proxies => 25,
+            net::Kind::Namespaces => 15,
+        };
         Options {
             members: 3,
-            seconds: 25,
+            seconds,
             clients: 4,
             seed: None,
             pace: 100,
-            faults,
+            faults: Vec::new(),
+            net: Some(net),
+            entered: false,
             binary: None,
             keep: false,
         }
+    }
+
+    /// As words of a command line, for the same once more in namespaces.
+    fn arguments(&self, binary: &Path) -> Vec<String> {
+        let mut words: Vec<String> = ["chaos", "--entered", "--net", "namespaces"].map(String::from).into();
+        let mut add = |name: &str, value: String| words.extend([name.to_owned(), value]);
+        add("--binary", binary.display().to_string());
+        add("--members", self.members.to_string());
+        add("--seconds", self.seconds.to_string());
+        add("--clients", self.clients.to_string());
+        add("--pace", self.pace.to_string());
+        if let Some(seed) = self.seed {
+            add("--seed", seed.to_string());
+        }
+        for fault in self.faults.iter().filter_map(ValueEnum::to_possible_value) {
+            add("--faults", fault.get_name().to_owned());
+        }
+        words.extend(self.keep.then(|| "--keep".into()));
+        words
     }
 }
 
 /// Fields end in this order: members before what they stand on.
 pub struct Chaos {
     ensemble: Ensemble,
-    net: Net,
+    net: Box<dyn Net>,
     /// `None` where this process may not mount.
     disks: Option<Disks>,
     disks_failed: usize,
@@ -89,11 +124,36 @@ pub struct Chaos {
 }
 
 pub fn run(options: &Options) -> Done {
+    let binary = release_binary(options.binary.as_deref())?;
+    let members = options.members.into();
+    if options.entered {
+        return run_in(options, binary, Box::new(Namespaces::new(members)?));
+    }
+    match (options.net, namespaces::permitted()) {
+        (Some(net::Kind::Proxies), _) => run_in(options, binary, Box::new(Proxies::new(members))),
+        (_, Ok(())) => namespaces::enter(&options.arguments(&binary)),
+        (Some(net::Kind::Namespaces), Err(why)) => Err(format!("no network namespaces: {why}")),
+        (None, Err(why)) => {
+            println!("NOT DONE in network namespaces, but through proxies: {}", why.trim());
+            run_in(options, binary, Box::new(Proxies::new(members)))
+        }
+    }
+}
+
+fn run_in(options: &Options, binary: PathBuf, net: Box<dyn Net>) -> Done {
     let seed = options.seed.unwrap_or_else(|| clients::now().0 / 1_000_000 % 1_000_000);
     println!("seed {seed}");
-    let given = Given::of(release_binary(options.binary.as_deref())?, options.keep);
-    let mut chaos = Chaos::start(&given, options.members.into())?;
-    let ports = chaos.ensemble.members.iter().map(|member| member.client_port).collect();
+    let given = Given::of(binary, options.keep);
+    let mut chaos = Chaos::start(&given, net)?;
+    let done = judged(&mut chaos, options, seed);
+    if options.keep {
+        chaos.keep_disks()?;
+    }
+    done
+}
+
+fn judged(chaos: &mut Chaos, options: &Options, seed: u64) -> Done {
+    let ports = chaos.client_ports();
     chaos.pace = options.pace;
     chaos.ensemble.settle()?;
     let clients = Clients::start(seed, workload(options), ports);
@@ -115,14 +175,14 @@ pub fn run(options: &Options) -> Done {
     }
     println!(
         "{} transactions in {epochs} epochs; clients: {} requests answered, {} of unknown outcome, {} \
-         notifications, {} connections, {} sessions expired; {} KiB between members",
+         notifications, {} connections, {} sessions expired; {}",
         committed.len(),
         report.acknowledged,
         report.unknown,
         report.notifications,
         report.connections,
         report.expirations,
-        chaos.net.carried() >> 10,
+        chaos.net.account()?,
     );
     if report.acknowledged == 0 || epochs < 2 {
         return Err(format!("nothing was tested: {} answers, {epochs} epochs", report.acknowledged));
@@ -149,7 +209,8 @@ fn workload(options: &Options) -> WorkloadSpec {
 }
 
 impl Chaos {
-    fn start(given: &Given, members: usize) -> Result<Chaos, String> {
+    fn start(given: &Given, net: Box<dyn Net>) -> Result<Chaos, String> {
+        let members = net.members();
         let disks = Disks::mount(members).map_err(|why| println!("NOT DONE full disks: {}", why.trim())).ok();
         let mut kinds = vec![Kind::Serving; members];
         kinds.push(Kind::ServingObserver);
@@ -158,8 +219,8 @@ impl Chaos {
         let syncs = syncs::preload(&mut ensemble, &folder)
             .map_err(|why| println!("NOT DONE slow syncs: {}", why.trim()))
             .is_ok();
-        let net = Net::new(members);
         let mut chaos = Chaos { ensemble, net, disks, disks_failed: 0, syncs, pace: 100, keeper: None };
+        chaos.net.connect(&mut chaos.ensemble)?;
         for sid in 1..=members {
             chaos.configure(sid)?;
         }
@@ -183,29 +244,22 @@ impl Chaos {
         self.net.members() + 1
     }
 
-    /// It reaches the others through proxies; its data is on a disk of its own, where there is one.
+    fn client_ports(&self) -> Vec<SocketAddr> {
+        let members = self.ensemble.members.iter().enumerate();
+        members.map(|(n, member)| SocketAddr::new(self.net.address(n + 1), member.client_port)).collect()
+    }
+
+    /// Its data is on a disk of its own, where there is one.
     fn configure(&self, sid: usize) -> Done {
-        let path = self.ensemble.member(sid).dir.join("zoo.cfg");
-        let told = |e: std::io::Error| format!("{}: {e}", path.display());
-        let mut cfg = std::fs::read_to_string(&path).map_err(told)?;
         // Snapshots are taken, and none is sent: the witness is to have every transaction.
-        cfg += "preAllocSize=256\nsnapCount=400\ncommitLogCount=1000000\n";
-        for (index, other) in self.ensemble.members.iter().enumerate().take(self.net.members()) {
-            let to = index + 1;
-            if to != sid {
-                let line =
-                    |quorum: u16, election: u16| format!("server.{to}=127.0.0.1:{quorum}:{election}\n");
-                let quorum = self.net.proxy((sid, to), other.quorum_port)?;
-                let election = self.net.proxy((sid, to), other.election_port)?;
-                cfg = cfg.replace(&line(other.quorum_port, other.election_port), &line(quorum, election));
-            }
-        }
-        if let Some(disks) = &self.disks {
-            let (from, to) = (self.ensemble.member(sid).dir.display(), disks.path(sid).display());
-            cfg = cfg.replace(&format!("dataDir={from}\n"), &format!("dataDir={to}\n"));
-            std::fs::write(disks.path(sid).join("myid"), sid.to_string()).map_err(told)?;
-        }
-        std::fs::write(&path, cfg).map_err(told)
+        self.ensemble.configure(sid, "preAllocSize=256\nsnapCount=400\ncommitLogCount=1000000\n")?;
+        let Some(disks) = &self.disks else { return Ok(()) };
+        let (from, to) = (self.ensemble.member(sid).dir.clone(), disks.path(sid));
+        let myid = to.join("myid");
+        std::fs::write(&myid, sid.to_string()).map_err(|e| format!("{}: {e}", myid.display()))?;
+        self.ensemble.reconfigure(sid, |cfg| {
+            cfg.replace(&format!("dataDir={}\n", from.display()), &format!("dataDir={}\n", to.display()))
+        })
     }
 
     fn data(&self, sid: usize) -> PathBuf {
@@ -215,25 +269,36 @@ impl Chaos {
         }
     }
 
+    /// What is on them would go with them.
+    fn keep_disks(&self) -> Done {
+        let disks = self.disks.iter().flat_map(|_| 1..=self.net.members());
+        disks.into_iter().try_for_each(|sid| disk::copy_dir(&self.data(sid), &self.ensemble.data(sid)))
+    }
+
+    /// Of these faults, or of all, those that can be done here; tells of the others.
+    fn possible(&self, asked: &[Fault]) -> Result<Vec<Fault>, String> {
+        let mut kinds = if asked.is_empty() { faults::ALL.to_vec() } else { asked.to_vec() };
+        kinds.retain(|fault| match (fault, self.net.lacks(*fault)) {
+            // Told already, with the reason.
+            (Fault::FullDisk, _) => self.disks.is_some(),
+            (Fault::SlowSync, _) => self.syncs,
+            (_, None) => true,
+            (_, Some(why)) => {
+                println!("NOT DONE {fault:?}: {}", why.trim());
+                false
+            }
+        });
+        if kinds.is_empty() { Err("no fault can be done here".into()) } else { Ok(kinds) }
+    }
+
     /// Faults, one after the other, with pauses in which an election may or may not come to its end.
     fn rage(&mut self, options: &Options, seed: u64) -> Result<Counts, String> {
-        let kinds = if options.faults.is_empty() { faults::ALL.to_vec() } else { options.faults.clone() };
+        let kinds = self.possible(&options.faults)?;
         let mut draws = Draws::new(seed, Concern::Faults, 0);
         let mut counts = Counts::new();
         let until = Instant::now() + Duration::from_secs(options.seconds);
         while Instant::now() < until {
             let fault = kinds[draws.below(kinds.len() as u64) as usize];
-            let possible = match fault {
-                Fault::FullDisk => self.disks.is_some(),
-                Fault::SlowSync => self.syncs,
-                _ => true,
-            };
-            if !possible && kinds.len() == 1 {
-                return Err(format!("{fault:?} cannot be done here"));
-            }
-            if !possible {
-                continue;
-            }
             faults::inflict(self, fault, &mut draws)?;
             *counts.entry(fault).or_default() += 1;
             self.last(&mut draws, 0, 2500);
@@ -264,10 +329,11 @@ impl Chaos {
 
     /// Everything heals; clients go on for a while and end; all members are in step, and die.
     fn calm_down(&mut self, clients: Clients) -> Result<clients::Report, String> {
-        self.net.heal();
+        self.net.heal()?;
         let leader = self.ensemble.settle()?;
         std::thread::sleep(Duration::from_secs(2));
         let report = clients.finish()?;
+        self.net.end_clients()?;
         // Sessions of clients that are gone come to their end; then nothing is written any more.
         self.ensemble.poll(Duration::from_secs(30), "sessions do not end", || {
             self.ensemble.ask(leader, "mntr")?.contains("zk_global_sessions\t0\n").then_some(())
@@ -279,27 +345,20 @@ impl Chaos {
         Ok(report)
     }
 
-    /// What the witness ever logged (an observer logs what is committed), from the first transaction on. Every member has the same where its own log reaches
-    /// (it may begin behind a snapshot), and the same tree.
+    /// What the witness ever logged (an observer logs what is committed), from the first transaction on, and what it was
+    /// sent as a snapshot. Every member has the same where its own log reaches (it may begin behind a snapshot), and the
+    /// same tree.
     fn committed(&mut self) -> Result<BTreeMap<Zxid, Bytes>, String> {
         let kept = self.keeper.as_mut().ok_or("no keeper")?.finish();
-        let committed = disk::transactions(kept)?;
+        let (witness, members) = (disk::transactions(kept)?, 1..=self.net.members());
+        let logs: Result<Vec<committed::Log>, String> =
+            members.clone().map(|sid| disk::transactions(&self.data(sid))).collect();
+        let syncs: Vec<_> = (1..=self.witness()).map(|sid| self.ensemble.syncs(sid)).collect();
+        let snapshots = syncs[self.witness() - 1].contains(&"SNAP");
+        let committed = committed::committed(witness, snapshots, &logs?)
+            .map_err(|why| format!("{why}; members were synchronised by {syncs:?}, the witness last"))?;
         let tree = disk::tree(&self.data(self.witness()))?;
-        match committed.keys().next() {
-            Some(first) if first.counter() == 1 && first.epoch().0 == 1 => {}
-            first => return Err(format!("the witness begins at {first:?}")),
-        }
-        let ends = committed.keys().zip(committed.keys().skip(1));
-        for (last, next) in ends.filter(|(last, next)| last.epoch() == next.epoch()) {
-            if next.0 != last.0 + 1 {
-                return Err(format!("not tested: the witness was sent a snapshot between {last} and {next}"));
-            }
-        }
-        for sid in 1..=self.net.members() {
-            let own = disk::transactions(&self.data(sid))?;
-            if let Some((zxid, _)) = own.iter().find(|(zxid, txn)| committed.get(zxid) != Some(txn)) {
-                return Err(format!("member {sid} logged something at {zxid} that is not committed"));
-            }
+        for sid in members {
             let of_member = disk::tree(&self.data(sid))?;
             if of_member != tree {
                 return Err(format!("member {sid} has the tree {of_member:x?}, the witness {tree:x?}"));

@@ -7,7 +7,7 @@ mod cost;
 pub mod disk;
 mod driver;
 pub mod ensemble;
-mod java;
+pub mod java;
 pub mod process;
 mod programs;
 pub mod python;

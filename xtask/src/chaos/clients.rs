@@ -105,7 +105,7 @@ struct Link {
 }
 
 struct Real {
-    ports: Vec<u16>,
+    ports: Vec<SocketAddr>,
     links: Vec<Link>,
     timers: Vec<(Nanos, u64)>,
     happened: Sender<Happened>,
@@ -119,7 +119,7 @@ pub fn now() -> Nanos {
 
 impl Clients {
     /// `ports`: the members' client ports, in their order.
-    pub fn start(seed: u64, spec: WorkloadSpec, ports: Vec<u16>) -> Clients {
+    pub fn start(seed: u64, spec: WorkloadSpec, ports: Vec<SocketAddr>) -> Clients {
         let stop = Arc::new(AtomicBool::new(false));
         let told_to_stop = Arc::clone(&stop);
         let thread = std::thread::spawn(move || run(seed, spec, ports, &told_to_stop));
@@ -136,7 +136,7 @@ impl Clients {
 /// Time for the last answers.
 const LAST: Duration = Duration::from_secs(3);
 
-fn run(seed: u64, spec: WorkloadSpec, ports: Vec<u16>, told_to_stop: &AtomicBool) -> Report {
+fn run(seed: u64, spec: WorkloadSpec, ports: Vec<SocketAddr>, told_to_stop: &AtomicBool) -> Report {
     let (happened, inbox) = channel();
     let members: Vec<ServerId> = (1..=ports.len() as i64).map(ServerId).collect();
     let mut real =
@@ -263,13 +263,12 @@ fn asks_for_configuration(request: &Request) -> bool {
 /// Sends what is to be sent; a thread of its own reads. It ends with the link, which closes the socket.
 fn connection(
     link: usize,
-    port: u16,
+    port: SocketAddr,
     sends: &Receiver<Bytes>,
     over: &AtomicBool,
     happened: &Sender<Happened>,
 ) {
-    let at = SocketAddr::from(([127, 0, 0, 1], port));
-    let dialled = TcpStream::connect_timeout(&at, Duration::from_secs(2));
+    let dialled = TcpStream::connect_timeout(&port, Duration::from_secs(2));
     let both = dialled.and_then(|stream| Ok((stream.try_clone()?, stream)));
     let Ok((mut reading, mut stream)) = both else {
         let _ = happened.send(Happened::Closed(link));

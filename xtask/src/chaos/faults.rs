@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use sim::draw::Draws;
 
 use super::disks::Disks;
+use super::net::Way;
 use super::{Chaos, syncs};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Fault {
-    /// Two groups that hear nothing of each other: what is sent waits.
+    /// Two groups that hear nothing of each other.
     Partition,
     /// The same, and their connections end.
     Cut,
@@ -29,9 +30,15 @@ pub enum Fault {
     FullDisk,
     /// What a member syncs, or all of them, takes a while to be on the disk.
     SlowSync,
+    /// Nobody hears of a member, its clients neither.
+    Unplug,
+    /// A member's machine is gone: nobody is told that its connections have ended, and those of its clients.
+    PowerOff,
+    /// Little goes through to a member, and that late.
+    SlowLink,
 }
 
-pub const ALL: [Fault; 10] = [
+pub const ALL: [Fault; 13] = [
     Fault::Partition,
     Fault::Cut,
     Fault::OneWay,
@@ -42,6 +49,9 @@ pub const ALL: [Fault; 10] = [
     Fault::Pause,
     Fault::FullDisk,
     Fault::SlowSync,
+    Fault::Unplug,
+    Fault::PowerOff,
+    Fault::SlowLink,
 ];
 
 pub type Counts = BTreeMap<Fault, usize>;
@@ -52,45 +62,45 @@ pub fn inflict(chaos: &mut Chaos, fault: Fault, draws: &mut Draws) -> Result<(),
     let one = draws.range(1, members as u64) as usize;
     match fault {
         Fault::Partition => {
-            let apart = hold_apart(chaos, draws);
+            let apart = hold_apart(chaos, draws)?;
             chaos.last(draws, 1500, 6000);
-            apart.iter().for_each(|way| chaos.net.hold(*way, false));
+            hold(chaos, &apart, false)
         }
         Fault::Cut => {
-            let apart = hold_apart(chaos, draws);
-            apart.iter().for_each(|(a, b)| chaos.net.cut(*a, *b));
+            let apart = hold_apart(chaos, draws)?;
+            apart.iter().try_for_each(|(a, b)| chaos.net.cut(*a, *b))?;
             chaos.last(draws, 300, 3000);
-            apart.iter().for_each(|way| chaos.net.hold(*way, false));
+            hold(chaos, &apart, false)
         }
         Fault::OneWay => {
             let deaf = draws.chance(500);
-            let ways: Vec<_> =
-                chaos.net.ways().filter(|(a, b)| if deaf { *b == one } else { *a == one }).collect();
-            ways.iter().for_each(|way| chaos.net.hold(*way, true));
+            let mut ways = chaos.net.ways();
+            ways.retain(|(a, b)| if deaf { *b == one } else { *a == one });
+            hold(chaos, &ways, true)?;
             chaos.last(draws, 1500, 5000);
-            ways.iter().for_each(|way| chaos.net.hold(*way, false));
+            hold(chaos, &ways, false)
         }
         Fault::Delay => {
             for way in chaos.net.ways() {
                 if draws.chance(500) {
-                    chaos.net.delay(way, draws.range(20, 400));
+                    chaos.net.delay(way, draws.range(20, 400))?;
                 }
             }
             chaos.last(draws, 1000, 4000);
-            chaos.net.heal();
+            chaos.net.heal()
         }
-        Fault::Kill => return kill(chaos, &[one], draws),
+        Fault::Kill => kill(chaos, &[one], draws),
         Fault::KillLeader => {
             let leader = (1..=members).find(|sid| chaos.ensemble.mode(*sid).as_deref() == Some("leader"));
-            return kill(chaos, &[leader.unwrap_or(one)], draws);
+            kill(chaos, &[leader.unwrap_or(one)], draws)
         }
-        Fault::KillAll => return kill(chaos, &(1..=members).collect::<Vec<_>>(), draws),
+        Fault::KillAll => kill(chaos, &(1..=members).collect::<Vec<_>>(), draws),
         Fault::Pause => {
             chaos.ensemble.signal(one, "-STOP")?;
             chaos.last(draws, 500, 8000);
-            chaos.ensemble.signal(one, "-CONT")?;
+            chaos.ensemble.signal(one, "-CONT")
         }
-        Fault::FullDisk => return full_disk(chaos, one, draws),
+        Fault::FullDisk => full_disk(chaos, one, draws),
         Fault::SlowSync => {
             let all = draws.chance(300);
             let slow: Vec<usize> = (1..=members).filter(|sid| all || *sid == one).collect();
@@ -98,21 +108,43 @@ pub fn inflict(chaos: &mut Chaos, fault: Fault, draws: &mut Draws) -> Result<(),
                 syncs::delay(&chaos.ensemble, *sid, draws.range(50, 1500))?;
             }
             chaos.last(draws, 1500, 6000);
-            return slow.iter().try_for_each(|sid| syncs::delay(&chaos.ensemble, *sid, 0));
+            slow.iter().try_for_each(|sid| syncs::delay(&chaos.ensemble, *sid, 0))
+        }
+        Fault::Unplug => {
+            chaos.net.unplug(one, true)?;
+            chaos.last(draws, 500, 6000);
+            chaos.net.unplug(one, false)
+        }
+        Fault::PowerOff => {
+            chaos.net.unplug(one, true)?;
+            chaos.ensemble.kill(one);
+            chaos.net.forget(one)?;
+            chaos.last(draws, 0, 5000);
+            chaos.net.unplug(one, false)?;
+            chaos.ensemble.start_member(one)
+        }
+        Fault::SlowLink => {
+            chaos.net.narrow(one, draws.range(64, 512))?;
+            chaos.last(draws, 1500, 6000);
+            chaos.net.heal()
         }
     }
-    Ok(())
+}
+
+fn hold(chaos: &Chaos, ways: &[Way], held: bool) -> Result<(), String> {
+    ways.iter().try_for_each(|way| chaos.net.hold(*way, held))
 }
 
 /// Two groups, neither empty; gives all ways between them.
-fn hold_apart(chaos: &Chaos, draws: &mut Draws) -> Vec<super::net::Way> {
+fn hold_apart(chaos: &Chaos, draws: &mut Draws) -> Result<Vec<Way>, String> {
     let members = chaos.net.members();
     let alone = draws.range(1, members as u64) as usize;
     let side: Vec<bool> =
         (1..=members).map(|sid| sid == alone || (sid != alone % members + 1 && draws.chance(400))).collect();
-    let ways: Vec<_> = chaos.net.ways().filter(|(a, b)| side[a - 1] != side[b - 1]).collect();
-    ways.iter().for_each(|way| chaos.net.hold(*way, true));
-    ways
+    let mut ways = chaos.net.ways();
+    ways.retain(|(a, b)| side[a - 1] != side[b - 1]);
+    hold(chaos, &ways, true)?;
+    Ok(ways)
 }
 
 fn kill(chaos: &mut Chaos, members: &[usize], draws: &mut Draws) -> Result<(), String> {

@@ -1,202 +1,69 @@
-//! The network between members: each reaches each other one through a proxy of its own, which can delay, hold and
-//! cut what goes either way.
+//! The network between members. Either of two: real, where each member has a network namespace of its own; or, where
+//! such may not be made, loopback with proxies of ours.
 
-use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::{Duration, Instant};
+pub mod namespaces;
+pub mod proxies;
+
+use std::net::IpAddr;
+
+use super::faults::Fault;
+use crate::Done;
+use crate::interop::ensemble::Ensemble;
 
 /// From whom to whom; numbers of members from 1 up.
 pub type Way = (usize, usize);
 
-/// How one way is doing.
-#[derive(Debug, Default)]
-struct Lane {
-    /// Milliseconds that each piece is late.
-    delay: AtomicU64,
-    /// Not 0: what is sent waits, as on a network that loses every packet.
-    held: AtomicU64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// On loopback.
+    Proxies,
+    /// A bridge, and a namespace for each member (Linux, iproute2, root or user namespaces).
+    Namespaces,
 }
 
-/// What all proxies share.
-#[derive(Debug, Default)]
-struct Shared {
-    lanes: BTreeMap<Way, Lane>,
-    /// Both ends of the connections that are open, by who dialled whom.
-    open: Mutex<Vec<(Way, TcpStream, TcpStream)>>,
-    /// Bytes that were let through.
-    carried: AtomicU64,
-}
+/// What is done to it lasts until it is taken back, or until everything is healed.
+pub trait Net {
+    fn members(&self) -> usize;
 
-#[derive(Clone, Debug)]
-pub struct Net {
-    shared: Arc<Shared>,
-    members: usize,
-}
+    /// The members, which do not run yet, and the witness behind them, get their places in it.
+    fn connect(&mut self, ensemble: &mut Ensemble) -> Done;
 
-impl Net {
-    pub fn new(members: usize) -> Net {
-        let ways = (1..=members).flat_map(|a| (1..=members).map(move |b| (a, b))).filter(|(a, b)| a != b);
-        let lanes = ways.map(|way| (way, Lane::default())).collect();
-        Net { shared: Arc::new(Shared { lanes, ..Shared::default() }), members }
-    }
+    /// Where clients reach this member.
+    fn address(&self, sid: usize) -> IpAddr;
 
-    /// A port by which `way.0` reaches this port of `way.1`.
-    pub fn proxy(&self, way: Way, to: u16) -> Result<u16, String> {
-        let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| format!("a proxy: {e}"))?;
-        let port = listener.local_addr().map_err(|e| format!("a proxy: {e}"))?.port();
-        let shared = Arc::clone(&self.shared);
-        std::thread::spawn(move || {
-            for accepted in listener.incoming().map_while(Result::ok) {
-                let shared = Arc::clone(&shared);
-                std::thread::spawn(move || carry(&shared, way, accepted, to));
-            }
-        });
-        Ok(port)
-    }
+    /// Why it cannot do what this fault needs.
+    fn lacks(&self, fault: Fault) -> Option<String>;
 
-    fn lane(&self, way: Way) -> &Lane {
-        &self.shared.lanes[&way]
-    }
+    /// What is sent this way does not arrive. Through proxies it waits; a real network loses it.
+    fn hold(&self, way: Way, held: bool) -> Done;
 
-    pub fn delay(&self, way: Way, ms: u64) {
-        self.lane(way).delay.store(ms, Ordering::Relaxed);
-    }
-
-    pub fn hold(&self, way: Way, held: bool) {
-        self.lane(way).held.store(u64::from(held), Ordering::Relaxed);
-    }
+    /// What is sent this way comes so late.
+    fn delay(&self, way: Way, ms: u64) -> Done;
 
     /// Ends the connections between two members.
-    pub fn cut(&self, a: usize, b: usize) {
-        let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|(way, one, other)| {
-            let between = *way == (a, b) || *way == (b, a);
-            if between {
-                let _ = one.shutdown(Shutdown::Both);
-                let _ = other.shutdown(Shutdown::Both);
-            }
-            !between
-        });
-    }
+    fn cut(&self, a: usize, b: usize) -> Done;
+
+    /// Nobody hears of this member, and it of nobody, its clients included.
+    fn unplug(&self, sid: usize, unplugged: bool) -> Done;
+
+    /// The machine of a member that was unplugged and killed has forgotten its connections: nobody will be told of
+    /// their end.
+    fn forget(&self, sid: usize) -> Done;
+
+    /// Only so many kilobits a second go to this member; what waits too long is lost.
+    fn narrow(&self, sid: usize, kbit: u64) -> Done;
+
+    /// What clients that have ended sent, and is still under way, will not arrive.
+    fn end_clients(&self) -> Done;
 
     /// As at the beginning.
-    pub fn heal(&self) {
-        for lane in self.shared.lanes.values() {
-            lane.held.store(0, Ordering::Relaxed);
-            lane.delay.store(0, Ordering::Relaxed);
-        }
-    }
+    fn heal(&self) -> Done;
 
-    pub fn ways(&self) -> impl Iterator<Item = Way> {
-        self.shared.lanes.keys().copied()
-    }
+    /// What it did so far, for people. An error if it was to lose something, and lost nothing.
+    fn account(&self) -> Result<String, String>;
 
-    pub fn members(&self) -> usize {
-        self.members
-    }
-
-    pub fn carried(&self) -> u64 {
-        self.shared.carried.load(Ordering::Relaxed)
-    }
-}
-
-/// A connection of `way.0` to `way.1`, until either end is gone.
-fn carry(shared: &Arc<Shared>, way: Way, accepted: TcpStream, to: u16) {
-    // Nobody answers who cannot be reached.
-    wait_while_held(&shared.lanes[&way]);
-    let Ok(dialled) = TcpStream::connect(("127.0.0.1", to)) else { return };
-    let clones = (accepted.try_clone(), dialled.try_clone(), accepted.try_clone(), dialled.try_clone());
-    let (Ok(from_a), Ok(from_b), Ok(to_a), Ok(to_b)) = clones else { return };
-    let _ = (accepted.set_nodelay(true), dialled.set_nodelay(true));
-    shared.open.lock().unwrap_or_else(PoisonError::into_inner).push((way, accepted, dialled));
-    let (a, b) = way;
-    let forth = Arc::clone(shared);
-    std::thread::spawn(move || pump(&forth, (a, b), from_a, to_b));
-    pump(shared, (b, a), from_b, to_a);
-}
-
-/// Pieces go on in order, each when its time has come.
-fn pump(shared: &Arc<Shared>, way: Way, mut from: TcpStream, mut to: TcpStream) {
-    let (queue, queued) = mpsc::sync_channel::<(Instant, Vec<u8>)>(64);
-    let taker = Arc::clone(shared);
-    let writer = std::thread::spawn(move || {
-        while let Ok((at, bytes)) = queued.recv() {
-            std::thread::sleep(at.saturating_duration_since(Instant::now()));
-            wait_while_held(&taker.lanes[&way]);
-            // Before they are written: who has read them finds them counted.
-            taker.carried.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            if to.write_all(&bytes).is_err() {
-                break;
-            }
-        }
-        // The end comes as late as what was before it.
-        wait_while_held(&taker.lanes[&way]);
-        let _ = to.shutdown(Shutdown::Both);
-    });
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(read) = from.read(&mut buffer)
-        && read > 0
-    {
-        let delay = Duration::from_millis(shared.lanes[&way].delay.load(Ordering::Relaxed));
-        if queue.send((Instant::now() + delay, buffer[..read].to_vec())).is_err() {
-            break;
-        }
-    }
-    drop(queue);
-    let _ = writer.join();
-    let _ = from.shutdown(Shutdown::Both);
-}
-
-fn wait_while_held(lane: &Lane) {
-    while lane.held.load(Ordering::Relaxed) != 0 {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A member's port that sends back what comes.
-    fn echo() -> u16 {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("bound").port();
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().map_while(Result::ok) {
-                std::thread::spawn(move || {
-                    let mut back = stream.try_clone().expect("a clone");
-                    let _ = std::io::copy(&mut stream, &mut back);
-                });
-            }
-        });
-        port
-    }
-
-    #[test]
-    fn delays_holds_and_cuts() {
-        let net = Net::new(2);
-        let port = net.proxy((1, 2), echo()).expect("a proxy");
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connected");
-        stream.set_read_timeout(Some(Duration::from_secs(1))).expect("set");
-        let mut back = [0; 2];
-        let mut ping = |stream: &mut TcpStream| {
-            let began = Instant::now();
-            stream.write_all(b"hi").expect("written");
-            stream.read_exact(&mut back).map(|()| began.elapsed())
-        };
-        assert!(ping(&mut stream).expect("back") < Duration::from_millis(300));
-        net.delay((2, 1), 300);
-        assert!(ping(&mut stream).expect("back") >= Duration::from_millis(300));
-        net.hold((1, 2), true);
-        ping(&mut stream).expect_err("held");
-        net.heal();
-        let mut held = [0; 2];
-        stream.read_exact(&mut held).expect("it comes when it may");
-        assert_eq!((held, net.carried()), (*b"hi", 12));
-        net.cut(2, 1);
-        assert_eq!(stream.read(&mut held).unwrap_or(0), 0, "the end");
+    fn ways(&self) -> Vec<Way> {
+        let all = 1..=self.members();
+        all.clone().flat_map(|a| all.clone().map(move |b| (a, b))).filter(|(a, b)| a != b).collect()
     }
 }

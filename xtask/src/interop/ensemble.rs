@@ -1,7 +1,7 @@
 //! An ensemble of processes on loopback: starts, kills and pauses members, asks them four-letter words.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -37,6 +37,9 @@ impl Kind {
 pub struct Member {
     kind: Kind,
     pub dir: PathBuf,
+    address: IpAddr,
+    /// Its network namespace, if it has one.
+    namespace: Option<PathBuf>,
     pub client_port: u16,
     pub quorum_port: u16,
     pub election_port: u16,
@@ -115,6 +118,8 @@ impl Ensemble {
             let member = Member {
                 kind: *kind,
                 dir: root.join(sid.to_string()),
+                address: Ipv4Addr::LOCALHOST.into(),
+                namespace: None,
                 client_port: free_port()?,
                 quorum_port: free_port()?,
                 election_port: free_port()?,
@@ -162,9 +167,23 @@ impl Ensemble {
 
     /// More lines for its zoo.cfg.
     pub fn configure(&self, sid: usize, more: &str) -> Result<(), String> {
+        self.reconfigure(sid, |before| before + more)
+    }
+
+    /// Another zoo.cfg, made of the one that it has.
+    pub fn reconfigure(&self, sid: usize, change: impl FnOnce(String) -> String) -> Result<(), String> {
         let path = self.member(sid).dir.join("zoo.cfg");
         let before = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        write_file(&path, &(before + more))
+        write_file(&path, &change(before))
+    }
+
+    /// From now on it is started in this network namespace, where it has this address, and everybody knows that.
+    pub fn place(&mut self, sid: usize, address: IpAddr, namespace: PathBuf) -> Result<(), String> {
+        let member = &mut self.members[sid - 1];
+        let before = format!("server.{sid}={}:", member.address);
+        (member.address, member.namespace) = (address, Some(namespace));
+        let after = format!("server.{sid}={address}:");
+        (1..=self.members.len()).try_for_each(|of| self.reconfigure(of, |cfg| cfg.replace(&before, &after)))
     }
 
     pub fn member(&self, sid: usize) -> &Member {
@@ -181,7 +200,10 @@ impl Ensemble {
         let log = log.map_err(|e| format!("log of {sid}: {e}"))?;
         let mut command = match member.kind {
             Kind::Vivarium | Kind::Observer | Kind::Serving | Kind::ServingObserver => {
-                let mut command = Command::new(&self.binary);
+                let mut command = match &member.namespace {
+                    None => Command::new(&self.binary),
+                    Some(namespace) => within(namespace, &self.binary),
+                };
                 command.arg("node").args(member.kind.submits().then_some("--submit"));
                 command.arg("--config").arg(cfg);
                 if self.record {
@@ -253,7 +275,8 @@ impl Ensemble {
 
     /// Where clients of this member connect.
     pub fn host(&self, sid: usize) -> String {
-        format!("127.0.0.1:{}", self.member(sid).client_port)
+        let member = self.member(sid);
+        SocketAddr::new(member.address, member.client_port).to_string()
     }
 
     pub fn data(&self, sid: usize) -> PathBuf {
@@ -290,7 +313,8 @@ impl Ensemble {
     pub fn ask(&self, sid: usize, word: &str) -> Option<String> {
         let member = self.member(sid);
         member.process.as_ref()?;
-        let mut stream = TcpStream::connect(("127.0.0.1", member.client_port)).ok()?;
+        let at = SocketAddr::new(member.address, member.client_port);
+        let mut stream = TcpStream::connect_timeout(&at, Duration::from_secs(2)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
         stream.write_all(word.as_bytes()).ok()?;
         let mut answer = String::new();
@@ -417,6 +441,13 @@ impl Ensemble {
             (a == b).then_some(a)
         })
     }
+}
+
+/// In the place of this process, so that it has its id.
+fn within(namespace: &Path, binary: &Path) -> Command {
+    let mut command = Command::new("nsenter");
+    command.arg(format!("--net={}", namespace.display())).arg(binary);
+    command
 }
 
 fn write_file(path: &Path, text: &str) -> Result<(), String> {

@@ -253,7 +253,7 @@ fn a_leader_answers_with_its_round_and_vote() {
 }
 
 #[test]
-fn an_observer_is_answered_in_every_state() {
+fn an_observer_that_looks_is_answered_in_every_state() {
     elect(
         "observer-is-answered",
         member(3, 3, 1),
@@ -263,6 +263,7 @@ fn an_observer_is_answered_in_every_state() {
          1 votes LOOKING leader=3 zxid=0x0 round=1 epoch=0
          time +200
          4 votes LOOKING leader=none round=1
+         # This would be an answer to ours: Java answers again, and so on.
          4 votes OBSERVING leader=3 zxid=0x0 round=1 epoch=0",
     );
 }
@@ -277,6 +278,7 @@ fn an_observer_waits_looks_and_observes() {
          time +200
          1 votes FOLLOWING leader=3 zxid=0x0 round=1 epoch=1
          3 votes LEADING leader=3 zxid=0x0 round=1 epoch=1
+         # No voter takes anything from an observer: Java's answers, and is answered in its turn.
          1 votes LOOKING leader=1 zxid=0x0 round=1 epoch=0",
     );
 }

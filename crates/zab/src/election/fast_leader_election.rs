@@ -243,18 +243,27 @@ impl Election {
     /// | I am | sender | answer |
     /// |---|---|---|
     /// | silent (between roles) | anybody | none |
-    /// | anything | no voter | my vote and state, my round, at once |
-    /// | LOOKING | LOOKING in an older round | my proposal |
+    /// | anything | no voter, LOOKING | my vote and state, my round, at once |
+    /// | anything | no voter, settled | none |
+    /// | LOOKING | LOOKING in an older round | my proposal, if I am a voter |
     /// | LOOKING | other voter | none; the vote is counted |
-    /// | FOLLOWING, LEADING, OBSERVING | LOOKING voter | my vote and state |
-    /// | FOLLOWING, LEADING, OBSERVING | settled voter | none |
+    /// | FOLLOWING, LEADING | LOOKING voter | my vote and state |
+    /// | FOLLOWING, LEADING | settled voter | none |
+    /// | OBSERVING | voter | none |
+    ///
+    /// Java answers every message of who is no voter, and its observers answer every voter that is LOOKING. A voter
+    /// takes nothing from an observer, so such answers are of no use; but each asks for the next, and the two keep the
+    /// network busy for as long as the voter looks (50 MiB in a run of a minute were seen).
     fn on_notification(&mut self, io: &mut Io<'_>, sid: ServerId, n: &Notification) -> Option<Decision> {
         match &self.phase {
             Phase::Settled(ServerState::Looking) | Phase::Waiting { .. } => None,
             _ if !io.config.view.is_voter(sid) => {
-                self.send(io, sid, self.vote, self.state(), self.round);
+                if n.state == ServerState::Looking {
+                    self.send(io, sid, self.vote, self.state(), self.round);
+                }
                 None
             }
+            Phase::Settled(ServerState::Observing) => None,
             Phase::Settled(state) => {
                 if n.state == ServerState::Looking && sid != io.sid() {
                     self.send(io, sid, self.vote, *state, self.vote.round);
@@ -263,8 +272,6 @@ impl Election {
             }
             Phase::Looking { .. } => {
                 let voter = io.config.learner_type() == LearnerType::Participant;
-                // An observer's proposal is of no use to a voter: Java answers, and the two keep each
-                // other busy.
                 if n.state == ServerState::Looking && n.round < self.round && voter && sid != io.sid() {
                     self.send(io, sid, self.vote, ServerState::Looking, self.round);
                 }
