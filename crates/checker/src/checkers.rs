@@ -59,6 +59,7 @@ impl Checkers {
             Observation::EpochWritten(file, epoch) => self.epoch_written(m, file, epoch),
             Observation::SnapshotDurable(zxid) => self.snapshot_durable(m, zxid),
             Observation::RecoveredTree { zxid, tree } => {
+                self.ghost.members[m].recovered_tree = Some((zxid, tree));
                 tree_equality::reached(&mut self.ghost, m, zxid, tree, &mut self.report);
             }
         }
@@ -133,6 +134,9 @@ impl Checkers {
             Event::NewLeaderAckSent { epoch } => self.new_leader_ack_sent(m, epoch),
             Event::UpToDate { epoch } => self.up_to_date(m, epoch),
             Event::Restored { zxid, tree } => self.restored(m, zxid, tree),
+            Event::FastForwarded { last_zxid, tree, .. } => {
+                tree_equality::fast_forwarded(&mut self.ghost, m, last_zxid, tree, &mut self.report);
+            }
             Event::Exception { ref what } => assertions::exception(&self.ghost, m, what, &mut self.report),
             _ => {}
         }

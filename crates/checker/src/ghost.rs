@@ -118,6 +118,8 @@ pub(crate) struct Member {
     pub fuzzy_until: Zxid,
     /// The last state told in its present role, and after which zxid.
     pub last_tree: Option<(Zxid, u64)>,
+    /// What recovery would fold from its disk, until memory is told.
+    pub recovered_tree: Option<(Zxid, u64)>,
     pub disk: Disk,
     /// The highest proposal it ever acknowledged.
     pub max_acked: Zxid,
@@ -191,6 +193,7 @@ impl Ghost {
                 pending: Vec::new(),
                 fuzzy_until: Zxid::MIN,
                 last_tree: None,
+                recovered_tree: None,
                 disk: Disk::new(),
                 max_acked: Zxid::MIN,
                 sync_point: None,

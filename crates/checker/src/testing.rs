@@ -194,6 +194,13 @@ impl Run {
         self.observe(sid, &Observation::RecoveredTree { zxid, tree });
     }
 
+    pub fn fast_forwarded(&mut self, sid: i64, last_zxid: Zxid, tree: u64) {
+        let epoch = Epoch(1);
+        let (accepted_epoch, current_epoch) = (epoch, epoch);
+        let event = Event::FastForwarded { last_zxid, transactions: 0, accepted_epoch, current_epoch, tree };
+        self.event(sid, event);
+    }
+
     // --- discovery and synchronisation
 
     pub fn role_leading(&mut self, sid: i64) {

@@ -90,6 +90,10 @@ impl EventLog {
                 "loaded: last zxid {last_zxid}, snapshot {snapshot}, acceptedEpoch {accepted_epoch}, \
                  currentEpoch {current_epoch}"
             ),
+            Event::FastForwarded { last_zxid, transactions, accepted_epoch, current_epoch, .. } => info!(
+                "memory goes on: {transactions} transactions read from the log, last zxid {last_zxid}, \
+                 acceptedEpoch {accepted_epoch}, currentEpoch {current_epoch}"
+            ),
             Event::RoleChanged { role: new } => info!("{}", role(*new)),
             Event::RoleLeft { role: old, reason } => info!("no more {}: {reason}", role(*old)),
             Event::ElectionStarted { round } => info!("election: round {round} begins"),

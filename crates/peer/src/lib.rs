@@ -20,7 +20,7 @@ pub use zab::leader::LeaderStatus;
 pub use zab::register_map::RegisterMap;
 pub use zab::{
     ClientId, ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskAnswer, DiskDone, DiskError,
-    DiskOp, EpochFile, Event, Input, Lane, LearnerType, Member, Nanos, Now, OpId, Outbox, Output, Port,
-    QuorumVerifier, Recovered, Role, Settings, StateMachine, Switch, Switches, SyncMode, SyncTable, Task,
-    TxnEntry, View, txn_digest,
+    DiskOp, EpochFile, Event, Input, Lane, LearnerType, LogTail, Member, Nanos, Now, OpId, Outbox, Output,
+    Port, QuorumVerifier, Recovered, Role, Settings, StateMachine, Switch, Switches, SyncMode, SyncTable,
+    Task, TxnEntry, View, txn_digest,
 };

@@ -12,7 +12,8 @@
 //! A role that ends leaves nothing behind: its connections are closed, its generation is over (late
 //! completions are swallowed), and before the member votes again its memory becomes what its disk
 //! holds, so that a partial SNAP or TRUNC, an unapplied log tail or a queued append of the old role
-//! cannot reach the next one (ZOOKEEPER-2845, 3642, 4712, 5094).
+//! cannot reach the next one (ZOOKEEPER-2845, 3642, 4712, 5094). Where memory is the member's own history but for
+//! its end, only that is read.
 
 use server::ServerCnxnFactory;
 use wire::Zxid;
@@ -22,8 +23,8 @@ use zab::learner::Learner;
 use zab::standalone::Standalone;
 use zab::{
     ClientInput, ClientOutput, Config, Ctx, DiskAnswer, DiskDone, DiskError, DiskOp, Epochs, Event, Ids,
-    Input, Io, Leave, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine, Switch, Task,
-    ZkDatabase,
+    Input, Io, Leave, LogTail, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine, Switch,
+    Switches, Task, ZkDatabase,
 };
 
 use crate::old_writer::OldWriter;
@@ -66,10 +67,21 @@ enum Phase<S: StateMachine> {
     Standalone(Box<Standalone<S>>),
     /// A role has ended; operations of its are still with the disk.
     Leaving {
-        keeps_memory: bool,
+        memory: Memory,
     },
     /// Given up for good: the process ends.
     Halted,
+}
+
+/// What becomes of memory when a role has ended, before the next vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Memory {
+    /// The disk is read.
+    Load,
+    /// The end of the log is read.
+    FastForward,
+    /// Wrong: it stays what the role has made of it.
+    Stays,
 }
 
 #[derive(Clone)]
@@ -263,16 +275,16 @@ impl<S: StateMachine> Peer<S> {
 
     fn boot(&mut self, now: Now, out: &mut Outbox) {
         assert!(matches!(self.phase, Phase::Down), "a process boots once");
-        self.load(now, out);
+        self.read_disk(DiskOp::Load, now, out);
     }
 
     fn io<'a>(&'a mut self, now: Now, out: &'a mut Outbox) -> Io<'a> {
         Io { now, out, ids: &mut self.ids, config: &self.config }
     }
 
-    fn load(&mut self, now: Now, out: &mut Outbox) {
+    fn read_disk(&mut self, how: DiskOp, now: Now, out: &mut Outbox) {
         self.ids.generation += 1;
-        let op = self.io(now, out).disk(DiskOp::Load);
+        let op = self.io(now, out).disk(how);
         self.phase = Phase::Loading { op };
     }
 
@@ -288,9 +300,9 @@ impl<S: StateMachine> Peer<S> {
             {
                 self.hand_to_role(now, Input::Disk(done), out);
             }
-            Phase::Leaving { keeps_memory } if self.ids.ops_in_flight == 0 && !silent_failure => {
-                let keeps_memory = *keeps_memory;
-                self.look_again(keeps_memory, now, out);
+            Phase::Leaving { memory } if self.ids.ops_in_flight == 0 && !silent_failure => {
+                let memory = *memory;
+                self.look_again(memory, now, out);
             }
             // The completion of a role that was left, or a late failure of it: the disk was read
             // after it.
@@ -301,13 +313,11 @@ impl<S: StateMachine> Peer<S> {
     fn on_loaded(&mut self, now: Now, done: DiskDone, out: &mut Outbox) {
         match done.result {
             Ok(DiskAnswer::Loaded(recovered)) => match self.fill_database(&recovered) {
-                Ok(()) => {
-                    ctx!(self, now, out).init_config();
-                    self.start_looking(now, &recovered, out);
-                }
+                Ok(()) => self.loaded(now, &recovered, out),
                 Err(why) => self.halt(format!("the snapshot does not load: {why}"), out),
             },
-            Ok(answer) => unreachable!("a Load is answered by what it loaded, not {answer:?}"),
+            Ok(DiskAnswer::Tail(tail)) => self.fast_forwarded(now, &tail, out),
+            Ok(answer) => unreachable!("memory is filled by what the disk holds, not {answer:?}"),
             Err(DiskError::Killed) => self.phase = Phase::Halted,
             Err(error) => self.halt(error.to_string(), out),
         }
@@ -327,20 +337,13 @@ impl<S: StateMachine> Peer<S> {
         out.push(Output::Halt { why });
     }
 
-    fn start_looking(&mut self, now: Now, recovered: &Recovered, out: &mut Outbox) {
+    fn loaded(&mut self, now: Now, recovered: &Recovered, out: &mut Outbox) {
         if recovered.untrusted_empty {
             self.db.last_processed = Zxid::NONE;
         }
-        let in_memory = self.epochs.accepted;
-        self.epochs = Epochs { accepted: recovered.accepted_epoch, current: recovered.current_epoch };
-        // Where memory changes first, it also stays: Java reads its epoch files once.
-        if self.config.switches.has(Switch::EpochMemoryFirst) && in_memory > self.epochs.accepted {
-            self.epochs.accepted = in_memory;
-        }
         self.memory_is_stale = false;
         let last_zxid = self.db.last_processed;
-        let listening = std::mem::replace(&mut self.listening, true);
-        let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+        let mut io = self.io(now, out);
         for warning in &recovered.warnings {
             io.warn(warning.clone());
         }
@@ -350,11 +353,29 @@ impl<S: StateMachine> Peer<S> {
             accepted_epoch: recovered.accepted_epoch,
             current_epoch: recovered.current_epoch,
         });
+        let epochs = Epochs { accepted: recovered.accepted_epoch, current: recovered.current_epoch };
+        self.start_looking(epochs, now, out);
+    }
+
+    fn fast_forwarded(&mut self, now: Now, tail: &LogTail, out: &mut Outbox) {
+        ctx!(self, now, out).fast_forward(tail);
+        let epochs = Epochs { accepted: tail.accepted_epoch, current: tail.current_epoch };
+        self.start_looking(epochs, now, out);
+    }
+
+    /// `epochs`: as on the disk.
+    fn start_looking(&mut self, epochs: Epochs, now: Now, out: &mut Outbox) {
+        ctx!(self, now, out).init_config();
+        let in_memory = std::mem::replace(&mut self.epochs, epochs).accepted;
+        // Where memory changes first, it also stays: Java reads its epoch files once.
+        if self.config.switches.has(Switch::EpochMemoryFirst) && in_memory > self.epochs.accepted {
+            self.epochs.accepted = in_memory;
+        }
         if self.config.settings.standalone {
             return self.stand_alone(now, out);
         }
-        if !listening {
-            self.election.start_listening(&mut io);
+        if !std::mem::replace(&mut self.listening, true) {
+            self.election.start_listening(&mut Io { now, out, ids: &mut self.ids, config: &self.config });
         }
         self.look(now, out);
     }
@@ -381,13 +402,42 @@ impl<S: StateMachine> Peer<S> {
     }
 
     /// Right: memory becomes what the disk holds. Wrong: the next vote is cast with what a role left.
-    fn look_again(&mut self, keeps_memory: bool, now: Now, out: &mut Outbox) {
-        if keeps_memory {
-            self.memory_is_stale = true;
-            self.db.committed_log.cut_behind(self.db.last_processed);
-            self.look(now, out);
+    fn look_again(&mut self, memory: Memory, now: Now, out: &mut Outbox) {
+        match memory {
+            Memory::Load => self.read_disk(DiskOp::Load, now, out),
+            Memory::FastForward => {
+                self.read_disk(DiskOp::FastForward { after: self.db.applied() }, now, out);
+            }
+            Memory::Stays => {
+                self.memory_is_stale = true;
+                self.db.committed_log.cut_behind(self.db.last_processed);
+                self.look(now, out);
+            }
+        }
+    }
+
+    /// | switches | the role left | the state | memory |
+    /// |---|---|---|---|
+    /// | some keep it | | | stays (`keeps_memory`) |
+    /// | any | | | is loaded: what releases did wrong is measured with that |
+    /// | none | memory and disk at different points of a synchronisation | | is loaded |
+    /// | none | else | is not whole | is loaded: learners are sent the snapshot that was |
+    /// | none | else | is whole | is fast-forwarded |
+    fn memory_after_role(&self) -> Memory {
+        let switches = self.config.switches;
+        let (stays, remembers) = match &self.phase {
+            Phase::Leading(leader) => (leader.keeps_memory(switches), true),
+            Phase::Learning(learner) => {
+                (learner.keeps_memory(switches, self.memory_is_stale), learner.remembers_its_history())
+            }
+            _ => (false, false),
+        };
+        if stays {
+            Memory::Stays
+        } else if switches == Switches::NONE && remembers && self.db.state.is_whole() {
+            Memory::FastForward
         } else {
-            self.load(now, out);
+            Memory::Load
         }
     }
 
@@ -467,14 +517,9 @@ impl<S: StateMachine> Peer<S> {
 
     fn leave_role(&mut self, now: Now, leave: &Leave, out: &mut Outbox) {
         let role = self.role;
-        let switches = self.config.switches;
-        let keeps_memory = match &self.phase {
-            Phase::Leading(leader) => leader.keeps_memory(switches),
-            Phase::Learning(learner) => learner.keeps_memory(switches, self.memory_is_stale),
-            _ => false,
-        };
+        let memory = self.memory_after_role();
         let mut ctx = ctx!(self, now, out);
-        match std::mem::replace(&mut self.phase, Phase::Leaving { keeps_memory }) {
+        match std::mem::replace(&mut self.phase, Phase::Leaving { memory }) {
             Phase::Leading(leader) => self.old_writer.take_over(leader.shut_down(&mut ctx)),
             Phase::Learning(learner) => self.old_writer.take_over(learner.shut_down(&mut ctx)),
             Phase::Standalone(standalone) => self.old_writer.take_over(standalone.shut_down(&mut ctx)),
@@ -483,7 +528,7 @@ impl<S: StateMachine> Peer<S> {
         self.election.leave();
         let mut ctx = ctx!(self, now, out);
         ctx.io.event(Event::RoleLeft { role, reason: leave.to_string() });
-        ctx.db.state.forget_prepared();
+        ctx.db.state.role_ended();
         // What the old role still had with the disk answers a generation that is over.
         self.ids.generation += 1;
         if let Leave::Disk(error) = leave {
@@ -491,7 +536,7 @@ impl<S: StateMachine> Peer<S> {
             return self.halt(format!("the disk failed: {error}"), out);
         }
         if self.ids.ops_in_flight == 0 {
-            self.look_again(keeps_memory, now, out);
+            self.look_again(memory, now, out);
         }
     }
 }

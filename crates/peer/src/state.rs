@@ -77,8 +77,8 @@ impl StateMachine for State {
     fn stays_open(&mut self, session: SessionId) {
         either!(self, it => it.stays_open(session));
     }
-    fn forget_prepared(&mut self) {
-        either!(self, it => it.forget_prepared());
+    fn role_ended(&mut self) {
+        either!(self, it => it.role_ended());
     }
     fn apply(&mut self, zxid: Zxid, txn: &Bytes) -> Applied {
         either!(self, it => it.apply(zxid, txn))

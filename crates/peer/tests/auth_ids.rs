@@ -31,8 +31,8 @@ impl StateMachine for Witness {
         self.seen.borrow_mut().push((request.op, request.auth.to_vec()));
         self.map.prepare(zxid, wall_ms, request)
     }
-    fn forget_prepared(&mut self) {
-        self.map.forget_prepared();
+    fn role_ended(&mut self) {
+        self.map.role_ended();
     }
     fn apply(&mut self, zxid: Zxid, txn: &Bytes) -> Applied {
         self.map.apply(zxid, txn)

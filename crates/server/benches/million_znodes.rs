@@ -97,7 +97,7 @@ fn case(count: usize, flat: bool) {
             (Zxid(zxid), write(&mut server, zxid, op::SET_DATA, &requests(set, n)))
         })
         .collect();
-    server.forget_prepared();
+    server.role_ended();
     let since = ProcessTime::now();
     for (zxid, txn) in &txns {
         assert!(server.apply(*zxid, txn).result.is_ok());

@@ -112,8 +112,9 @@ impl StateMachine for ZooKeeperServer {
         self.prep.stays_open(session);
     }
 
-    fn forget_prepared(&mut self) {
+    fn role_ended(&mut self) {
         self.prep.forget();
+        self.watches.clear();
     }
 
     fn apply(&mut self, zxid: Zxid, txn: &Bytes) -> Applied {

@@ -91,6 +91,10 @@ impl TraceHash {
                             r.current_epoch.0 as u64,
                         ]);
                     }
+                    Ok(DiskAnswer::Tail(tail)) => {
+                        self.words(&[6, tail.log.len() as u64, tail.current_epoch.0 as u64]);
+                        tail.log.iter().for_each(|entry| self.word(entry.zxid.0 as u64));
+                    }
                     Ok(DiskAnswer::Log(entries)) => {
                         self.words(&[3, entries.as_ref().map_or(u64::MAX, |e| e.len() as u64)]);
                     }
@@ -221,6 +225,7 @@ impl TraceHash {
                 self.words(&[12, snapshot.0 as u64, through.0 as u64]);
             }
             DiskOp::Load => self.word(8),
+            DiskOp::FastForward { after } => self.words(&[13, after.0 as u64]),
             DiskOp::Sync => self.word(9),
             DiskOp::Roll => self.word(10),
         }

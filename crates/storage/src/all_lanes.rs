@@ -7,6 +7,7 @@ use zab::{DiskAnswer, DiskError, DiskOp, EpochFile, Lane, Switch, TxnEntry};
 
 use crate::compression::snapshot_zxid;
 use crate::epoch;
+use crate::fast_forward;
 use crate::fs::{FileSystem, write_atomically};
 use crate::install::{self, Install};
 use crate::log_lane::{LogLane, logs};
@@ -23,6 +24,7 @@ pub fn needs_all_lanes(op: &DiskOp) -> bool {
     matches!(
         op,
         DiskOp::Load
+            | DiskOp::FastForward { .. }
             | DiskOp::Truncate(_)
             | DiskOp::Install { .. }
             | DiskOp::WriteEpoch(EpochFile::CurrentEpoch, _)
@@ -69,6 +71,7 @@ impl<F: FileSystem> AllLanes<'_, F> {
     pub fn execute(&mut self, op: &DiskOp) -> Answer {
         match op {
             DiskOp::Load => self.load(),
+            DiskOp::FastForward { after } => self.fast_forward(*after),
             DiskOp::Truncate(zxid) => self.truncate(*zxid),
             DiskOp::Install { zxid, epoch, log } => self.install(*zxid, *epoch, log),
             DiskOp::WriteEpoch(EpochFile::CurrentEpoch, epoch) => self.write_current_epoch(*epoch),
@@ -94,6 +97,18 @@ impl<F: FileSystem> AllLanes<'_, F> {
         recovered.untrusted_empty = plan.first_start && !self.settings.trust_empty;
         self.epochs.current = recovered.current_epoch;
         Ok(DiskAnswer::Loaded(Box::new(recovered)))
+    }
+
+    /// The log stays open: what comes next is appended to it.
+    fn fast_forward(&mut self, after: Zxid) -> Answer {
+        if self.log.has_failed() {
+            return self.load();
+        }
+        self.log.execute(self.fs, self.settings, &DiskOp::Sync)?;
+        match fast_forward::tail(self.fs, after)? {
+            Some(tail) => Ok(DiskAnswer::Tail(tail)),
+            None => self.load(),
+        }
     }
 
     /// Bring the disk into the state that the plan read it as, durably: a process kill leaves bytes

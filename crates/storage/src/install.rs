@@ -113,7 +113,7 @@ pub fn rename<F: FileSystem>(fs: &mut F, names: &[(String, String)]) -> Result<(
 }
 
 /// A file of an installation, its snapshot or its log.
-fn is_part(name: &str) -> bool {
+pub(crate) fn is_part(name: &str) -> bool {
     Install::parse(name.strip_suffix(".log").unwrap_or(name)).is_some()
 }
 

@@ -5,6 +5,7 @@ mod all_lanes;
 pub mod checksum;
 pub mod compression;
 pub mod epoch;
+mod fast_forward;
 pub mod fs;
 mod install;
 mod installed;

@@ -39,6 +39,11 @@ impl LogLane {
         Ok(DiskAnswer::Done)
     }
 
+    /// What the files hold is not known (until they are recovered).
+    pub fn has_failed(&self) -> bool {
+        self.log.has_failed()
+    }
+
     /// The files were recovered, truncated or replaced: the next append begins a new one.
     pub fn reset(&mut self) {
         self.log.reset();

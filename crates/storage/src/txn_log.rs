@@ -121,6 +121,10 @@ impl TxnLog {
         Ok(())
     }
 
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
     /// The next append begins a new file.
     pub fn roll(&mut self) {
         if let Some(open) = self.open.take() {

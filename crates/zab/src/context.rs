@@ -5,7 +5,7 @@ use wire::{Epoch, ServerId};
 
 use crate::config::{Config, Epochs};
 use crate::database::ZkDatabase;
-use crate::disk::{DiskOp, OpId};
+use crate::disk::{DiskOp, LogTail, OpId};
 use crate::event::{Event, txn_digest};
 use crate::io::{ClientOutput, ConnId, Outbox, Output, Port, Task};
 use crate::state_machine::StateMachine;
@@ -100,6 +100,20 @@ pub struct Ctx<'a, S> {
 }
 
 impl<S: StateMachine> Ctx<'_, S> {
+    /// The answer of a `FastForward`: memory goes on.
+    pub fn fast_forward(&mut self, tail: &LogTail) {
+        self.db.fast_forward(tail);
+        if !tail.log.is_empty() {
+            self.io.mark("memory: the log had more");
+        }
+        self.io.event(Event::FastForwarded {
+            last_zxid: self.db.last_processed,
+            transactions: tail.log.len() as u32,
+            accepted_epoch: tail.accepted_epoch,
+            current_epoch: tail.current_epoch,
+            tree: self.db.state.digest(),
+        });
+    }
     /// What was loaded, or came as a snapshot, has another server's configuration, or none.
     pub fn init_config(&mut self) {
         let config = self.io.config;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use wire::{SessionId, SnapshotParser, SnapshotRecord, TxnHeader, Zxid, op};
 
-use crate::disk::{Recovered, TxnEntry};
+use crate::disk::{LogTail, Recovered, TxnEntry};
 use crate::state_machine::{Applied, StateMachine};
 
 /// The last transactions that were committed, ascending and without a gap inside an epoch:
@@ -76,6 +76,8 @@ pub struct ZkDatabase<S> {
     /// Zxid of the last transaction applied (or of the snapshot, or `E<<32|0` on an established
     /// leader).
     pub last_processed: Zxid,
+    /// Zxid of the last transaction applied, or of the snapshot that the state began with: what a disk can hold.
+    applied: Zxid,
     /// The newest snapshot on disk, loaded or taken since: its zxid, and the size of its body in bytes,
     /// which bounds a DIFF from disk. A state that is not whole is sent to learners as this and the log
     /// behind it.
@@ -89,6 +91,7 @@ impl<S: StateMachine> ZkDatabase<S> {
             state,
             committed_log: CommittedLog::new(commit_log_count),
             last_processed: Zxid::ZERO,
+            applied: Zxid::ZERO,
             snapshot_zxid: Zxid::ZERO,
             snapshot_bytes: 0,
         }
@@ -104,8 +107,7 @@ impl<S: StateMachine> ZkDatabase<S> {
     /// The same, but what is in the committed log stays (releases that kept their memory from role to role).
     pub fn load_behind_committed_log(&mut self, recovered: &Recovered) -> Result<(), String> {
         self.committed_log.cut_behind(recovered.last_zxid());
-        self.state.clear();
-        self.last_processed = Zxid::ZERO;
+        self.begin_snapshot(Zxid::ZERO);
         self.snapshot_bytes = recovered.snapshot_bytes;
         self.snapshot_zxid = Zxid::ZERO;
         if let Some((zxid, body)) = &recovered.snapshot {
@@ -117,7 +119,7 @@ impl<S: StateMachine> ZkDatabase<S> {
             if !parser.is_complete() {
                 return Err(format!("snapshot {zxid} ends before its end marker"));
             }
-            self.last_processed = *zxid;
+            (self.last_processed, self.applied) = (*zxid, *zxid);
         }
         for entry in &recovered.before_snapshot {
             self.committed_log.add(entry.clone());
@@ -134,7 +136,33 @@ impl<S: StateMachine> ZkDatabase<S> {
     pub fn apply(&mut self, entry: &TxnEntry) -> Applied {
         let applied = self.state.apply(entry.zxid, &entry.txn);
         self.last_processed = self.last_processed.max(entry.zxid);
+        self.applied = self.applied.max(entry.zxid);
         applied
+    }
+
+    /// Where a `FastForward` begins.
+    pub fn applied(&self) -> Zxid {
+        self.applied
+    }
+
+    /// Memory was this member's history up to `applied`; now it is that of its disk (`ZKDatabase.fastForwardDataBase`),
+    /// and its end is the last zxid: not one that no transaction has, as the beginning of an epoch that was led.
+    pub fn fast_forward(&mut self, tail: &LogTail) {
+        self.committed_log.pin(None);
+        // What was committed by others, and was still on its way to the own disk.
+        self.committed_log.cut_behind(tail.log.last().map_or(self.applied, |entry| entry.zxid));
+        self.last_processed = self.applied;
+        for entry in &tail.log {
+            assert!(entry.zxid > self.applied, "{} was applied already", entry.zxid);
+            self.apply(entry);
+            self.committed_log.add(entry.clone());
+        }
+    }
+
+    /// An empty state, to be filled from a snapshot at `zxid`.
+    pub fn begin_snapshot(&mut self, zxid: Zxid) {
+        self.state.clear();
+        (self.last_processed, self.applied) = (zxid, zxid);
     }
 
     /// Only with `sync-skips-session-tracker`: the table of sessions stays as it is.

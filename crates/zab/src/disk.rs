@@ -20,7 +20,7 @@ pub struct OpId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
-    /// Load, Append, Sync, Roll, Truncate, ReadLog, ReadLogBehind.
+    /// Load, FastForward, Append, Sync, Roll, Truncate, ReadLog, ReadLogBehind.
     Log,
     /// WriteEpoch (with the completion of an Install that waits for it).
     Epoch,
@@ -64,6 +64,10 @@ pub enum EpochFile {
 pub enum DiskOp {
     /// Recover: newest valid snapshot plus log, after cutting what stands above currentEpoch.
     Load,
+    /// What stands in the log behind this zxid, for a member whose memory is its own history up to there, so
+    /// that not all has to be read again. Durable before it is answered. Where the files do not prove that
+    /// nothing else can have changed, it is answered as a `Load`.
+    FastForward { after: Zxid },
     /// Append to the log, in order. Not durable before the next `Sync` completes.
     Append(Vec<TxnEntry>),
     /// Make all appended transactions durable.
@@ -105,6 +109,7 @@ impl DiskOp {
     pub fn lane(&self) -> Lane {
         match self {
             DiskOp::Load
+            | DiskOp::FastForward { .. }
             | DiskOp::Append(_)
             | DiskOp::Sync
             | DiskOp::Roll
@@ -118,6 +123,10 @@ impl DiskOp {
             | DiskOp::Install { .. }
             | DiskOp::ReadSnapshot { .. } => Lane::Snapshot,
         }
+    }
+    /// Memory is filled by it, before a member looks for a leader.
+    pub fn recovers(&self) -> bool {
+        matches!(self, DiskOp::Load | DiskOp::FastForward { .. })
     }
     /// It changes nothing. (`Load` may repair.)
     pub fn only_reads(&self) -> bool {
@@ -133,6 +142,7 @@ impl DiskOp {
     pub fn name(&self) -> &'static str {
         match self {
             DiskOp::Load => "Load",
+            DiskOp::FastForward { .. } => "FastForward",
             DiskOp::Append(_) => "Append",
             DiskOp::Sync => "Sync",
             DiskOp::Roll => "Roll",
@@ -181,11 +191,22 @@ impl Recovered {
     }
 }
 
+/// What a disk holds beyond a member's memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogTail {
+    /// Ascending, without a gap.
+    pub log: Vec<TxnEntry>,
+    pub accepted_epoch: Epoch,
+    pub current_epoch: Epoch,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DiskAnswer {
     Done,
-    /// Of `Load` and `Truncate`.
+    /// Of `Load` and `Truncate`; of a `FastForward` that has to be one.
     Loaded(Box<Recovered>),
+    /// Of `FastForward`.
+    Tail(LogTail),
     /// Of `ReadLog`: `None` where the log does not reach back to `after`, does not reach `through`, has a
     /// gap, or is larger than the limit. Of `ReadLogBehind`: `None` where it has a gap.
     Log(Option<Vec<TxnEntry>>),

@@ -42,6 +42,14 @@ pub enum Event {
         accepted_epoch: Epoch,
         current_epoch: Epoch,
     },
+    /// A role ended, and memory was that history but for so many transactions at its end: these were read.
+    FastForwarded {
+        last_zxid: Zxid,
+        transactions: u32,
+        accepted_epoch: Epoch,
+        current_epoch: Epoch,
+        tree: u64,
+    },
     /// A role ended.
     RoleLeft {
         role: Role,
@@ -204,6 +212,7 @@ impl Event {
         match self {
             Event::RoleChanged { .. } => "roleChanged",
             Event::Loaded { .. } => "loaded",
+            Event::FastForwarded { .. } => "fastForwarded",
             Event::RoleLeft { .. } => "roleLeft",
             Event::ElectionStarted { .. } => "electionStarted",
             Event::ElectionDecided { .. } => "electionDecided",

@@ -26,7 +26,9 @@ pub mod time;
 pub use config::{Config, Epochs, LearnerType, Member, Settings, SyncTable, View};
 pub use context::{Ctx, Ids, Io, Leave, RoleResult};
 pub use database::{CommittedLog, ZkDatabase};
-pub use disk::{DiskAnswer, DiskDone, DiskError, DiskOp, EpochFile, Lane, OpId, Recovered, TxnEntry};
+pub use disk::{
+    DiskAnswer, DiskDone, DiskError, DiskOp, EpochFile, Lane, LogTail, OpId, Recovered, TxnEntry,
+};
 pub use event::{Event, Role, SyncMode, txn_digest};
 pub use io::{ClientId, ClientInput, ClientOutput, CloseReason, ConnId, Input, Outbox, Output, Port, Task};
 pub use quorum_verifier::QuorumVerifier;

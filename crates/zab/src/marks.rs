@@ -27,6 +27,7 @@ pub const MARKS: &[(&str, Reach)] = &[
     ("learner: cannot truncate", Reach::Script),
     ("learner: epoch accepted before", Reach::Swarm),
     ("learner: leader of before 1.0", Reach::Script),
+    ("memory: the log had more", Reach::Swarm),
 ];
 
 #[cfg(test)]

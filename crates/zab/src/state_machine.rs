@@ -62,8 +62,8 @@ pub trait StateMachine: Clone {
     /// Only with `create-after-close`: the session whose closeSession was prepared last goes on until that is
     /// applied.
     fn stays_open(&mut self, _session: SessionId) {}
-    /// Forget what was prepared and never applied (a role ended).
-    fn forget_prepared(&mut self);
+    /// What belongs to a role ends with it: what was prepared and never applied, clients and their watches.
+    fn role_ended(&mut self);
     /// Apply a committed (or recovered) transaction. Idempotent under replay over a fuzzy snapshot.
     fn apply(&mut self, zxid: Zxid, txn: &Bytes) -> Applied;
     /// Only with `zxid-before-multi-done`: apply the first of several parts of a transaction; `apply` comes for

@@ -62,7 +62,7 @@ fn versions_count_what_is_prepared_and_not_applied() {
 fn what_was_prepared_for_an_old_role_is_forgotten() {
     let mut map = RegisterMap::new();
     set(&mut map, 1, 7, "/a", "x");
-    map.forget_prepared();
+    map.role_ended();
     let body = set_data_request(b"/a", b"y", 0);
     let txn = map.prepare(Zxid(2), 0, &request(7, op::SET_DATA, &body));
     assert_eq!(map.apply(Zxid(2), &txn).result, Err(code::BAD_VERSION), "/a does not exist: version -1");

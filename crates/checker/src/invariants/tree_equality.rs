@@ -1,6 +1,9 @@
 //! TREE, tree equality: two members whose last applied zxid is equal have equal states; and the state
 //! that recovery folds from a disk is that state too.
 //!
+//! A member that goes on with the memory of a role that ended must have in it what recovery would give, zxid and
+//! state, whatever it read of the disk; fuzzy or not, for both hold the same transactions.
+//!
 //! A transaction fixes the whole history before it, so the state after it is one for all, committed or
 //! not. A snapshot is written while changes go on and may hold effects of later transactions than its
 //! name says: from where one is loaded until the last such transaction is applied, states are not
@@ -67,9 +70,22 @@ pub(crate) fn loaded(g: &mut Ghost, m: usize, snapshot: Option<Zxid>) {
     member.fuzzy_until = known.map_or(member.disk.fuzzy_at_crash, |(_, until)| *until);
 }
 
+/// Memory goes on, with what was read of the log's end.
+pub(crate) fn fast_forwarded(g: &mut Ghost, m: usize, zxid: Zxid, tree: u64, report: &mut Report) {
+    if let Some((on_disk, folded)) = g.members[m].recovered_tree.take()
+        && (on_disk, folded) != (zxid, tree)
+    {
+        let detail = format!(
+            "memory is {tree:#x} at {zxid}, and its disk would be recovered as {folded:#x} at {on_disk}"
+        );
+        report.add("TREE", g.members[m].sid, detail);
+    }
+    reached(g, m, zxid, tree, report);
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::testing::{Run, z};
+    use crate::testing::{Run, tree_at, z};
 
     #[test]
     fn another_state_at_the_same_zxid() {
@@ -80,6 +96,21 @@ mod tests {
         run.deliver(1, z(1, 1));
         run.deliver_with_tree(2, z(1, 1), 4711);
         run.first_is("TREE");
+    }
+
+    #[test]
+    fn memory_that_goes_on_is_what_recovery_would_give() {
+        let right = tree_at(z(1, 1));
+        for (zxid, tree) in [(z(1, 1), 4711), (z(1, 2), right)] {
+            let mut run = Run::established(3, 1);
+            run.write(z(1, 1));
+            run.recovered_tree(2, z(1, 1), right);
+            run.fast_forwarded(2, z(1, 1), right);
+            run.sound();
+            run.recovered_tree(3, z(1, 1), right);
+            run.fast_forwarded(3, zxid, tree);
+            run.first_is("TREE");
+        }
     }
 
     #[test]

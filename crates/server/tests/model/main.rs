@@ -255,7 +255,7 @@ fn prepared_and_forgotten() {
     for _ in 0..20 {
         run.write();
     }
-    run.server.forget_prepared();
+    run.server.role_ended();
     run.prepared.clear();
     assert_eq!(run.server.digest(), digest);
     (run.model, run.zxid) = (model, zxid);

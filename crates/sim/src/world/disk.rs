@@ -1,6 +1,7 @@
 //! The simulated disks' time: operations wait in their lane, take as long as the disk's draws say, and
 //! are then carried out by `storage` over the member's `SimFs`.
 
+use super::processes::new_state;
 use super::*;
 
 impl World {
@@ -20,7 +21,7 @@ impl World {
                 m.lane_busy[lane] = true;
                 let incarnation = m.incarnation;
                 let at = self.now + Nanos(latency.max(1));
-                if m.crash_amid_write.is_some() && !op.only_reads() && !matches!(op, DiskOp::Load) {
+                if m.crash_amid_write.is_some() && !op.only_reads() && !op.recovers() {
                     let amid = self.now + Nanos(m.crash_draws.below(latency.max(1)));
                     self.queue.push(amid, What::Crash { member, incarnation });
                 }
@@ -88,15 +89,35 @@ impl World {
                 let (zxid, epoch) = (*zxid, *epoch);
                 self.observe(member, &Observation::Installed { zxid, epoch, log, effective });
             }
-            DiskOp::Load => {
-                // An install that was waiting for currentEpoch is dropped by recovery.
-                self.members[member].installing = None;
-                if let DiskAnswer::Loaded(recovered) = answer {
-                    self.observe(member, &Observation::Recovered(recovered));
-                }
-            }
+            DiskOp::Load | DiskOp::FastForward { .. } => self.observe_recovery(member, answer),
             _ => {}
         }
+    }
+
+    fn observe_recovery(&mut self, member: usize, answer: &DiskAnswer) {
+        if let DiskAnswer::Loaded(recovered) = answer {
+            // An install that was waiting for currentEpoch is dropped by recovery.
+            self.members[member].installing = None;
+            return self.observe(member, &Observation::Recovered(recovered));
+        }
+        // Whatever was read of the disk: memory must be what recovery would give.
+        match self.members[member].storage.recover_readonly() {
+            Ok(recovered) => {
+                let (zxid, tree) = (recovered.last_zxid(), self.tree_of(member, &recovered));
+                self.observe(member, &Observation::Recovered(&recovered));
+                self.observe(member, &Observation::RecoveredTree { zxid, tree });
+            }
+            Err(_) => self.observe(member, &Observation::Unrecoverable),
+        }
+    }
+
+    /// The digest of the state that a member with this disk would have.
+    fn tree_of(&self, member: usize, recovered: &Recovered) -> u64 {
+        let config = &self.members[member].config;
+        let state = new_state(self.spec.state, config.settings.max_record());
+        let mut db = zab::ZkDatabase::new(state, config.settings.commit_log_count);
+        db.load(recovered).expect("what was loaded once loads again");
+        zab::StateMachine::digest(&db.state)
     }
 }
 

@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// Of a process that starts.
+pub(super) fn new_state(kind: StateKind, max_txn: usize) -> State {
+    State::new(kind, server::Settings { extended_types: true, max_txn, ..server::Settings::default() })
+}
+
 impl World {
     pub fn boot(&mut self, sid: ServerId, at: Nanos) {
         let member = self.index(sid);
@@ -19,8 +24,7 @@ impl World {
         let mut config = m.config.clone();
         config.seed = m.seed_draws.any();
         let max_txn = config.settings.max_record();
-        let settings = server::Settings { extended_types: true, max_txn, ..server::Settings::default() };
-        m.peer = Some(Peer::new(config, State::new(self.spec.state, settings)));
+        m.peer = Some(Peer::new(config, new_state(self.spec.state, max_txn)));
         self.ready.push_back((member, Input::Boot));
         self.run_ready();
     }
@@ -129,7 +133,7 @@ impl World {
             m.lane_busy[lane] = false;
             let Some((_, op)) = m.lanes[lane].pop_front() else { continue };
             m.lanes[lane].clear();
-            if crash && op.answers() && !op.only_reads() && !matches!(op, DiskOp::Load) {
+            if crash && op.answers() && !op.only_reads() && !op.recovers() {
                 interrupted = true;
                 let calls =
                     m.crash_draws.below(if matches!(op, DiskOp::Install { .. }) { 16 } else { 8 }) as u32;

@@ -303,7 +303,7 @@ impl<S: StateMachine> Leader<S> {
         self.on_epoch_written(ctx, done)
     }
 
-    /// Is memory kept as it is when the role ends now? Right: never. Wrong (ZOOKEEPER-2845): always;
+    /// Is memory kept as it is when the role ends now? Right: never, it becomes what the disk holds. Wrong (ZOOKEEPER-2845): always;
     /// (ZOOKEEPER-790) with the zxid of an epoch that nobody followed.
     pub fn keeps_memory(&self, switches: Switches) -> bool {
         switches.has(Switch::ReuseDbWithoutLogTail)

@@ -280,7 +280,7 @@ impl<S: StateMachine> Learner<S> {
         Leave::LostLeader(format!("expected {expected}, received {packet}"))
     }
 
-    /// Is memory kept as it is when the role ends now? Right: never, it is read from the disk again.
+    /// Is memory kept as it is when the role ends now? Right: never, it becomes what the disk holds.
     ///
     /// | the role ends | wrong |
     /// |---|---|
@@ -304,6 +304,28 @@ impl<S: StateMachine> Learner<S> {
             Phase::MakingDurable { sync, .. } => reuses && sync.mode() == SyncMode::Diff,
             Phase::AwaitingUpToDate(_) | Phase::Serving => reuses,
             _ => reuses || is_stale,
+        }
+    }
+
+    /// Is memory this member's own history, as far as it goes, when the role ends now?
+    ///
+    /// | the role ends | |
+    /// |---|---|
+    /// | before a synchronisation | as it was when the role began: yes |
+    /// | amid one, until UPTODATE | no: its parts enter memory and disk at different times |
+    /// | later | yes |
+    pub fn remembers_its_history(&self) -> bool {
+        match &self.phase {
+            Phase::Connecting { .. }
+            | Phase::Registering
+            | Phase::AcceptingEpoch { .. }
+            | Phase::AcceptingEpochPre1 { .. }
+            | Phase::AwaitingSync { .. } => true,
+            Phase::Truncating { .. }
+            | Phase::Syncing(_)
+            | Phase::MakingDurable { .. }
+            | Phase::AwaitingUpToDate(_) => false,
+            Phase::Serving => true,
         }
     }
 

@@ -166,9 +166,8 @@ impl<S: StateMachine> Learner<S> {
                 Phase::Truncating { op, epoch, zxid }
             }
             SyncMode::Snap => {
-                ctx.db.state.clear();
+                ctx.db.begin_snapshot(zxid);
                 ctx.db.committed_log.clear();
-                ctx.db.last_processed = zxid;
                 Phase::Syncing(Syncing { snapshot: zxid, ..Syncing::new(epoch, mode, zxid) })
             }
             mode => {

@@ -243,7 +243,7 @@ impl StateMachine for RegisterMap {
         Txn::new(header, body, None).to_bytes()
     }
 
-    fn forget_prepared(&mut self) {
+    fn role_ended(&mut self) {
         self.prepared.clear();
     }
 
