@@ -184,7 +184,8 @@ fn judged(chaos: &mut Chaos, options: &Options, seed: u64) -> Done {
         report.expirations,
         chaos.net.account()?,
     );
-    if report.acknowledged == 0 || epochs < 2 {
+    let an_epoch_ended = epochs > 1 || !counts.contains_key(&Fault::KillLeader);
+    if report.acknowledged == 0 || !an_epoch_ended {
         return Err(format!("nothing was tested: {} answers, {epochs} epochs", report.acknowledged));
     }
     let violations = judge::judge(&committed, &report.history);
@@ -297,8 +298,10 @@ impl Chaos {
         let mut draws = Draws::new(seed, Concern::Faults, 0);
         let mut counts = Counts::new();
         let until = Instant::now() + Duration::from_secs(options.seconds);
+        // That an epoch ends is no matter of luck.
+        let mut first = kinds.contains(&Fault::KillLeader).then_some(Fault::KillLeader);
         while Instant::now() < until {
-            let fault = kinds[draws.below(kinds.len() as u64) as usize];
+            let fault = first.take().unwrap_or_else(|| kinds[draws.below(kinds.len() as u64) as usize]);
             faults::inflict(self, fault, &mut draws)?;
             *counts.entry(fault).or_default() += 1;
             self.last(&mut draws, 0, 2500);
