@@ -149,8 +149,10 @@ impl<S: StateMachine> ZkDatabase<S> {
     /// and its end is the last zxid: not one that no transaction has, as the beginning of an epoch that was led.
     pub fn fast_forward(&mut self, tail: &LogTail) {
         self.committed_log.pin(None);
-        // What was committed by others, and was still on its way to the own disk.
-        self.committed_log.cut_behind(tail.log.last().map_or(self.applied, |entry| entry.zxid));
+        // What was committed and not applied yet is in the tail, or was still on its way to the own disk.
+        self.committed_log.cut_behind(self.applied);
+        let last = self.committed_log.max();
+        assert!(last.is_none_or(|last| last == self.applied), "{last:?}, {} applied", self.applied);
         self.last_processed = self.applied;
         for entry in &tail.log {
             assert!(entry.zxid > self.applied, "{} was applied already", entry.zxid);

@@ -55,7 +55,7 @@ const SIM: Tests = Tests {
     package: "vivarium-sim",
     arguments: &[
         "--test",
-        "disk_faults",
+        "faults",
         "--test",
         "java_tree",
         "--test",
@@ -207,4 +207,19 @@ fn failed(done: &Done) -> String {
 pub fn places() -> Result<(PathBuf, PathBuf), String> {
     let here = std::env::current_dir().map_err(|e| e.to_string())?.join("target/mutants");
     Ok((here.join("tree"), here.join("target")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cargo calls a missing one an error, which would be taken for a fault that does not build.
+    #[test]
+    fn the_simulators_tests_are_there() {
+        for name in SIM.arguments.iter().chain(SCENARIOS.arguments).filter(|name| !name.starts_with("--")) {
+            let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/sim/tests");
+            let file = tests.join(name).with_extension("rs");
+            assert!(file.is_file(), "{}", file.display());
+        }
+    }
 }
