@@ -105,7 +105,7 @@ impl<F: FileSystem> AllLanes<'_, F> {
             return self.load();
         }
         self.log.execute(self.fs, self.settings, &DiskOp::Sync)?;
-        match fast_forward::tail(self.fs, after)? {
+        match fast_forward::tail(self.fs, after, self.log.written_since(after))? {
             Some(tail) => Ok(DiskAnswer::Tail(tail)),
             None => self.load(),
         }

@@ -1,7 +1,8 @@
 //! `FastForward`: the end of the log, for a member whose role ended and whose memory is its own history up to some
 //! zxid. A database of a gigabyte is not read again because a leader died (`FileTxnSnapLog.fastForwardFromEdits`).
 //!
-//! Only the newest logs are read. They must prove that memory is what recovery would give, or the whole is read:
+//! Only the newest log is read, and of one that is being written its end. It must prove that memory is what recovery
+//! would give, or the whole is read:
 //!
 //! | # | found | answer |
 //! |---|---|---|
@@ -19,10 +20,16 @@ use crate::epoch;
 use crate::fs::FileSystem;
 use crate::install;
 use crate::log_lane::logs;
-use crate::log_reader::{End, read_log};
+use crate::log_reader::{End, read_log, read_part};
+use crate::txn_log::Written;
 
-/// `None`: rows A (but for the log that failed, of which its lane knows) to D.
-pub(crate) fn tail<F: FileSystem>(fs: &F, after: Zxid) -> Result<Option<LogTail>, DiskError> {
+/// `None`: rows A (but for the log that failed, of which its lane knows) to D. `written`: where `after` is in the log
+/// that is being written.
+pub(crate) fn tail<F: FileSystem>(
+    fs: &F,
+    after: Zxid,
+    written: Option<Written>,
+) -> Result<Option<LogTail>, DiskError> {
     let names = fs.list();
     let (accepted, current) =
         (epoch::read(fs, EpochFile::AcceptedEpoch)?, epoch::read(fs, EpochFile::CurrentEpoch)?);
@@ -32,38 +39,49 @@ pub(crate) fn tail<F: FileSystem>(fs: &F, after: Zxid) -> Result<Option<LogTail>
     if unfinished || newest.is_none_or(|newest| newest > after) {
         return Ok(None);
     }
-    let log = entries_behind(fs, after, newest == Some(after), current_epoch)?;
+    let entries = match written {
+        Some(part) => read_written(fs, &part)?,
+        None => read_from(fs, after)?,
+    };
+    let log = entries.and_then(|entries| behind(entries, after, newest == Some(after), current_epoch));
     Ok(log.map(|log| LogTail { log, accepted_epoch, current_epoch }))
 }
 
-/// Rows C to E.
-fn entries_behind<F: FileSystem>(
-    fs: &F,
-    after: Zxid,
-    is_snapshot: bool,
-    current: Epoch,
-) -> Result<Option<Vec<TxnEntry>>, DiskError> {
+fn read_written<F: FileSystem>(fs: &F, part: &Written) -> Result<Option<Vec<TxnEntry>>, DiskError> {
+    let bytes = fs.read_at(&part.name, part.offset, part.length).map_err(|e| e.in_file(&part.name))?;
+    Ok(if bytes.len() == part.length { read_part(bytes) } else { None })
+}
+
+/// All of the logs that may hold what stands behind `after`; `None` where there is damage.
+fn read_from<F: FileSystem>(fs: &F, after: Zxid) -> Result<Option<Vec<TxnEntry>>, DiskError> {
     let logs = logs(fs);
     let start = logs.iter().rposition(|(first, _)| *first <= after).unwrap_or(0);
-    let mut last = is_snapshot.then_some(after);
-    let mut behind: Vec<TxnEntry> = Vec::new();
+    let mut entries = Vec::new();
     for (_, name) in &logs[start..] {
         let file = read_log(name, fs.read_padded(name).map_err(|e| e.in_file(name))?)?;
         if !matches!(file.reason, End::Eof | End::Zeros) || file.torn {
             return Ok(None);
         }
-        for (_, entry) in file.entries {
-            match last {
-                _ if entry.zxid < after => {}
-                None if entry.zxid == after => last = Some(after),
-                Some(last) if entry.zxid <= last => {}
-                Some(before) if entry.zxid.follows(before) && entry.zxid.epoch() <= current => {
-                    last = Some(entry.zxid);
-                    behind.push(entry);
-                }
-                _ => return Ok(None),
+        entries.extend(file.entries.into_iter().map(|(_, entry)| entry));
+    }
+    Ok(Some(entries))
+}
+
+/// Rows C to E.
+fn behind(entries: Vec<TxnEntry>, after: Zxid, is_snapshot: bool, current: Epoch) -> Option<Vec<TxnEntry>> {
+    let mut last = is_snapshot.then_some(after);
+    let mut behind: Vec<TxnEntry> = Vec::new();
+    for entry in entries {
+        match last {
+            _ if entry.zxid < after => {}
+            None if entry.zxid == after => last = Some(after),
+            Some(last) if entry.zxid <= last => {}
+            Some(before) if entry.zxid.follows(before) && entry.zxid.epoch() <= current => {
+                last = Some(entry.zxid);
+                behind.push(entry);
             }
+            _ => return None,
         }
     }
-    Ok(last.map(|_| behind))
+    last.map(|_| behind)
 }

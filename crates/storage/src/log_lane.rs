@@ -8,7 +8,7 @@ use crate::installed::Snapshots;
 use crate::log_reader::{read_log, zxid_of_name};
 use crate::purge;
 use crate::storage::{Answer, StorageSettings};
-use crate::txn_log::TxnLog;
+use crate::txn_log::{TxnLog, Written};
 
 /// What the log lane keeps between operations: the file that is being written.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +37,10 @@ impl LogLane {
             op => unreachable!("{} is not of the log lane alone", op.name()),
         }
         Ok(DiskAnswer::Done)
+    }
+
+    pub fn written_since(&self, zxid: Zxid) -> Option<Written> {
+        self.log.written_since(zxid)
     }
 
     /// What the files hold is not known (until they are recovered).

@@ -92,6 +92,18 @@ pub fn read_log(name: &str, bytes: Vec<u8>) -> Result<LogFile, DiskError> {
     }
 }
 
+/// The entries of a part of a log; `None` where anything else than whole ones is there.
+pub fn read_part(bytes: Vec<u8>) -> Option<Vec<TxnEntry>> {
+    let bytes = Bytes::from(bytes);
+    let (mut entries, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        let (entry, next) = read_entry(&bytes, at, usize::MAX).ok()?;
+        entries.push(entry);
+        at = next;
+    }
+    Some(entries)
+}
+
 /// Entries share the memory of their file. Of 64 MiB that are preallocated little may be written, and members keep
 /// entries of many files.
 fn let_go_of_padding(file: &mut LogFile, bytes: &Bytes) {

@@ -30,6 +30,18 @@ struct Open {
     size: u64,
     /// The directory entry is not durable yet.
     new: bool,
+    /// Where records stand, one in about `MARK_EVERY` bytes: what is looked for is near one of them.
+    marks: Vec<(Zxid, u64)>,
+}
+
+const MARK_EVERY: u64 = 256 << 10;
+
+/// A part of the log that is being written, whole records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    pub name: String,
+    pub offset: u64,
+    pub length: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -78,10 +90,11 @@ impl TxnLog {
             self.sync_rolled(fs)?;
             let name = file_name("log", first);
             fs.create(&name)?;
-            self.open = Some(Open { name, position: 0, size: 0, new: true });
+            self.open = Some(Open { name, position: 0, size: 0, new: true, marks: Vec::new() });
             put_header(&mut self.buffer);
             debug_assert_eq!(self.buffer.len(), HEADER_LEN);
         }
+        let header = self.buffer.len() as u64;
         for entry in entries {
             put_entry(&mut self.buffer, &entry.txn);
         }
@@ -92,6 +105,10 @@ impl TxnLog {
             fs.set_len(&open.name, open.size)?;
         }
         fs.write_at(&open.name, open.position, &self.buffer)?;
+        let first_at = open.position + header;
+        if open.marks.last().is_none_or(|(_, last)| first_at >= last + MARK_EVERY) {
+            open.marks.push((first, first_at));
+        }
         open.position = end;
         Ok(())
     }
@@ -119,6 +136,15 @@ impl TxnLog {
             }
         }
         Ok(())
+    }
+
+    /// From some record at or below `zxid` to the end of what was appended: not much more than what stands behind
+    /// `zxid`. `None` where that record is not in the file that is being written.
+    pub fn written_since(&self, zxid: Zxid) -> Option<Written> {
+        let Open { name, position, marks, .. } = self.open.as_ref()?;
+        let mark = marks.partition_point(|(first, _)| *first <= zxid).checked_sub(1)?;
+        let offset = marks[mark].1;
+        Some(Written { name: name.clone(), offset, length: (position - offset) as usize })
     }
 
     pub fn has_failed(&self) -> bool {

@@ -160,3 +160,25 @@ fn is_durable() {
     let left = loaded(storage.fs.after(Fate::Lost));
     assert_eq!(left.recover_readonly().expect("a good disk").last_zxid(), zxid(1, 9));
 }
+
+/// Of a long log little is read: a damaged beginning is not noticed. (The next start refuses it.)
+#[test]
+fn only_the_end_is_read() {
+    let mut storage = loaded(two_logs());
+    for counter in 7..=6000 {
+        storage.execute(&DiskOp::Append(entries(1, counter..=counter))).expect("appended");
+    }
+    let log = storage.fs.files.get_mut("log.100000007").expect("a log");
+    assert!(log.len() > 600_000, "several marks");
+    log[20] ^= 1;
+    for after in [5900, 5999, 6000] {
+        let DiskAnswer::Tail(read) =
+            storage.execute(&DiskOp::FastForward { after: zxid(1, after) }).expect("the end is good")
+        else {
+            panic!("the end is good")
+        };
+        assert_eq!(read.log, entries(1, after + 1..=6000));
+    }
+    let refused = storage.execute(&DiskOp::FastForward { after: zxid(1, 7) });
+    assert!(matches!(refused, Err(DiskError::Corrupt { .. })), "{refused:?}");
+}
