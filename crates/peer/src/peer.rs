@@ -24,7 +24,7 @@ use zab::standalone::Standalone;
 use zab::{
     ClientInput, ClientOutput, Config, Ctx, DiskAnswer, DiskDone, DiskError, DiskOp, Epochs, Event, Ids,
     Input, Io, Leave, LogTail, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine, Switch,
-    Switches, Task, ZkDatabase,
+    Task, ZkDatabase,
 };
 
 use crate::old_writer::OldWriter;
@@ -434,7 +434,7 @@ impl<S: StateMachine> Peer<S> {
         };
         if stays {
             Memory::Stays
-        } else if switches == Switches::NONE && remembers && self.db.state.is_whole() {
+        } else if !switches.slow_as_released() && remembers && self.db.state.is_whole() {
             Memory::FastForward
         } else {
             Memory::Load

@@ -80,6 +80,9 @@ pub struct Settings {
     // learner
     pub connect_tries: u32,
     pub connect_retry_delay: Nanos,
+    /// Before them the dial is tried again sooner: after this time, and each time after twice as much, until that
+    /// would be `connect_retry_delay`. 0: not, as Java.
+    pub connect_first_retry: Nanos,
     /// Accept learners and leaders of protocol version below 0x10000 (before 1.0). Off by default.
     pub allow_pre_1_0: bool,
     /// The protocol version that a learner offers. Below 0x10000 it speaks as those of before 1.0 did: a
@@ -129,6 +132,7 @@ impl Default for Settings {
             cnx_timeout: Nanos::from_millis(5000),
             connect_tries: 5,
             connect_retry_delay: Nanos::from_millis(100),
+            connect_first_retry: Nanos::from_millis(10),
             allow_pre_1_0: false,
             learner_protocol: 0x10000,
             initial_zxid: None,

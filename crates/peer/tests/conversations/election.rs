@@ -252,6 +252,26 @@ fn a_leader_answers_with_its_round_and_vote() {
     );
 }
 
+/// Both lose their leader; the other one notices first, and repeats nothing for 200 ms.
+#[test]
+fn a_vote_that_came_before_we_looked_counts() {
+    let until = |pause: &str| {
+        format!(
+            "boot
+             3 votes LOOKING leader=3 zxid=0x0 round=1 epoch=0
+             time +200
+             leader accepts
+             2 votes LOOKING leader=2 zxid=0x0 round=2 epoch=0
+             time +{pause}
+             leader closes
+             time +200"
+        )
+    };
+    elect("heard-before-we-looked", member(1, 3, 0), &[], &until("150"));
+    // Of an election that is over, for all that we know.
+    elect("heard-long-before-we-looked", member(1, 3, 0), &[], &until("250"));
+}
+
 #[test]
 fn an_observer_that_looks_is_answered_in_every_state() {
     elect(

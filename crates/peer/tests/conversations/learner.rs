@@ -1,6 +1,6 @@
 //! The learner: find the leader, register, synchronise, follow or observe; and what ends it.
 
-use peer::Config;
+use peer::{Config, Nanos};
 
 use crate::script::converse;
 use crate::{disk, keep, member};
@@ -63,8 +63,18 @@ fn the_handshake_step_by_step() {
 #[test]
 fn dials_that_fail() {
     follows(
-        "five-tries",
+        "dials-that-fail",
         "leader refuses
+         time +9
+         time +1
+         leader refuses
+         time +20
+         leader refuses
+         time +40
+         leader refuses
+         time +80
+         leader refuses
+         # From here on as Java.
          time +99
          time +1
          leader refuses
@@ -75,6 +85,28 @@ fn dials_that_fail() {
          time +100
          leader refuses",
     );
+}
+
+/// Java's: the same wait each time. So it is as well where releases are played.
+#[test]
+fn dials_that_fail_as_javas() {
+    let script = "boot
+         2 votes FOLLOWING leader=3 zxid=0x100000003 round=1 epoch=1
+         3 votes LEADING leader=3 zxid=0x100000003 round=1 epoch=1
+         --- server 1 has elected server 3; its log: 0x100000001 to 0x100000003, epochs 1 and 1
+         leader refuses
+         time +99
+         time +1
+         leader refuses
+         time +100
+         leader refuses
+         time +100
+         leader refuses
+         time +100
+         leader refuses";
+    let mut javas = member(1, 3, 0);
+    javas.settings.connect_first_retry = Nanos::ZERO;
+    learn("five-tries", javas, (1, 1), &LOG, script);
 }
 
 #[test]

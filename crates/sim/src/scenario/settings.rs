@@ -20,6 +20,7 @@ pub struct SettingsEntry {
     pub sync_table: String,
     pub connect_tries: u32,
     pub connect_retry_delay_ms: u64,
+    pub connect_first_retry_ms: u64,
     pub initial_zxid: Option<u32>,
     pub leader_serves: bool,
     /// Leaders take learners of before 1.0.
@@ -66,6 +67,7 @@ impl SettingsEntry {
             },
             connect_tries: s.connect_tries,
             connect_retry_delay_ms: ms(s.connect_retry_delay),
+            connect_first_retry_ms: ms(s.connect_first_retry),
             initial_zxid: s.initial_zxid,
             leader_serves: s.leader_serves,
             allow_pre_1_0: s.allow_pre_1_0,
@@ -96,6 +98,7 @@ impl SettingsEntry {
             sync_table: if self.sync_table == "3.4" { SyncTable::V34 } else { SyncTable::V35 },
             connect_tries: self.connect_tries,
             connect_retry_delay: millis(self.connect_retry_delay_ms),
+            connect_first_retry: millis(self.connect_first_retry_ms),
             initial_zxid: self.initial_zxid,
             leader_serves: self.leader_serves,
             allow_pre_1_0: self.allow_pre_1_0,

@@ -48,6 +48,8 @@ pub struct Election {
     outofelection: BTreeMap<ServerId, Received>,
     /// Messages not yet counted; those to ourselves skip the network.
     heard: VecDeque<(ServerId, Notification)>,
+    /// The last message of each voter that looked while we did not, and when it came.
+    heard_settled: BTreeMap<ServerId, (Nanos, Notification)>,
     config_text: Bytes,
     waits: u64,
 }
@@ -63,6 +65,7 @@ impl Election {
             recvset: BTreeMap::new(),
             outofelection: BTreeMap::new(),
             heard: VecDeque::new(),
+            heard_settled: BTreeMap::new(),
             config_text: config.view.text(),
             waits: config.seed,
         }
@@ -131,8 +134,21 @@ impl Election {
         let interval = io.config.settings.min_notification_interval;
         self.phase = Phase::Looking { notify_at: io.now.mono + interval, interval, finalize: None };
         self.send_notifications(io);
+        self.hear_again(io);
         let decided = self.count_heard(io);
         debug_assert!(decided.is_none(), "own LOOKING votes decide at the finalize deadline only");
+    }
+
+    /// Who lost the same leader a moment earlier has told us its vote already, and says nothing more before its
+    /// notification interval is over: half of a fail-over, if nobody remembers. (Java's queue outlives a role, too,
+    /// but a member that has not noticed takes nothing in.) Older ones are of an election that is over.
+    fn hear_again(&mut self, io: &Io<'_>) {
+        let interval = io.config.settings.min_notification_interval;
+        for (sid, (at, n)) in std::mem::take(&mut self.heard_settled) {
+            if at + interval > io.now.mono {
+                self.heard.push_back((sid, n));
+            }
+        }
     }
 
     pub fn next_deadline(&self) -> (Nanos, &'static str) {
@@ -242,12 +258,12 @@ impl Election {
     ///
     /// | I am | sender | answer |
     /// |---|---|---|
-    /// | silent (between roles) | anybody | none |
+    /// | silent (between roles) | anybody | none; a LOOKING voter's is kept (`hear_again`) |
     /// | anything | no voter, LOOKING | my vote and state, my round, at once |
     /// | anything | no voter, settled | none |
     /// | LOOKING | LOOKING in an older round | my proposal, if I am a voter |
     /// | LOOKING | other voter | none; the vote is counted |
-    /// | FOLLOWING, LEADING | LOOKING voter | my vote and state |
+    /// | FOLLOWING, LEADING | LOOKING voter | my vote and state; its own is kept |
     /// | FOLLOWING, LEADING | settled voter | none |
     /// | OBSERVING | voter | none |
     ///
@@ -255,6 +271,7 @@ impl Election {
     /// takes nothing from an observer, so such answers are of no use; but each asks for the next, and the two keep the
     /// network busy for as long as the voter looks (50 MiB in a run of a minute were seen).
     fn on_notification(&mut self, io: &mut Io<'_>, sid: ServerId, n: &Notification) -> Option<Decision> {
+        self.keep_for_later(io, sid, n);
         match &self.phase {
             Phase::Settled(ServerState::Looking) | Phase::Waiting { .. } => None,
             _ if !io.config.view.is_voter(sid) => {
@@ -277,6 +294,15 @@ impl Election {
                 }
                 self.count(io, sid, n)
             }
+        }
+    }
+
+    fn keep_for_later(&mut self, io: &Io<'_>, sid: ServerId, n: &Notification) {
+        let both_vote = io.config.view.is_voter(sid) && io.config.learner_type() == LearnerType::Participant;
+        let looks = n.state == ServerState::Looking;
+        let slow = io.config.switches.slow_as_released();
+        if matches!(self.phase, Phase::Settled(_)) && both_vote && looks && sid != io.sid() && !slow {
+            self.heard_settled.insert(sid, (io.now.mono, n.clone()));
         }
     }
 

@@ -21,7 +21,7 @@
 use wire::{Direction, Epoch, LearnerInfo, Packet, QuorumStream, Zxid};
 
 use super::{Learner, Phase};
-use crate::config::Settings;
+use crate::config::{Config, Settings};
 use crate::context::{Ctx, Leave, RoleResult};
 use crate::disk::{DiskOp, EpochFile, OpId};
 use crate::event::Event;
@@ -35,6 +35,18 @@ pub const PROTOCOL_VERSION: i32 = 0x10000;
 
 fn knows_pre_1_0(settings: &Settings) -> bool {
     settings.allow_pre_1_0 || settings.learner_protocol < PROTOCOL_VERSION
+}
+
+/// After so many dials that were refused; `None`: no more. A follower decides a moment before its leader does, who
+/// does not listen yet: Java's fixed wait is then the longest part of a fail-over behind `finalizeWait`.
+fn wait_before_retry(config: &Config, tries: u32) -> Option<Nanos> {
+    let (settings, slow) = (&config.settings, config.switches.slow_as_released());
+    let last = settings.connect_retry_delay;
+    let first = if slow { last } else { settings.connect_first_retry };
+    let sooner = std::iter::successors(Some(first), |wait| Some(*wait + *wait));
+    let sooner = sooner.take_while(|wait| *wait > Nanos::ZERO && *wait < last);
+    let waits = sooner.chain(std::iter::repeat_n(last, settings.connect_tries.saturating_sub(1) as usize));
+    waits.into_iter().nth(tries.checked_sub(1)? as usize)
 }
 
 impl<S: StateMachine> Learner<S> {
@@ -98,15 +110,14 @@ impl<S: StateMachine> Learner<S> {
             self.conn = None;
             return Err(Leave::LostLeader(format!("connection closed ({reason:?})")));
         }
-        let settings = &ctx.io.config.settings;
         if let Phase::Connecting { conn, tries, retry_at, .. } = &mut self.phase
             && *conn == Some(closed)
         {
             *conn = None;
-            if *tries >= settings.connect_tries {
+            let Some(wait) = wait_before_retry(ctx.io.config, *tries) else {
                 return Err(Leave::LostLeader(format!("no connection after {tries} tries")));
-            }
-            *retry_at = ctx.io.now.mono + settings.connect_retry_delay;
+            };
+            *retry_at = ctx.io.now.mono + wait;
         }
         Ok(())
     }
