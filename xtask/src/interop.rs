@@ -36,6 +36,9 @@ pub struct Options {
     /// Release of the Java servers: 3.8 is Debian's; the others come inside PyPI's pyspark.
     #[arg(long, value_enum, default_value = "3.8")]
     java: Vec<Version>,
+    /// More lines for the nodes' zoo.cfg.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// A `vivarium` binary; by default the release build is made first.
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
@@ -62,6 +65,7 @@ impl Options {
             kills: 4,
             sessions: 100,
             java: vec![Version::V3_8],
+            set: Vec::new(),
             binary: None,
             keep: false,
             cost: false,
@@ -78,17 +82,24 @@ pub struct Given {
     python: Option<PathBuf>,
     kills: usize,
     sessions: usize,
+    /// Lines for the nodes' zoo.cfg.
+    set: Vec<String>,
     keep: bool,
 }
 
 impl Given {
     /// Of nodes alone.
     pub fn of(binary: PathBuf, keep: bool) -> Given {
-        Given { binary, java: None, python: None, kills: 0, sessions: 0, keep }
+        Given { binary, java: None, python: None, kills: 0, sessions: 0, set: Vec::new(), keep }
     }
 
     pub fn with_java(self, java: Java) -> Given {
         Given { java: Some(java), ..self }
+    }
+
+    /// Lines for the nodes' zoo.cfg.
+    pub fn with_lines(self, set: Vec<String>) -> Given {
+        Given { set, ..self }
     }
 
     pub fn with_binary(self, binary: PathBuf) -> Given {
@@ -119,6 +130,7 @@ pub fn run(options: &Options, needs_java: bool) -> Result<(), String> {
         python: None,
         kills: options.kills,
         sessions: options.sessions,
+        set: options.set.clone(),
         keep: options.keep,
     };
     if options.list {

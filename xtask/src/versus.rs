@@ -94,7 +94,7 @@ const ZNODES: usize = 100_000;
 const ZNODE_BYTES: usize = 100;
 
 pub fn run(options: &Options) -> Result<(), String> {
-    let mut given = Given::of(PathBuf::new(), options.keep);
+    let mut given = Given::of(PathBuf::new(), options.keep).with_lines(options.set.clone());
     let mut sides = Vec::new();
     if options.only != Some(Side::Vivarium) {
         given = given.with_java(Java::install(options.java)?);
@@ -119,11 +119,10 @@ pub fn run(options: &Options) -> Result<(), String> {
 
 fn measure(given: &Given, side: Side, options: &Options) -> Result<Measured, String> {
     let kind = if side == Side::Java { Kind::Java } else { Kind::Serving };
-    let own = if side == Side::Java { String::new() } else { options.set.join("\n") + "\n" };
     let asked = |what| options.what.is_empty() || options.what.contains(&what);
     let mut measured = Measured::default();
     let start = |measured: &mut Measured| {
-        let (servers, took) = Servers::start(given, kind, &own)?;
+        let (servers, took) = Servers::start(given, kind)?;
         measured.start.push(took.as_secs_f64());
         Ok::<Servers, String>(servers)
     };

@@ -140,8 +140,9 @@ impl Ensemble {
         for (index, member) in members.iter().enumerate() {
             let peer_type = if member.kind.observes() { "peerType=observer\n" } else { "" };
             write_file(&member.dir.join("myid"), &(index + 1).to_string())?;
+            let own = if member.kind == Kind::Java { String::new() } else { lines(&given.set) };
             let cfg = format!(
-                "{settings}dataDir={}\nclientPort={}\nmaxClientCnxns=0\n\
+                "{settings}{own}dataDir={}\nclientPort={}\nmaxClientCnxns=0\n\
                  maxSessionTimeout=60000\nadmin.enableServer=false\n4lw.commands.whitelist=*\n\
                  {peer_type}{servers}",
                 member.dir.display(),
@@ -441,6 +442,10 @@ impl Ensemble {
             (a == b).then_some(a)
         })
     }
+}
+
+fn lines(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// In the place of this process, so that it has its id.

@@ -23,9 +23,8 @@ pub struct Servers {
 
 impl Servers {
     /// New ones, started, and the time from the first one's start to the first write that is acknowledged.
-    pub fn start(given: &Given, kind: Kind, settings: &str) -> Result<(Servers, Duration), String> {
-        let settings = format!("{SETTINGS}{settings}");
-        let mut ensemble = Ensemble::prepare_with(given, &[kind; MEMBERS], &settings)?;
+    pub fn start(given: &Given, kind: Kind) -> Result<(Servers, Duration), String> {
+        let mut ensemble = Ensemble::prepare_with(given, &[kind; MEMBERS], SETTINGS)?;
         ensemble.java_heap_mb = HEAP_MB;
         // In KiB; ZooKeeper's default, which the checks' servers do not have.
         ensemble.java_flags = vec!["-Dzookeeper.preAllocSize=65536".into()];
