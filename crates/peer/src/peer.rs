@@ -359,6 +359,10 @@ impl<S: StateMachine> Peer<S> {
 
     fn fast_forwarded(&mut self, now: Now, tail: &LogTail, out: &mut Outbox) {
         ctx!(self, now, out).fast_forward(tail);
+        // By a record of the tail. Learners will want the snapshot that was loaded.
+        if !self.db.state.is_whole() {
+            return self.read_disk(DiskOp::Load, now, out);
+        }
         let epochs = Epochs { accepted: tail.accepted_epoch, current: tail.current_epoch };
         self.start_looking(epochs, now, out);
     }
@@ -422,7 +426,7 @@ impl<S: StateMachine> Peer<S> {
     /// | any | | | is loaded: what releases did wrong is measured with that |
     /// | none | memory and disk at different points of a synchronisation | | is loaded |
     /// | none | else | is not whole | is loaded: learners are sent the snapshot that was |
-    /// | none | else | is whole | is fast-forwarded |
+    /// | none | else | is whole | is fast-forwarded; and is loaded if that ends it (`fast_forwarded`) |
     fn memory_after_role(&self) -> Memory {
         let switches = self.config.switches;
         let (stays, remembers) = match &self.phase {

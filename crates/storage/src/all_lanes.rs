@@ -37,11 +37,13 @@ pub struct EpochLane {
     /// An install that waits for currentEpoch.
     pub(crate) installing: Option<Install>,
     current: Epoch,
+    /// A write failed, of an epoch or of all lanes: what stands in the files is not known until the next Load.
+    failed: bool,
 }
 
 impl Default for EpochLane {
     fn default() -> EpochLane {
-        EpochLane { installing: None, current: Epoch(0) }
+        EpochLane { installing: None, current: Epoch(0), failed: false }
     }
 }
 
@@ -50,8 +52,9 @@ impl EpochLane {
     pub fn execute<F: FileSystem>(&mut self, fs: &mut F, op: &DiskOp) -> Answer {
         match op {
             DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, epoch) => {
-                epoch::write(fs, EpochFile::AcceptedEpoch, *epoch)?;
-                Ok(DiskAnswer::Done)
+                let written = epoch::write(fs, EpochFile::AcceptedEpoch, *epoch);
+                self.failed |= written.is_err();
+                written.map(|()| DiskAnswer::Done)
             }
             op => unreachable!("{} is not of the epoch lane alone", op.name()),
         }
@@ -69,6 +72,13 @@ pub struct AllLanes<'a, F> {
 
 impl<F: FileSystem> AllLanes<'_, F> {
     pub fn execute(&mut self, op: &DiskOp) -> Answer {
+        let answer = self.carry(op);
+        let failed = matches!(&answer, Err(why) if !matches!(why, DiskError::CannotTruncate(_)));
+        self.epochs.failed |= failed && needs_all_lanes(op);
+        answer
+    }
+
+    fn carry(&mut self, op: &DiskOp) -> Answer {
         match op {
             DiskOp::Load => self.load(),
             DiskOp::FastForward { after } => self.fast_forward(*after),
@@ -86,7 +96,7 @@ impl<F: FileSystem> AllLanes<'_, F> {
     fn load(&mut self) -> Answer {
         *self.log = LogLane::default();
         *self.snapshots = SnapshotLane::default();
-        self.epochs.installing = None;
+        (self.epochs.installing, self.epochs.failed) = (None, false);
         let plan = plan(self.fs, self.settings)?;
         self.carry_out(&plan)?;
         self.snapshots.stored =
@@ -99,16 +109,19 @@ impl<F: FileSystem> AllLanes<'_, F> {
         Ok(DiskAnswer::Loaded(Box::new(recovered)))
     }
 
-    /// The log stays open: what comes next is appended to it.
+    /// The log stays open: what comes next is appended to it, unless it is long already. The snapshot that was loaded
+    /// is not wanted any more: only a state that is not whole is sent to learners from it, and is loaded anew.
     fn fast_forward(&mut self, after: Zxid) -> Answer {
-        if self.log.has_failed() {
+        if self.log.has_failed() || self.snapshots.has_failed() || self.epochs.failed {
             return self.load();
         }
         self.log.execute(self.fs, self.settings, &DiskOp::Sync)?;
-        match fast_forward::tail(self.fs, after, self.log.written_since(after))? {
-            Some(tail) => Ok(DiskAnswer::Tail(tail)),
-            None => self.load(),
-        }
+        let Some(tail) = fast_forward::tail(self.fs, after, self.log.written_since(after))? else {
+            return self.load();
+        };
+        self.log.roll_if_long();
+        self.snapshots.stored = None;
+        Ok(DiskAnswer::Tail(tail))
     }
 
     /// Bring the disk into the state that the plan read it as, durably: a process kill leaves bytes

@@ -1,12 +1,12 @@
 //! `FastForward`: the end of the log, for a member whose role ended and whose memory is its own history up to some
 //! zxid. A database of a gigabyte is not read again because a leader died (`FileTxnSnapLog.fastForwardFromEdits`).
 //!
-//! Only the newest log is read, and of one that is being written its end. It must prove that memory is what recovery
-//! would give, or the whole is read:
+//! Only the log that holds `after`, and what is newer, is read, and of one that is being written its end. It must prove
+//! that memory is what recovery would give, or the whole is read:
 //!
 //! | # | found | answer |
 //! |---|---|---|
-//! | A | an append or a sync failed, an install waits for its epoch, a file was not finished, or no epoch file | as `Load` |
+//! | A | an operation has failed since the last `Load`, an install waits for its epoch, a file was not finished, or no epoch file | as `Load` |
 //! | B | a snapshot above `after`: memory lacks what it stands for | as `Load` |
 //! | C | neither a record nor a snapshot at `after`: memory is ahead of the disk, or of another history | as `Load` |
 //! | D | in the logs from `after` on: damage, a gap, a record above currentEpoch | as `Load`, which cuts or refuses |
@@ -23,7 +23,7 @@ use crate::log_lane::logs;
 use crate::log_reader::{End, read_log, read_part};
 use crate::txn_log::Written;
 
-/// `None`: rows A (but for the log that failed, of which its lane knows) to D. `written`: where `after` is in the log
+/// `None`: rows A (but for operations that failed, of which the lanes know) to D. `written`: where `after` is in the log
 /// that is being written.
 pub(crate) fn tail<F: FileSystem>(
     fs: &F,
@@ -35,16 +35,17 @@ pub(crate) fn tail<F: FileSystem>(
         (epoch::read(fs, EpochFile::AcceptedEpoch)?, epoch::read(fs, EpochFile::CurrentEpoch)?);
     let (Some(accepted_epoch), Some(current_epoch)) = (accepted, current) else { return Ok(None) };
     let unfinished = names.iter().any(|name| name.ends_with(".tmp") || install::is_part(name));
-    let newest = names.iter().filter_map(|name| snapshot_zxid(name)).max();
-    if unfinished || newest.is_none_or(|newest| newest > after) {
+    let newest = names.iter().filter_map(|name| Some((snapshot_zxid(name)?, name))).max();
+    let Some((snapshot, name)) = newest.filter(|(snapshot, _)| *snapshot <= after && !unfinished) else {
         return Ok(None);
-    }
+    };
+    let snapshot_bytes = fs.len(name).map_err(|e| e.in_file(name))?;
     let entries = match written {
         Some(part) => read_written(fs, &part)?,
         None => read_from(fs, after)?,
     };
-    let log = entries.and_then(|entries| behind(entries, after, newest == Some(after), current_epoch));
-    Ok(log.map(|log| LogTail { log, accepted_epoch, current_epoch }))
+    let log = entries.and_then(|entries| behind(entries, after, snapshot == after, current_epoch));
+    Ok(log.map(|log| LogTail { log, snapshot, snapshot_bytes, accepted_epoch, current_epoch }))
 }
 
 fn read_written<F: FileSystem>(fs: &F, part: &Written) -> Result<Option<Vec<TxnEntry>>, DiskError> {

@@ -43,6 +43,14 @@ impl LogLane {
         self.log.written_since(zxid)
     }
 
+    /// A role begins: roles that end before they take a snapshot shall not go on with one file for ever.
+    pub fn roll_if_long(&mut self) {
+        const LONG: u64 = 64 << 20;
+        if self.log.written() >= LONG {
+            self.log.roll();
+        }
+    }
+
     /// What the files hold is not known (until they are recovered).
     pub fn has_failed(&self) -> bool {
         self.log.has_failed()

@@ -17,11 +17,23 @@ pub struct SnapshotLane {
     pub(crate) writer: SnapshotWriter,
     /// The snapshot that was loaded.
     pub(crate) stored: Option<StoredSnapshot>,
+    failed: bool,
 }
 
 impl SnapshotLane {
     /// SnapshotSlice, SnapshotFinish, SnapshotAbandon or ReadSnapshot; Install needs all lanes.
     pub fn execute<F: FileSystem>(&mut self, fs: &mut F, settings: &StorageSettings, op: &DiskOp) -> Answer {
+        let answer = self.carry_out(fs, settings, op);
+        self.failed |= answer.is_err();
+        answer
+    }
+
+    /// Something has failed since the last Load.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    fn carry_out<F: FileSystem>(&mut self, fs: &mut F, settings: &StorageSettings, op: &DiskOp) -> Answer {
         match op {
             DiskOp::SnapshotSlice { zxid, bytes } => self.writer.append(fs, *zxid, bytes)?,
             DiskOp::SnapshotFinish { zxid } => {

@@ -147,6 +147,11 @@ impl TxnLog {
         Some(Written { name: name.clone(), offset, length: (position - offset) as usize })
     }
 
+    /// Bytes in the file that is being written.
+    pub fn written(&self) -> u64 {
+        self.open.as_ref().map_or(0, |open| open.position)
+    }
+
     pub fn has_failed(&self) -> bool {
         self.failed
     }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::crash_fs::{CrashFs, Fate};
-use common::{disk, entries, install_ops, log_file, snapshot_file, storage, zxid};
+use common::{body, disk, entries, install_ops, log_file, snapshot_file, storage, zxid};
 use storage::{FileSystem, FsError, MemFs, Storage};
 use wire::{Epoch, Zxid};
 use zab::{DiskAnswer, DiskError, DiskOp, EpochFile, TxnEntry};
@@ -181,4 +181,62 @@ fn only_the_end_is_read() {
     }
     let refused = storage.execute(&DiskOp::FastForward { after: zxid(1, 7) });
     assert!(matches!(refused, Err(DiskError::Corrupt { .. })), "{refused:?}");
+}
+
+/// Any lane's: what stands in the files is not known.
+#[test]
+fn other_operations_that_failed() {
+    let failing = [
+        DiskOp::SnapshotSlice { zxid: zxid(1, 6), bytes: body(zxid(1, 6)) },
+        DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, Epoch(2)),
+        DiskOp::WriteEpoch(EpochFile::CurrentEpoch, Epoch(1)),
+        DiskOp::Truncate(zxid(1, 5)),
+    ];
+    for op in failing {
+        let mut storage = storage(CrashFs::new(&two_logs()));
+        storage.execute(&DiskOp::Load).expect("a good disk");
+        storage.fs.failure = FsError::Io;
+        storage.fs.calls_left = 0;
+        storage.execute(&op).expect_err("failed");
+        storage.fs.calls_left = u32::MAX;
+        for answered_as_load in [true, false] {
+            let read = storage.execute(&DiskOp::FastForward { after: zxid(1, 6) });
+            assert_eq!(
+                matches!(read, Ok(DiskAnswer::Loaded(_))),
+                answered_as_load,
+                "{}: {read:?}",
+                op.name()
+            );
+        }
+    }
+    // Changing nothing is no failure.
+    let mut storage = loaded(two_logs());
+    storage.execute(&DiskOp::Truncate(zxid(1, 9))).expect_err("no such record");
+    assert_eq!(tail(&mut storage, zxid(1, 6)), Some(Vec::new()));
+}
+
+#[test]
+fn the_newest_snapshot_is_told() {
+    let mut storage = loaded(two_logs());
+    let file = storage.fs.len("snapshot.100000002").expect("a file");
+    let answer = storage.execute(&DiskOp::FastForward { after: zxid(1, 6) });
+    let Ok(DiskAnswer::Tail(tail)) = answer else { panic!("{answer:?}") };
+    assert_eq!((tail.snapshot, tail.snapshot_bytes), (zxid(1, 2), file));
+}
+
+/// Roles that end before they take a snapshot do not go on with one file for ever.
+#[test]
+fn a_long_log_is_rolled() {
+    let mut storage = loaded(two_logs());
+    let long = |counter| TxnEntry {
+        zxid: zxid(1, counter),
+        txn: [&entries(1, counter..=counter)[0].txn[..], &[0; 1 << 20]].concat().into(),
+    };
+    for counter in 7..7 + 64 {
+        storage.execute(&DiskOp::Append(vec![long(counter)])).expect("appended");
+    }
+    assert_eq!(tail(&mut storage, zxid(1, 70)), Some(Vec::new()));
+    storage.execute(&DiskOp::Append(entries(1, 71..=71))).expect("appended");
+    assert!(storage.fs.list().contains(&"log.100000047".into()));
+    assert_eq!(tail(&mut storage, zxid(1, 70)), Some(entries(1, 71..=71)));
 }

@@ -59,7 +59,7 @@ impl CommittedLog {
             self.entries.pop_front();
         }
     }
-    /// Keep what the disk, or the state in memory, has. Only the museum has more than that when a role is left.
+    /// Keep what the disk, or the state in memory, has.
     pub fn cut_behind(&mut self, last: Zxid) {
         while self.entries.pop_back_if(|entry| entry.zxid > last).is_some() {}
     }
@@ -140,6 +140,14 @@ impl<S: StateMachine> ZkDatabase<S> {
         applied
     }
 
+    /// A committed transaction enters the committed log, before or after it is applied. Not one that memory has
+    /// beside later ones: a leader may send behind a snapshot what the snapshot holds.
+    pub fn remember(&mut self, entry: TxnEntry) {
+        if entry.zxid >= self.applied {
+            self.committed_log.add(entry);
+        }
+    }
+
     /// Where a `FastForward` begins.
     pub fn applied(&self) -> Zxid {
         self.applied
@@ -154,6 +162,10 @@ impl<S: StateMachine> ZkDatabase<S> {
         let last = self.committed_log.max();
         assert!(last.is_none_or(|last| last == self.applied), "{last:?}, {} applied", self.applied);
         self.last_processed = self.applied;
+        // One that was sealed when its role was over, or that a leader sent.
+        if tail.snapshot != self.snapshot_zxid {
+            (self.snapshot_zxid, self.snapshot_bytes) = (tail.snapshot, tail.snapshot_bytes);
+        }
         for entry in &tail.log {
             assert!(entry.zxid > self.applied, "{} was applied already", entry.zxid);
             self.apply(entry);

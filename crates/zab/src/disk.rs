@@ -196,6 +196,9 @@ impl Recovered {
 pub struct LogTail {
     /// Ascending, without a gap.
     pub log: Vec<TxnEntry>,
+    /// The newest snapshot, and the size of its file in bytes.
+    pub snapshot: Zxid,
+    pub snapshot_bytes: u64,
     pub accepted_epoch: Epoch,
     pub current_epoch: Epoch,
 }

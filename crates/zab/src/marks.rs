@@ -13,6 +13,7 @@ pub enum Reach {
 /// Every mark.
 pub const MARKS: &[(&str, Reach)] = &[
     ("client: a request above jute.maxbuffer", Reach::Script),
+    ("client: held back, for too many requests are under way", Reach::Swarm),
     ("election: better vote in finalizeWait", Reach::Swarm),
     ("election: joined an established ensemble", Reach::Swarm),
     ("leader: a member has accepted a later epoch", Reach::Swarm),
@@ -52,7 +53,9 @@ mod tests {
     #[test]
     fn the_list_holds_every_mark_and_no_other() {
         let mut told = Vec::new();
-        marks_told(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut told);
+        for sources in ["src", "../server/src"] {
+            marks_told(&Path::new(env!("CARGO_MANIFEST_DIR")).join(sources), &mut told);
+        }
         told.sort();
         told.dedup();
         let mut listed: Vec<&str> = super::MARKS.iter().map(|(mark, _)| *mark).collect();

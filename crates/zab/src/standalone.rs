@@ -142,17 +142,8 @@ impl<S: StateMachine> Standalone<S> {
     }
 
     fn on_client(&mut self, ctx: &mut Ctx<'_, S>, input: ClientInput) {
-        // A client that has seen more than this server must not read older state (MONR).
-        if let ClientInput::Connect { client, last_zxid, .. } = &input
-            && *last_zxid > ctx.db.last_processed
-        {
-            return ctx.io.client(crate::io::ClientOutput::Disconnected { client: *client });
-        }
-        let action = self.clients.on_input(&mut ctx.io, input);
-        self.clients.forget_gone(ctx.db);
-        match action {
+        match self.clients.on_input(ctx, input) {
             None => {}
-            Some(ClientAction::Identified { client, auth }) => ctx.db.state.client_is(client, &auth),
             Some(ClientAction::Gone { session }) => self.commit.forget(session),
             Some(ClientAction::Revalidate { session, timeout_ms }) => {
                 let valid = self.tracker.touch(session, timeout_ms, ctx.io.now.mono);

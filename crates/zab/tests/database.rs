@@ -47,7 +47,8 @@ fn loaded(log: &[TxnEntry]) -> ZkDatabase<RegisterMap> {
 /// What a role left goes on with this tail, and is what a disk with this log gives.
 fn goes_on(mut db: ZkDatabase<RegisterMap>, tail: &[TxnEntry], log: &[TxnEntry]) {
     let (accepted_epoch, current_epoch) = (Epoch(1), Epoch(1));
-    db.fast_forward(&LogTail { log: tail.to_vec(), accepted_epoch, current_epoch });
+    let (snapshot, snapshot_bytes) = (db.snapshot_zxid, 0);
+    db.fast_forward(&LogTail { log: tail.to_vec(), snapshot, snapshot_bytes, accepted_epoch, current_epoch });
     let fresh = loaded(log);
     assert_eq!(db.state.digest(), fresh.state.digest());
     assert_eq!(db.last_processed, fresh.last_processed);
@@ -68,7 +69,7 @@ fn what_is_committed_and_not_applied_is_what_the_disk_has() {
     let txns = txns(5);
     for on_disk in 3..=5 {
         let mut db = loaded(&txns[..3]);
-        txns[3..].iter().for_each(|entry| db.committed_log.add(entry.clone()));
+        txns[3..].iter().for_each(|entry| db.remember(entry.clone()));
         goes_on(db, &txns[3..on_disk], &txns[..on_disk]);
     }
 }
@@ -90,6 +91,38 @@ fn a_committed_log_with_a_hole_is_noticed() {
     let mut db = loaded(&txns[..3]);
     db.apply(&txns[3]);
     goes_on(db, &txns[4..], &txns);
+}
+
+/// A leader may send behind a SNAP what the snapshot holds already.
+#[test]
+fn what_a_snapshot_holds_is_not_remembered() {
+    let txns = txns(5);
+    let mut db = loaded(&[]);
+    db.begin_snapshot(txns[3].zxid);
+    for entry in &txns[1..3] {
+        db.apply(entry);
+        db.remember(entry.clone());
+    }
+    assert!(db.committed_log.is_empty());
+    db.apply(&txns[4]);
+    db.remember(txns[4].clone());
+    assert_eq!((db.committed_log.min(), db.committed_log.max()), (Some(txns[4].zxid), Some(txns[4].zxid)));
+}
+
+/// One that was sealed while the role ended, or that a leader sent, bounds a DIFF from disk from now on.
+#[test]
+fn the_newest_snapshot_is_known() {
+    let txns = txns(3);
+    let mut db = loaded(&txns);
+    (db.snapshot_zxid, db.snapshot_bytes) = (Zxid::ZERO, 100);
+    let (accepted_epoch, current_epoch) = (Epoch(1), Epoch(1));
+    let mut tail =
+        LogTail { log: Vec::new(), snapshot: Zxid::ZERO, snapshot_bytes: 130, accepted_epoch, current_epoch };
+    db.fast_forward(&tail);
+    assert_eq!((db.snapshot_zxid, db.snapshot_bytes), (Zxid::ZERO, 100));
+    (tail.snapshot, tail.snapshot_bytes) = (txns[1].zxid, 5000);
+    db.fast_forward(&tail);
+    assert_eq!((db.snapshot_zxid, db.snapshot_bytes), (txns[1].zxid, 5000));
 }
 
 #[test]

@@ -280,6 +280,8 @@ fn an_observer_that_looks_is_answered_in_every_state() {
         &[],
         "boot
          4 votes LOOKING leader=none round=1
+         # Java's would answer our answer, for we are behind; and so on.
+         4 votes LOOKING leader=none round=2
          1 votes LOOKING leader=3 zxid=0x0 round=1 epoch=0
          time +200
          4 votes LOOKING leader=none round=1

@@ -87,6 +87,18 @@ fn dials_that_fail() {
     );
 }
 
+/// A transaction of another state machine is logged when the role ends, and not applied. The state that it leaves is
+/// not whole: learners will be sent the snapshot that was loaded, and so one is.
+#[test]
+fn a_foreign_tail_is_loaded() {
+    serves(
+        "foreign-tail",
+        "leader bytes 00 00 00 02 00 00 00 02 00 00 00 01 00 00 00 20 00 00 00 00 00 00 00 77 00 00 00 01 00 00 00 02 \
+         00 00 00 01 00 00 00 00 00 0f 42 40 00 00 00 01 ff ff ff ff
+         leader closes",
+    );
+}
+
 /// Java's: the same wait each time. So it is as well where releases are played.
 #[test]
 fn dials_that_fail_as_javas() {

@@ -171,6 +171,9 @@ impl ServerCnxnFactory {
             match self.with(conn, |cnxn| cnxn.next(throttled)).flatten() {
                 None => {
                     self.ready.pop_front();
+                    if throttled && self.cnxns.get(&conn).is_some_and(ServerCnxn::is_held_back) {
+                        io.mark("client: held back, for too many requests are under way");
+                    }
                     if let Some(on) = self.with(conn, |cnxn| cnxn.reading(throttled)).flatten() {
                         io.reading(conn, on);
                     }

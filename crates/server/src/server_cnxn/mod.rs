@@ -139,6 +139,11 @@ impl ServerCnxn {
         self.stage == Stage::Connecting || throttled && !self.outstanding.is_empty()
     }
 
+    /// Something was asked, and it waits for no other reason than that too much is under way.
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.stage != Stage::Connecting && !self.outstanding.is_empty() && self.stream.buffered() > 0
+    }
+
     /// What the transport is to be told, once `next` has nothing more: to stop when enough is read ahead, to go
     /// on when that is worked on.
     pub(crate) fn reading(&mut self, throttled: bool) -> Option<bool> {

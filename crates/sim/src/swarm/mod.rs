@@ -63,7 +63,7 @@ pub fn plan_tree(seed: u64, switches: Switches) -> RunSpec {
 pub fn plan_registers(seed: u64, switches: Switches) -> RunSpec {
     let mut draws = Draws::new(seed, Concern::World, 0);
     let view = ensemble(&mut draws);
-    let settings = settings(&mut draws);
+    let settings = late_settings(seed, settings(&mut draws));
     let mut members: Vec<Config> = view
         .members
         .keys()
@@ -162,6 +162,17 @@ fn settings(draws: &mut Draws) -> Settings {
         settings.initial_zxid = Some(u32::MAX - draws.range(5, 150) as u32);
     }
     settings
+}
+
+/// Drawn apart: settings that came later leave the worlds of all seeds otherwise as they were.
+fn late_settings(seed: u64, settings: Settings) -> Settings {
+    let mut draws = Draws::new(seed, Concern::World, 2);
+    Settings {
+        connect_first_retry: one_of(&mut draws, &[settings.connect_first_retry, Nanos::ZERO]),
+        // Of a whole ensemble, so that no member is left with nothing.
+        global_outstanding_limit: one_of(&mut draws, &[1000, 1000, 1000, 20, 7]),
+        ..settings
+    }
 }
 
 fn world(draws: &mut Draws, seed: u64, members: Vec<Config>) -> WorldSpec {

@@ -259,6 +259,8 @@ impl Election {
     /// | I am | sender | answer |
     /// |---|---|---|
     /// | silent (between roles) | anybody | none; a LOOKING voter's is kept (`hear_again`) |
+    /// | an observer that waits to look | anybody | none |
+    /// | LOOKING | no voter, LOOKING in a later round | none |
     /// | anything | no voter, LOOKING | my vote and state, my round, at once |
     /// | anything | no voter, settled | none |
     /// | LOOKING | LOOKING in an older round | my proposal, if I am a voter |
@@ -269,13 +271,15 @@ impl Election {
     ///
     /// Java answers every message of who is no voter, and its observers answer every voter that is LOOKING. A voter
     /// takes nothing from an observer, so such answers are of no use; but each asks for the next, and the two keep the
-    /// network busy for as long as the voter looks (50 MiB in a run of a minute were seen).
+    /// network busy for as long as the voter looks (50 MiB in a run of a minute were seen). So do a voter of ours and a Java
+    /// observer that looks in a later round: it answers who is behind, and is answered. It learns nothing by that.
     fn on_notification(&mut self, io: &mut Io<'_>, sid: ServerId, n: &Notification) -> Option<Decision> {
         self.keep_for_later(io, sid, n);
         match &self.phase {
             Phase::Settled(ServerState::Looking) | Phase::Waiting { .. } => None,
             _ if !io.config.view.is_voter(sid) => {
-                if n.state == ServerState::Looking {
+                let would_answer = self.state() == ServerState::Looking && n.round > self.round;
+                if n.state == ServerState::Looking && !would_answer {
                     self.send(io, sid, self.vote, self.state(), self.round);
                 }
                 None

@@ -193,7 +193,7 @@ impl<S: StateMachine> Leader<S> {
             }
             // In the committed log from the decision on: a learner's last transaction is never
             // truncated because it is not applied here yet.
-            ctx.db.committed_log.add(entry.clone());
+            ctx.db.remember(entry.clone());
             self.to_be_applied.committed(entry.clone());
             self.commit.commit(&mut ctx.io, entry);
             self.release_syncs(ctx, zxid);
@@ -235,21 +235,12 @@ impl<S: StateMachine> Leader<S> {
 
     pub(super) fn on_client(&mut self, ctx: &mut Ctx<'_, S>, input: ClientInput) -> RoleResult {
         let serves = matches!(self.phase, Phase::Established { .. }) && ctx.io.config.settings.leader_serves;
-        // A client that has seen more than this member must not read older state (MONR).
-        let ahead =
-            matches!(&input, ClientInput::Connect { last_zxid, .. } if *last_zxid > ctx.db.last_processed);
-        if !serves || ahead {
+        if !serves {
             refuse(ctx, &input);
             return Ok(());
         }
-        let action = self.clients.on_input(&mut ctx.io, input);
-        self.clients.forget_gone(ctx.db);
-        match action {
+        match self.clients.on_input(ctx, input) {
             None => Ok(()),
-            Some(ClientAction::Identified { client, auth }) => {
-                ctx.db.state.client_is(client, &auth);
-                Ok(())
-            }
             Some(ClientAction::Gone { session }) => {
                 self.commit.forget(session);
                 Ok(())

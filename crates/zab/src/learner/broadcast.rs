@@ -110,7 +110,7 @@ impl<S: StateMachine> Learner<S> {
             }
             Some(_) => {
                 let entry = self.pending_txns.pop_front().expect("looked at above");
-                ctx.db.committed_log.add(entry.clone());
+                ctx.db.remember(entry.clone());
                 self.commit.commit(&mut ctx.io, entry);
                 Ok(())
             }
@@ -121,7 +121,7 @@ impl<S: StateMachine> Learner<S> {
         if ctx.io.config.settings.sync_enabled {
             self.sync.submit(&mut ctx.io, entry.clone());
         }
-        ctx.db.committed_log.add(entry.clone());
+        ctx.db.remember(entry.clone());
         self.commit.commit(&mut ctx.io, entry);
     }
 
@@ -130,19 +130,8 @@ impl<S: StateMachine> Learner<S> {
             refuse(ctx, &input);
             return Ok(());
         }
-        // A client that has seen more than this member must not read older state (MONR).
-        if let ClientInput::Connect { client, last_zxid, .. } = &input
-            && *last_zxid > ctx.db.last_processed
-        {
-            let client = *client;
-            ctx.io.client(ClientOutput::Disconnected { client });
-            return Ok(());
-        }
-        let action = self.clients.on_input(&mut ctx.io, input);
-        self.clients.forget_gone(ctx.db);
-        match action {
+        match self.clients.on_input(ctx, input) {
             None => {}
-            Some(ClientAction::Identified { client, auth }) => ctx.db.state.client_is(client, &auth),
             Some(ClientAction::Gone { session }) => self.commit.forget(session),
             Some(ClientAction::Revalidate { session, timeout_ms }) => {
                 self.say(&Packet::Revalidate { session, timeout_ms });

@@ -531,7 +531,7 @@ fn apply<S: StateMachine>(ctx: &mut Ctx<'_, S>, entry: &TxnEntry) {
 /// Right: what a synchronisation applies enters the committed log. Wrong: what is broadcast later does only.
 fn remember<S: StateMachine>(ctx: &mut Ctx<'_, S>, entry: &TxnEntry) {
     if !ctx.io.config.switches.has(Switch::SyncBypassesCommittedLog) {
-        ctx.db.committed_log.add(entry.clone());
+        ctx.db.remember(entry.clone());
     }
 }
 

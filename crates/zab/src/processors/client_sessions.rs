@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use wire::{Id, SessionId, Zxid, op};
 
 use super::{LocalRequest, SessionIds};
-use crate::context::Io;
+use crate::context::{Ctx, Io};
 use crate::database::ZkDatabase;
 use crate::io::{ClientId, ClientInput, ClientOutput};
 use crate::session_map::SessionMap;
@@ -20,8 +20,6 @@ pub enum ClientAction {
     Submit(LocalRequest),
     /// Ask the leader (or, on it, the tracker) whether the session lives.
     Revalidate { session: SessionId, timeout_ms: i32 },
-    /// A client proved to be somebody more.
-    Identified { client: ClientId, auth: Vec<Id> },
     /// A client gave up its connection; its session lives on.
     Gone { session: SessionId },
 }
@@ -57,7 +55,40 @@ impl ClientSessions {
         self.ids = SessionIds::serving_from(io.sid(), from, io.now.wall_ms, io.ids.generation);
     }
 
-    pub fn on_input(&mut self, io: &mut Io<'_>, input: ClientInput) -> Option<ClientAction> {
+    /// What a client does where it is served.
+    pub fn on_input<S: StateMachine>(
+        &mut self,
+        ctx: &mut Ctx<'_, S>,
+        input: ClientInput,
+    ) -> Option<ClientAction> {
+        let action = match input {
+            // Who has seen more than this member must not read older state (MONR).
+            ClientInput::Connect { client, last_zxid, .. } if last_zxid > ctx.db.last_processed => {
+                ctx.io.client(ClientOutput::Disconnected { client });
+                None
+            }
+            ClientInput::AddAuth { client, id } => {
+                if let Some(auth) = self.identify(client, id) {
+                    ctx.db.state.client_is(client, auth);
+                }
+                None
+            }
+            input => self.take_in(&mut ctx.io, input),
+        };
+        self.forget_gone(ctx.db);
+        action
+    }
+
+    /// Who the client is now.
+    fn identify(&mut self, client: ClientId, id: Id) -> Option<&[Id]> {
+        let auth = &mut self.clients.get_mut(&client)?.auth;
+        if !auth.contains(&id) {
+            auth.push(id);
+        }
+        Some(auth)
+    }
+
+    fn take_in(&mut self, io: &mut Io<'_>, input: ClientInput) -> Option<ClientAction> {
         match input {
             ClientInput::Connect { client, resume: None, timeout_ms, auth, .. } => {
                 let timeout_ms = negotiated(io, timeout_ms);
@@ -85,13 +116,7 @@ impl ClientSessions {
                 self.add(client, Client { session, timeout_ms, state: State::Revalidating, auth });
                 Some(ClientAction::Revalidate { session, timeout_ms })
             }
-            ClientInput::AddAuth { client, id } => {
-                let auth = &mut self.clients.get_mut(&client)?.auth;
-                if !auth.contains(&id) {
-                    auth.push(id);
-                }
-                Some(ClientAction::Identified { client, auth: auth.clone() })
-            }
+            ClientInput::AddAuth { .. } => None,
             ClientInput::Request { client, body, .. } if too_long(io, &body) => {
                 io.mark("client: a request above jute.maxbuffer");
                 io.client(ClientOutput::Disconnected { client });
