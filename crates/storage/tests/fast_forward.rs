@@ -3,8 +3,10 @@
 mod common;
 
 use common::crash_fs::{CrashFs, Fate};
-use common::{body, disk, entries, install_ops, log_file, snapshot_file, storage, zxid};
-use storage::{FileSystem, FsError, MemFs, Storage};
+use common::{
+    body, disk, entries, install_ops, loaded, log_file, settings, slices, snapshot_file, storage, zxid,
+};
+use storage::{FileSystem, FsError, MemFs, Storage, StorageSettings};
 use wire::{Epoch, Zxid};
 use zab::{DiskAnswer, DiskError, DiskOp, EpochFile, TxnEntry};
 
@@ -19,12 +21,6 @@ fn two_logs() -> MemFs {
             ("log.100000004", log_file(&entries(1, 4..=6))),
         ],
     )
-}
-
-fn loaded(fs: MemFs) -> Storage<MemFs> {
-    let mut storage = storage(fs);
-    storage.execute(&DiskOp::Load).expect("a good disk");
-    storage
 }
 
 /// What stands behind `after`; `None` where the whole is read.
@@ -239,4 +235,22 @@ fn a_long_log_is_rolled() {
     storage.execute(&DiskOp::Append(entries(1, 71..=71))).expect("appended");
     assert!(storage.fs.list().contains(&"log.100000047".into()));
     assert_eq!(tail(&mut storage, zxid(1, 70)), Some(entries(1, 71..=71)));
+}
+
+/// The snapshot that was loaded is wanted for as long as its role: then it is purged as any other.
+#[test]
+fn the_loaded_snapshot_is_let_go() {
+    for (role_ended, left) in [(false, 2), (true, 1)] {
+        let mut storage =
+            Storage::new(two_logs(), StorageSettings { snap_retain_count: Some(1), ..settings() });
+        storage.execute(&DiskOp::Load).expect("a good disk");
+        if role_ended {
+            storage.execute(&DiskOp::FastForward { after: zxid(1, 6) }).expect("a good disk");
+        }
+        for op in slices(zxid(1, 6)).into_iter().chain([DiskOp::SnapshotFinish { zxid: zxid(1, 6) }]) {
+            storage.execute(&op).expect("written");
+        }
+        let snapshots = storage.fs.list().iter().filter(|name| name.starts_with("snapshot.")).count();
+        assert_eq!(snapshots, left, "{role_ended}");
+    }
 }

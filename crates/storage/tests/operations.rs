@@ -7,7 +7,8 @@ use std::io::Write;
 use bytes::Bytes;
 use common::crash_fs::CrashFs;
 use common::{
-    body, disk, entries, history, install_ops, log_file, slices, snapshot_file, snapshot_ops, storage, zxid,
+    body, disk, entries, history, install_ops, loaded, log_file, slices, snapshot_file, snapshot_ops,
+    storage, zxid,
 };
 use storage::{FileSystem, FsError, MemFs, Storage};
 use wire::{Epoch, Zxid};
@@ -25,12 +26,6 @@ fn three_logs() -> MemFs {
             ("log.100000007", log_file(&entries(1, 7..=9))),
         ],
     )
-}
-
-fn loaded(fs: MemFs) -> Storage<MemFs> {
-    let mut storage = storage(fs);
-    storage.execute(&DiskOp::Load).expect("a good disk");
-    storage
 }
 
 #[test]

@@ -14,6 +14,10 @@ fn learn(name: &str, config: Config, epochs: (i64, i64), log: &[i64], script: &s
 
 /// Server 1 of three follows server 3.
 pub fn follows(name: &str, script: &str) {
+    follows_as(name, member(1, 3, 0), script);
+}
+
+fn follows_as(name: &str, config: Config, script: &str) {
     let script = format!(
         "boot
          2 votes FOLLOWING leader=3 zxid=0x100000003 round=1 epoch=1
@@ -21,8 +25,19 @@ pub fn follows(name: &str, script: &str) {
          --- server 1 has elected server 3; its log: 0x100000001 to 0x100000003, epochs 1 and 1
          {script}"
     );
-    learn(name, member(1, 3, 0), (1, 1), &LOG, &script);
+    learn(name, config, (1, 1), &LOG, &script);
 }
+
+/// Four of the dials, each a wait of 100 ms after the one before.
+const DIALS_OF_JAVA: &str = "time +99
+    time +1
+    leader refuses
+    time +100
+    leader refuses
+    time +100
+    leader refuses
+    time +100
+    leader refuses";
 
 const REGISTERED: &str = "leader accepts
     leader says LEADERINFO epoch=2
@@ -62,8 +77,7 @@ fn the_handshake_step_by_step() {
 
 #[test]
 fn dials_that_fail() {
-    follows(
-        "dials-that-fail",
+    let script = format!(
         "leader refuses
          time +9
          time +1
@@ -75,16 +89,9 @@ fn dials_that_fail() {
          time +80
          leader refuses
          # From here on as Java.
-         time +99
-         time +1
-         leader refuses
-         time +100
-         leader refuses
-         time +100
-         leader refuses
-         time +100
-         leader refuses",
+         {DIALS_OF_JAVA}"
     );
+    follows("dials-that-fail", &script);
 }
 
 /// A transaction of another state machine is logged when the role ends, and not applied. The state that it leaves is
@@ -102,23 +109,9 @@ fn a_foreign_tail_is_loaded() {
 /// Java's: the same wait each time. So it is as well where releases are played.
 #[test]
 fn dials_that_fail_as_javas() {
-    let script = "boot
-         2 votes FOLLOWING leader=3 zxid=0x100000003 round=1 epoch=1
-         3 votes LEADING leader=3 zxid=0x100000003 round=1 epoch=1
-         --- server 1 has elected server 3; its log: 0x100000001 to 0x100000003, epochs 1 and 1
-         leader refuses
-         time +99
-         time +1
-         leader refuses
-         time +100
-         leader refuses
-         time +100
-         leader refuses
-         time +100
-         leader refuses";
     let mut javas = member(1, 3, 0);
     javas.settings.connect_first_retry = Nanos::ZERO;
-    learn("five-tries", javas, (1, 1), &LOG, script);
+    follows_as("five-tries", javas, &format!("leader refuses\n{DIALS_OF_JAVA}"));
 }
 
 #[test]

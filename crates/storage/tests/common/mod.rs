@@ -82,6 +82,13 @@ pub fn storage<F: storage::FileSystem>(fs: F) -> Storage<F> {
     Storage::new(fs, settings())
 }
 
+/// The same, of a process that has loaded it.
+pub fn loaded<F: storage::FileSystem>(fs: F) -> Storage<F> {
+    let mut storage = storage(fs);
+    storage.execute(&DiskOp::Load).expect("a good disk");
+    storage
+}
+
 /// A snapshot body as members write it: in slices.
 pub fn slices(zxid: Zxid) -> [DiskOp; 2] {
     let body = body(zxid);
