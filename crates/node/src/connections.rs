@@ -144,6 +144,12 @@ impl Connections {
         self.connections.insert(conn, Connection::new(Some(task)));
     }
 
+    /// There is no address.
+    pub fn cannot_dial(&mut self, conn: ConnId) {
+        self.connections.insert(conn, Connection::new(None));
+        let _ = self.happened.send(Happened::Input(Input::Closed { conn, reason: CloseReason::Unreachable }));
+    }
+
     /// The stream's two directions run on tasks of their own.
     pub fn attach(&mut self, conn: ConnId, stream: TcpStream) {
         let Some(connection) = self.connections.get_mut(&conn) else { return };

@@ -25,7 +25,7 @@ use crate::real_fs::{DirError, RealFs};
 use crate::recorder::Recorder;
 use crate::submitter::Submitter;
 use crate::view::{Conf, Question, View};
-use crate::zoo_cfg::{ConfigError, ZooCfg};
+use crate::zoo_cfg::{Address, ConfigError, ZooCfg};
 use wire::ServerId;
 
 #[derive(Debug, thiserror::Error)]
@@ -123,7 +123,10 @@ struct Host {
 impl Host {
     async fn start(cfg: ZooCfg, options: &Options) -> Result<Host, NodeError> {
         let (happened, inbox) = unbounded_channel();
-        let fs = RealFs::open_two(cfg.snap_dir(), cfg.log_dir())?;
+        let mut fs = RealFs::open_two(cfg.snap_dir(), cfg.log_dir())?;
+        if cfg.reconfigures() {
+            fs = fs.with_config(&cfg.path, cfg.my_id)?;
+        }
         let metrics = Metrics::default();
         let disk = DiskThreads::start(&fs, cfg.storage(), &metrics.disk, &happened);
         let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
@@ -347,16 +350,20 @@ impl Host {
         Ok(())
     }
 
-    /// A member dials members only.
+    /// The configuration may have changed since the peer asked, and what a server says of itself may be no address.
     fn dial(&mut self, conn: ConnId, to: ServerId, port: Port) {
-        let server = &self.cfg.servers[&to];
+        let ensemble = self.peer.ensemble();
         let address = match port {
-            Port::Election => server.election_address(),
-            Port::Quorum => server.quorum_address(),
+            Port::Election => ensemble.election_address(to),
+            Port::Quorum => ensemble.quorum_address(to),
         };
+        let address = address.map(str::parse::<Address>);
         self.log.dialled(conn, to, port);
         self.packets.opened(conn, port, true);
-        self.connections.dial(conn, address);
+        match address {
+            Some(Ok(address)) => self.connections.dial(conn, address),
+            _ => self.connections.cannot_dial(conn),
+        }
     }
 
     fn close(&mut self, conn: ConnId) {

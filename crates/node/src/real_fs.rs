@@ -1,6 +1,6 @@
 //! `RealFs`: the data directories behind storage's file-system trait. Logs lie in `dataLogDir/version-2`,
 //! everything else (snapshots and the epoch files) in `dataDir/version-2`, as ZooKeeper has it
-//! (`FileTxnSnapLog`, `QuorumPeer.writeLongToFile`).
+//! (`FileTxnSnapLog`, `QuorumPeer.writeLongToFile`). Configurations lie beside `zoo.cfg`.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -10,7 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::SeekFrom;
+use storage::config_file::PREFIX;
 use storage::{FileSystem, FsError};
+use wire::ServerId;
+
+use crate::zoo_cfg::dynamic;
 
 /// Why the directories were not taken.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +45,16 @@ pub struct RealFs {
     /// Files that are being written, one of each kind (log, snapshot, ...), until they are renamed or
     /// removed. Shared, so that no clone writes to a file that another one replaced.
     open: Arc<Mutex<BTreeMap<String, Arc<File>>>>,
+    /// Where configurations are kept.
+    config: Option<ConfigPath>,
+}
+
+#[derive(Clone, Debug)]
+struct ConfigPath {
+    zoo_cfg: PathBuf,
+    my_id: ServerId,
+    /// Names beside it are not durable yet.
+    changed: bool,
 }
 
 fn failed(name: &str) -> impl Fn(io::Error) -> FsError {
@@ -67,6 +81,10 @@ fn lies_in_log_dir(name: &str) -> bool {
 
 fn is_snapshot(name: &str) -> bool {
     name.starts_with("snapshot.")
+}
+
+fn is_config(name: &str) -> bool {
+    name.starts_with(PREFIX)
 }
 
 fn kind(name: &str) -> &str {
@@ -97,11 +115,29 @@ impl RealFs {
                 return Err(DirError::LogsInSnapDir { path: snap_dir, name, other: log_dir });
             }
         }
-        Ok(RealFs { snap_dir, log_dir, open: Arc::default() })
+        Ok(RealFs { snap_dir, log_dir, open: Arc::default(), config: None })
+    }
+
+    /// Configurations are kept beside this `zoo.cfg`, which then names one of them. For a member of an ensemble that
+    /// reconfigures.
+    pub fn with_config(self, zoo_cfg: &Path, my_id: ServerId) -> Result<RealFs, DirError> {
+        let zoo_cfg = std::path::absolute(zoo_cfg).unwrap_or_else(|_| zoo_cfg.into());
+        make_writable("reconfigEnabled", zoo_cfg.parent().unwrap_or(Path::new("/")))?;
+        Ok(RealFs { config: Some(ConfigPath { zoo_cfg, my_id, changed: false }), ..self })
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        if lies_in_log_dir(name) { self.log_dir.join(name) } else { self.snap_dir.join(name) }
+        match &self.config {
+            Some(config) if is_config(name) => dynamic::path_of(&config.zoo_cfg, name),
+            _ if lies_in_log_dir(name) => self.log_dir.join(name),
+            _ => self.snap_dir.join(name),
+        }
+    }
+
+    fn changes_name(&mut self, name: &str) {
+        if let Some(config) = self.config.as_mut().filter(|_| is_config(name)) {
+            config.changed = true;
+        }
     }
 
     fn with_open<T>(&self, work: impl FnOnce(&mut BTreeMap<String, Arc<File>>) -> T) -> T {
@@ -201,19 +237,30 @@ impl FileSystem for RealFs {
     }
     fn rename(&mut self, from: &str, to: &str) -> Result<(), FsError> {
         self.forget(&[from, to]);
+        self.changes_name(to);
         fs::rename(self.path(from), self.path(to)).map_err(failed(from))
     }
     fn remove(&mut self, name: &str) -> Result<(), FsError> {
         self.forget(&[name]);
+        self.changes_name(name);
         fs::remove_file(self.path(name)).map_err(failed(name))
     }
     fn sync_dir(&mut self) -> Result<(), FsError> {
         let sync = |dir: &Path| File::open(dir).and_then(|dir| dir.sync_all());
+        if let Some(config) = self.config.as_mut().filter(|config| config.changed) {
+            dynamic::sync_dir_of(&config.zoo_cfg).map_err(failed("zoo.cfg"))?;
+            config.changed = false;
+        }
         sync(&self.snap_dir).map_err(failed("the data directory"))?;
         if self.log_dir == self.snap_dir {
             return Ok(());
         }
         sync(&self.log_dir).map_err(failed("the log directory"))
+    }
+    fn start_with_config(&mut self, name: &str) -> Result<(), FsError> {
+        let Some(config) = &self.config else { return Ok(()) };
+        let dynamic = self.path(name);
+        dynamic::start_with(&config.zoo_cfg, &dynamic, config.my_id).map_err(failed("zoo.cfg"))
     }
 }
 

@@ -35,8 +35,6 @@ pub struct View<'a> {
 #[derive(Clone, Debug)]
 pub struct Conf {
     pub cfg: ZooCfg,
-    /// The members, as `QuorumMaj.toString`.
-    pub membership: String,
     /// The file as it was at the start.
     pub initial: String,
 }
@@ -53,9 +51,8 @@ pub struct Dirs {
 
 impl Conf {
     pub fn new(cfg: &ZooCfg) -> Arc<Conf> {
-        let membership = String::from_utf8_lossy(&cfg.config(0).view.text()).into_owned();
         let initial = fs::read_to_string(&cfg.path).unwrap_or_default();
-        Arc::new(Conf { cfg: cfg.clone(), membership, initial })
+        Arc::new(Conf { cfg: cfg.clone(), initial })
     }
 
     pub fn dirs(&self) -> Dirs {

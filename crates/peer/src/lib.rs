@@ -19,8 +19,8 @@ pub use state::{State, StateCursor, StateKind};
 pub use zab::leader::LeaderStatus;
 pub use zab::register_map::RegisterMap;
 pub use zab::{
-    ClientId, ClientInput, ClientOutput, CloseReason, Config, ConnId, DiskAnswer, DiskDone, DiskError,
-    DiskOp, EpochFile, Event, Input, Lane, LearnerType, LogTail, Member, Nanos, Now, OpId, Outbox, Output,
-    Port, QuorumVerifier, Recovered, Role, Settings, StateMachine, Switch, Switches, SyncMode, SyncTable,
-    Task, TxnEntry, View, txn_digest,
+    ClientId, ClientInput, ClientOutput, CloseReason, Config, ConfigFile, ConnId, DiskAnswer, DiskDone,
+    DiskError, DiskOp, Ensemble, EpochFile, Event, Input, Lane, LearnerType, LogTail, MAX_VOTERS, Member,
+    Nanos, Now, OpId, Outbox, Output, Port, QuorumVerifier, Recovered, Role, Settings, StateMachine, Switch,
+    Switches, SyncMode, SyncTable, Task, TxnEntry, View, parse_config_text, server_line, txn_digest,
 };

@@ -22,9 +22,9 @@ use zab::leader::{Leader, LeaderStatus};
 use zab::learner::Learner;
 use zab::standalone::Standalone;
 use zab::{
-    ClientInput, ClientOutput, Config, Ctx, DiskAnswer, DiskDone, DiskError, DiskOp, Epochs, Event, Ids,
-    Input, Io, Leave, LogTail, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine, Switch,
-    Task, ZkDatabase,
+    ClientInput, ClientOutput, Config, Ctx, DiskAnswer, DiskDone, DiskError, DiskOp, Ensemble, Epochs, Event,
+    Ids, Input, Io, Leave, LogTail, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine,
+    Switch, Task, ZkDatabase,
 };
 
 use crate::old_writer::OldWriter;
@@ -87,6 +87,7 @@ enum Memory {
 #[derive(Clone)]
 pub struct Peer<S: StateMachine> {
     config: Config,
+    ensemble: Ensemble,
     db: ZkDatabase<S>,
     epochs: Epochs,
     ids: Ids,
@@ -107,7 +108,13 @@ pub struct Peer<S: StateMachine> {
 macro_rules! ctx {
     ($peer:expr, $now:expr, $out:expr) => {
         Ctx {
-            io: Io { now: $now, out: $out, ids: &mut $peer.ids, config: &$peer.config },
+            io: Io {
+                now: $now,
+                out: $out,
+                ids: &mut $peer.ids,
+                config: &$peer.config,
+                ensemble: &mut $peer.ensemble,
+            },
             db: &mut $peer.db,
             epochs: &mut $peer.epochs,
         }
@@ -117,9 +124,10 @@ macro_rules! ctx {
 impl<S: StateMachine> Peer<S> {
     pub fn new(config: Config, state: S) -> Peer<S> {
         let db = ZkDatabase::new(state, config.settings.commit_log_count);
-        let election = Election::new(&config);
+        let election = Election::new(config.seed);
         let old_writer = OldWriter::new(config.switches);
         Peer {
+            ensemble: Ensemble::new(&config),
             config,
             db,
             epochs: Epochs::default(),
@@ -180,6 +188,11 @@ impl<S: StateMachine> Peer<S> {
         &self.config
     }
 
+    /// The members, as they are now.
+    pub fn ensemble(&self) -> &Ensemble {
+        &self.ensemble
+    }
+
     /// The only door. Effects are appended to `out`, to be carried out in order.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
         let begin = out.len();
@@ -193,7 +206,8 @@ impl<S: StateMachine> Peer<S> {
     fn serve_cnxns(&mut self, now: Now, mut begin: usize, out: &mut Outbox) {
         loop {
             self.carry_answers(now, begin, out);
-            let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+            let mut io =
+                Io { now, out, ids: &mut self.ids, config: &self.config, ensemble: &mut self.ensemble };
             let Some(input) = self.cnxns.next_input(&mut io) else { return };
             begin = out.len();
             self.on_client(now, input, out);
@@ -210,7 +224,13 @@ impl<S: StateMachine> Peer<S> {
         for output in out.split_off(begin + first) {
             match output {
                 Output::Client(output) if self.cnxns.is_client(output.client()) => {
-                    let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+                    let mut io = Io {
+                        now,
+                        out,
+                        ids: &mut self.ids,
+                        config: &self.config,
+                        ensemble: &mut self.ensemble,
+                    };
                     self.cnxns.on_output(&mut io, output);
                 }
                 output => out.push(output),
@@ -221,7 +241,8 @@ impl<S: StateMachine> Peer<S> {
     fn dispatch(&mut self, now: Now, input: Input, out: &mut Outbox) {
         match input {
             Input::ClientAccepted { conn, from } => {
-                let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+                let mut io =
+                    Io { now, out, ids: &mut self.ids, config: &self.config, ensemble: &mut self.ensemble };
                 self.cnxns.accepted(&mut io, conn, from);
             }
             Input::Received { conn, bytes } if self.cnxns.owns(conn) => {
@@ -235,7 +256,13 @@ impl<S: StateMachine> Peer<S> {
             Input::Accepted { port: Port::Election, .. } => self.hand_to_election(now, input, out),
             Input::Accepted { port: Port::Quorum, .. } | Input::Run(_) => {
                 if let Input::Run(Task::SyncProcessor) = input {
-                    let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+                    let mut io = Io {
+                        now,
+                        out,
+                        ids: &mut self.ids,
+                        config: &self.config,
+                        ensemble: &mut self.ensemble,
+                    };
                     self.old_writer.run(&mut io);
                 }
                 self.hand_to_role(now, input, out);
@@ -279,7 +306,7 @@ impl<S: StateMachine> Peer<S> {
     }
 
     fn io<'a>(&'a mut self, now: Now, out: &'a mut Outbox) -> Io<'a> {
-        Io { now, out, ids: &mut self.ids, config: &self.config }
+        Io { now, out, ids: &mut self.ids, config: &self.config, ensemble: &mut self.ensemble }
     }
 
     fn read_disk(&mut self, how: DiskOp, now: Now, out: &mut Outbox) {
@@ -289,7 +316,7 @@ impl<S: StateMachine> Peer<S> {
     }
 
     fn on_disk(&mut self, now: Now, done: DiskDone, out: &mut Outbox) {
-        let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+        let mut io = Io { now, out, ids: &mut self.ids, config: &self.config, ensemble: &mut self.ensemble };
         self.old_writer.on_disk(&mut io, &done);
         let silent_failure = self.ids.ops_in_flight == 0;
         self.ids.ops_in_flight = self.ids.ops_in_flight.saturating_sub(1);
@@ -379,7 +406,13 @@ impl<S: StateMachine> Peer<S> {
             return self.stand_alone(now, out);
         }
         if !std::mem::replace(&mut self.listening, true) {
-            self.election.start_listening(&mut Io { now, out, ids: &mut self.ids, config: &self.config });
+            self.election.start_listening(&mut Io {
+                now,
+                out,
+                ids: &mut self.ids,
+                config: &self.config,
+                ensemble: &mut self.ensemble,
+            });
         }
         self.look(now, out);
     }
@@ -400,7 +433,7 @@ impl<S: StateMachine> Peer<S> {
             self.epochs = Epochs { accepted: epoch, current: epoch };
         }
         let (last_zxid, current) = (self.db.last_processed, self.epochs.current);
-        let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+        let mut io = Io { now, out, ids: &mut self.ids, config: &self.config, ensemble: &mut self.ensemble };
         io.event(Event::RoleChanged { role: Role::Looking });
         self.election.look(&mut io, last_zxid, current);
     }
@@ -446,7 +479,7 @@ impl<S: StateMachine> Peer<S> {
     }
 
     fn hand_to_election(&mut self, now: Now, input: Input, out: &mut Outbox) {
-        let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+        let mut io = Io { now, out, ids: &mut self.ids, config: &self.config, ensemble: &mut self.ensemble };
         if let Some(decision) = self.election.handle(&mut io, input) {
             assert!(matches!(self.phase, Phase::Looking), "an election ends in LOOKING only");
             self.enter_role(now, &decision, out);
@@ -501,7 +534,8 @@ impl<S: StateMachine> Peer<S> {
             self.hand_to_role(now, Input::Deadline, out);
         }
         if self.cnxns.next_deadline().0 <= now.mono {
-            let mut io = Io { now, out, ids: &mut self.ids, config: &self.config };
+            let mut io =
+                Io { now, out, ids: &mut self.ids, config: &self.config, ensemble: &mut self.ensemble };
             self.cnxns.on_deadline(&mut io);
         }
     }
@@ -538,6 +572,9 @@ impl<S: StateMachine> Peer<S> {
         if let Leave::Disk(error) = leave {
             // Memory may be ahead of a disk that failed (ZOOKEEPER-4882): the member stops.
             return self.halt(format!("the disk failed: {error}"), out);
+        }
+        if let Leave::RefusedConfig(why) = leave {
+            return self.halt(why.clone(), out);
         }
         if self.ids.ops_in_flight == 0 {
             self.look_again(memory, now, out);

@@ -201,10 +201,11 @@ mod tests {
         };
         Config {
             sid: wire::ServerId(1),
-            view: View {
-                members: [(wire::ServerId(1), member)].into(),
-                verifier: QuorumVerifier::Majority { voters: [wire::ServerId(1)].into() },
-            },
+            view: View::unversioned(
+                [(wire::ServerId(1), member)].into(),
+                QuorumVerifier::Majority { voters: [wire::ServerId(1)].into() },
+            ),
+            seen_view: None,
             settings: Settings::default(),
             switches: Switches::NONE,
             seed: 7,

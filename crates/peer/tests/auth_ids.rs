@@ -77,8 +77,15 @@ fn config() -> Config {
     let members =
         [(ServerId(1), member(LearnerType::Participant)), (ServerId(2), member(LearnerType::Observer))];
     let verifier = QuorumVerifier::Majority { voters: [ServerId(1)].into() };
-    let view = View { members: members.into(), verifier };
-    Config { sid: ServerId(1), view, settings: Settings::default(), switches: Switches::NONE, seed: 0 }
+    let view = View::unversioned(members.into(), verifier);
+    Config {
+        sid: ServerId(1),
+        view,
+        seen_view: None,
+        settings: Settings::default(),
+        switches: Switches::NONE,
+        seed: 0,
+    }
 }
 
 struct World {

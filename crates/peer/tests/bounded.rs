@@ -35,7 +35,8 @@ impl Alone {
         let members = [member(1, LearnerType::Participant), member(2, LearnerType::Observer)].into();
         let config = Config {
             sid: ServerId(1),
-            view: View { members, verifier: QuorumVerifier::Majority { voters: [ServerId(1)].into() } },
+            view: View::unversioned(members, QuorumVerifier::Majority { voters: [ServerId(1)].into() }),
+            seen_view: None,
             settings: Settings::default(),
             switches: Switches::NONE,
             seed: 0,

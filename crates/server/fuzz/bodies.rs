@@ -60,12 +60,11 @@ impl Server {
             election_address: "h:3888".into(),
             client_address: None,
         };
-        let view = View {
-            members: [(ServerId(1), member)].into(),
-            verifier: QuorumVerifier::Majority { voters: [ServerId(1)].into() },
-        };
+        let voters = [ServerId(1)].into();
+        let view = View::unversioned([(ServerId(1), member)].into(), QuorumVerifier::Majority { voters });
         let settings = Settings { jute_maxbuffer: MAX_BUFFER, ..Settings::default() };
-        let config = Config { sid: ServerId(1), view, settings, switches: Switches::NONE, seed: 1 };
+        let config =
+            Config { sid: ServerId(1), view, seen_view: None, settings, switches: Switches::NONE, seed: 1 };
         let state = State::new(StateKind::Tree, server::Settings::default());
         let settings = StorageSettings { prealloc: 0, ..StorageSettings::default() };
         let mut server = Server {

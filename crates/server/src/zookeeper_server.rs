@@ -171,7 +171,7 @@ impl StateMachine for ZooKeeperServer {
     fn init_config(&mut self, view: Option<&View>, wall_ms: i64) {
         let Some(view) = view else { return self.db.tree.add_config_node() };
         // A foreign history may have no `/zookeeper`.
-        let _ = self.db.tree.set_config(&view.text(), Zxid::ZERO, wall_ms);
+        let _ = self.db.tree.set_config(&view.text(), view.version, wall_ms);
     }
 
     fn orphans(&self) -> Vec<SessionId> {

@@ -23,6 +23,7 @@ fn spec(voters: u64, in_flight: u32, simulated_ms: u64) -> RunSpec {
         .map(|sid| Config {
             sid: *sid,
             view: view.clone(),
+            seen_view: None,
             settings: Settings::default(),
             switches: Switches::default(),
             seed: 0,

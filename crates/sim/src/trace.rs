@@ -203,6 +203,10 @@ impl TraceHash {
             }
             DiskOp::Truncate(zxid) => self.words(&[1, zxid.0 as u64]),
             DiskOp::WriteEpoch(file, epoch) => self.words(&[2, *file as u64, epoch.0 as u64]),
+            DiskOp::WriteConfig { file, version, text } => {
+                self.words(&[14, *file as u64, version.0 as u64]);
+                self.bytes(text);
+            }
             DiskOp::SnapshotSlice { zxid, bytes } => {
                 self.words(&[3, zxid.0 as u64]);
                 self.bytes(bytes);

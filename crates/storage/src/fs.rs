@@ -48,6 +48,11 @@ pub trait FileSystem {
     fn rename(&mut self, from: &str, to: &str) -> Result<(), FsError>;
     fn remove(&mut self, name: &str) -> Result<(), FsError>;
     fn sync_dir(&mut self) -> Result<(), FsError>;
+    /// The next start takes the members from this file (`dynamicConfigFile`): durable when it returns. A host that has
+    /// no `zoo.cfg` does nothing.
+    fn start_with_config(&mut self, _name: &str) -> Result<(), FsError> {
+        Ok(())
+    }
 }
 
 /// Write, fsync, rename, fsync the directory: the file is there whole or not at all.

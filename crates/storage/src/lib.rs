@@ -4,6 +4,7 @@
 mod all_lanes;
 pub mod checksum;
 pub mod compression;
+pub mod config_file;
 pub mod epoch;
 mod fast_forward;
 pub mod fs;

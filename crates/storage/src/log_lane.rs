@@ -3,6 +3,7 @@
 use wire::Zxid;
 use zab::{DiskAnswer, DiskError, DiskOp, Switch, Switches, TxnEntry};
 
+use crate::config_file;
 use crate::fs::{FileSystem, FsError};
 use crate::installed::Snapshots;
 use crate::log_reader::{read_log, zxid_of_name};
@@ -17,7 +18,7 @@ pub struct LogLane {
 }
 
 impl LogLane {
-    /// Append, Sync, Roll, ReadLog or ReadLogBehind; the other operations of this lane need all lanes.
+    /// Append, Sync, Roll, ReadLog, ReadLogBehind or WriteConfig; the other operations of this lane need all lanes.
     pub fn execute<F: FileSystem>(&mut self, fs: &mut F, settings: &StorageSettings, op: &DiskOp) -> Answer {
         match op {
             DiskOp::Append(entries) => self.log.append(fs, entries, settings.prealloc)?,
@@ -34,6 +35,7 @@ impl LogLane {
             DiskOp::ReadLogBehind { snapshot, through } => {
                 return read_log_behind(fs, *snapshot, *through).map(DiskAnswer::Log);
             }
+            DiskOp::WriteConfig { file, version, text } => config_file::write(fs, *file, *version, text)?,
             op => unreachable!("{} is not of the log lane alone", op.name()),
         }
         Ok(DiskAnswer::Done)

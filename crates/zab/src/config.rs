@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wire::{Epoch, ServerId};
+use wire::{Epoch, ServerId, Zxid};
 
 use crate::config_text::config_text;
 use crate::quorum_verifier::QuorumVerifier;
@@ -16,24 +16,43 @@ pub enum LearnerType {
     Observer,
 }
 
-/// The members of the ensemble (a static configuration of version 0).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A configuration: the members of the ensemble.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     pub members: BTreeMap<ServerId, Member>,
     pub verifier: QuorumVerifier,
+    /// The zxid of its reconfig, or of the NEWLEADER that agreed on it; 0 for one that is in a file only.
+    #[serde(default = "unversioned")]
+    pub version: Zxid,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+fn unversioned() -> Zxid {
+    Zxid::ZERO
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     pub learner_type: LearnerType,
-    /// `host:quorumPort:electionPort`, for hellos and the configuration text.
+    /// `host:quorumPort:electionPort`, for the configuration text.
     pub quorum_address: String,
+    /// `host:electionPort`, for hellos.
     pub election_address: String,
     /// `host:port` for clients, where the member's own `server.N` line says it (behind `;`).
     pub client_address: Option<String>,
 }
 
+impl Member {
+    /// `host:quorumPort`.
+    pub fn quorum_address(&self) -> &str {
+        self.quorum_address.rsplit_once(':').map_or("", |(address, _)| address)
+    }
+}
+
 impl View {
+    /// One of a file.
+    pub fn unversioned(members: BTreeMap<ServerId, Member>, verifier: QuorumVerifier) -> View {
+        View { members, verifier, version: Zxid::ZERO }
+    }
     /// The configuration as text (NEWLEADER, notifications): see `config_text`.
     pub fn text(&self) -> bytes::Bytes {
         config_text(self)
@@ -96,6 +115,9 @@ pub struct Settings {
     pub max_session_timeout_ms: i32,
     /// Observers log to disk.
     pub sync_enabled: bool,
+    /// Configurations that the ensemble agrees on take effect here (`reconfigEnabled`). Off, and the members are those
+    /// that `Config::view` says.
+    pub reconfig_enabled: bool,
     /// No member of an ensemble: it elects nobody, and serves alone (`ZooKeeperServerMain`).
     pub standalone: bool,
     /// Clients' connections that one address may have (`maxClientCnxns`), and all together (`maxCnxns`). 0: any
@@ -140,6 +162,7 @@ impl Default for Settings {
             min_session_timeout_ms: 4000,
             max_session_timeout_ms: 40_000,
             sync_enabled: true,
+            reconfig_enabled: false,
             standalone: false,
             max_client_cnxns: 60,
             max_cnxns: 0,
@@ -174,24 +197,16 @@ impl Settings {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Config {
     pub sid: ServerId,
+    /// The active configuration, as it was when the process began: `Ensemble` goes on from there.
     pub view: View,
+    /// One that was seen later, and not known to be committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_view: Option<View>,
     pub settings: Settings,
     pub switches: Switches,
     /// Seed material for what the protocol wants random (an observer's wait before it looks,
     /// the snapshot threshold). Drawn by the host.
     pub seed: u64,
-}
-
-impl Config {
-    /// Requests of its clients that this member works on before it stops reading those who wait for one: its
-    /// share of the ensemble's (`LeaderZooKeeperServer.getGlobalOutstandingLimit`).
-    pub fn outstanding_limit(&self) -> usize {
-        let others = self.view.voters().count().saturating_sub(1);
-        self.settings.global_outstanding_limit / others.max(1)
-    }
-    pub fn learner_type(&self) -> LearnerType {
-        self.view.members.get(&self.sid).map_or(LearnerType::Observer, |m| m.learner_type)
-    }
 }
 
 /// acceptedEpoch and currentEpoch as they are durable. Changed only after the file is

@@ -5,7 +5,7 @@
 //! server.N=host:quorumPort:electionPort:role[;clientHost:clientPort]
 //! group.G=N:N:...                              hierarchical only, with all
 //! weight.N=W                                   weights, 1 where none was given
-//! version=0
+//! version=V                                    hexadecimal
 //! ```
 //!
 //! No line end behind the last. Java keeps all of these in `HashMap`s and prints in their order: ascending
@@ -15,9 +15,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use bytes::Bytes;
+use wire::{ServerId, Zxid};
 
 use crate::config::{LearnerType, View};
 use crate::quorum_verifier::QuorumVerifier;
+use crate::server_line;
+
+/// More voters than this cannot acknowledge (`ProposalRequestProcessor`).
+pub const MAX_VOTERS: usize = 64;
 
 pub(crate) fn config_text(view: &View) -> Bytes {
     let mut text = String::new();
@@ -43,8 +48,54 @@ pub(crate) fn config_text(view: &View) -> Bytes {
             let _ = writeln!(text, "weight.{sid}={weight}");
         }
     }
-    text.push_str("version=0");
+    let _ = write!(text, "version={:x}", view.version.0);
     Bytes::from(text)
+}
+
+/// Lines that name no server, group or weight are left out, as Java leaves them. The error says what was expected
+/// where.
+pub fn parse_config_text(text: &[u8]) -> Result<View, String> {
+    let text = std::str::from_utf8(text).map_err(|_| "a configuration is expected to be UTF-8".to_owned())?;
+    let (mut members, mut version) = (BTreeMap::new(), Zxid::ZERO);
+    let (mut group_of, mut weight_of) = (BTreeMap::new(), BTreeMap::new());
+    for line in text.lines() {
+        let Some((key, value)) = line.split_once('=') else { continue };
+        let (key, value) = (key.trim(), value.trim());
+        let expected = |what: &str| format!("`{line}`: expected {what}");
+        let id = |id: &str| id.parse::<i64>().map(ServerId).map_err(|_| expected("a number as id"));
+        match key.split_once('.') {
+            Some(("server", sid)) => {
+                let server = server_line::server(value).map_err(|what| expected(&what))?;
+                members.insert(id(sid)?, server.member());
+            }
+            Some(("group", group)) => {
+                for sid in value.split(':') {
+                    group_of.insert(id(sid)?, id(group)?.0);
+                }
+            }
+            Some(("weight", sid)) => {
+                weight_of.insert(id(sid)?, id(value)?.0);
+            }
+            _ if key == "version" => {
+                let hex = i64::from_str_radix(value, 16).map_err(|_| expected("a hexadecimal number"))?;
+                version = Zxid(hex);
+            }
+            _ => {}
+        }
+    }
+    let voters =
+        members.iter().filter(|(_, m)| m.learner_type == LearnerType::Participant).map(|(sid, _)| *sid);
+    let voters: std::collections::BTreeSet<ServerId> = voters.collect();
+    if voters.is_empty() || voters.len() > MAX_VOTERS {
+        return Err(format!("expected 1 to {MAX_VOTERS} voters, found {}", voters.len()));
+    }
+    let verifier = if group_of.is_empty() {
+        QuorumVerifier::Majority { voters }
+    } else {
+        group_of.retain(|sid, _| voters.contains(sid));
+        QuorumVerifier::Hierarchical { group_of, weight_of }
+    };
+    Ok(View { members, verifier, version })
 }
 
 fn put_groups(text: &mut String, group_of: impl Iterator<Item = (i64, i64)>) {
@@ -104,13 +155,32 @@ mod tests {
             member(3, LearnerType::Observer, Some("[::1]:2183")),
         ];
         let verifier = QuorumVerifier::Majority { voters: voters.into() };
-        let text = config_text(&View { members: members.into(), verifier });
+        let text = config_text(&View::unversioned(members.into(), verifier));
         assert_eq!(
             text,
             "server.1=h1:2888:3888:participant\n\
              server.2=h2:2888:3888:participant;0.0.0.0:2181\n\
              server.3=h3:2888:3888:observer;[::1]:2183\n\
              version=0"
+        );
+        assert_eq!(parse_config_text(&text).expect("read").text(), text);
+    }
+
+    #[test]
+    fn what_is_no_configuration() {
+        for (text, expected) in [
+            (&b""[..], "expected 1 to 64 voters, found 0"),
+            (b"server.1=h:1:2:observer", "expected 1 to 64 voters, found 0"),
+            (b"server.x=h:1:2", "`server.x=h:1:2`: expected a number as id"),
+            (b"server.1=h:1:2\nversion=g", "`version=g`: expected a hexadecimal number"),
+            (b"server.1=h:1:2\ngroup.1=1:", "`group.1=1:`: expected a number as id"),
+            (b"\xff", "a configuration is expected to be UTF-8"),
+        ] {
+            assert_eq!(parse_config_text(text).expect_err("refused"), expected);
+        }
+        assert!(
+            parse_config_text(b"server.1=h:1")
+                .is_err_and(|e| e.starts_with("`server.1=h:1`: expected host:"))
         );
     }
 
@@ -122,7 +192,7 @@ mod tests {
             group_of: [(1, 7), (2, 7), (3, 5), (17, 5)].map(|(id, group)| (ServerId(id), group)).into(),
             weight_of: [(2, 0), (3, 2)].map(|(id, weight)| (ServerId(id), weight)).into(),
         };
-        let text = config_text(&View { members: members.collect(), verifier });
+        let text = config_text(&View { members: members.collect(), verifier, version: Zxid(0x1_0000_000a) });
         // 17 is in the bucket of 1.
         assert_eq!(
             text,
@@ -137,8 +207,9 @@ mod tests {
              weight.17=1\n\
              weight.2=0\n\
              weight.3=2\n\
-             version=0"
+             version=10000000a"
         );
+        assert_eq!(parse_config_text(&text).expect("read").text(), text);
     }
 
     /// What `new HashMap<Long, ?>` gives for these keys.

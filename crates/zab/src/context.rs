@@ -6,6 +6,7 @@ use wire::{Epoch, ServerId};
 use crate::config::{Config, Epochs};
 use crate::database::ZkDatabase;
 use crate::disk::{DiskOp, LogTail, OpId};
+use crate::ensemble::Ensemble;
 use crate::event::{Event, txn_digest};
 use crate::io::{ClientOutput, ConnId, Outbox, Output, Port, Task};
 use crate::state_machine::StateMachine;
@@ -29,6 +30,7 @@ pub struct Io<'a> {
     pub out: &'a mut Outbox,
     pub ids: &'a mut Ids,
     pub config: &'a Config,
+    pub ensemble: &'a mut Ensemble,
 }
 
 impl Io<'_> {
@@ -89,6 +91,12 @@ impl Io<'_> {
     pub fn sid(&self) -> ServerId {
         self.config.sid
     }
+    /// Requests of its clients that this member works on before it stops reading those who wait for one: its
+    /// share of the ensemble's (`LeaderZooKeeperServer.getGlobalOutstandingLimit`).
+    pub fn outstanding_limit(&self) -> usize {
+        let others = self.ensemble.active().voters().count().saturating_sub(1);
+        self.config.settings.global_outstanding_limit / others.max(1)
+    }
 }
 
 /// The whole context of a role (Leader, Learner).
@@ -118,7 +126,7 @@ impl<S: StateMachine> Ctx<'_, S> {
     pub fn init_config(&mut self) {
         let config = self.io.config;
         // A server that is alone has none.
-        let view = (!config.settings.standalone).then_some(&config.view);
+        let view = (!config.settings.standalone).then_some(self.io.ensemble.active());
         self.db.state.init_config(view, self.io.now.wall_ms);
     }
 }
@@ -135,6 +143,12 @@ pub enum Leave {
     LostLeader(String),
     #[error("epoch {got} is below the accepted epoch {accepted}")]
     LowerEpoch { got: Epoch, accepted: Epoch },
+    /// A reconfiguration makes this member's role, or its leader, another.
+    #[error("reconfigured: {0}")]
+    Reconfigured(String),
+    /// The ensemble goes by a configuration that this member must not go by, or cannot read: it stops.
+    #[error("{0}")]
+    RefusedConfig(String),
     #[error("zxid counter rolled over, forcing an election")]
     RollOver,
 }

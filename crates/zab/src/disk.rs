@@ -9,6 +9,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use wire::{Epoch, TxnHeader, Zxid};
 
+use crate::ensemble::ConfigFile;
+
 /// Names one disk operation: the generation of the role that asked, and its ordinal.
 /// A completion of an older generation belongs to a role that was left (ZOOKEEPER-4712).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,7 +22,7 @@ pub struct OpId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
-    /// Load, FastForward, Append, Sync, Roll, Truncate, ReadLog, ReadLogBehind.
+    /// Load, FastForward, Append, Sync, Roll, Truncate, ReadLog, ReadLogBehind, WriteConfig.
     Log,
     /// WriteEpoch (with the completion of an Install that waits for it).
     Epoch,
@@ -80,6 +82,14 @@ pub enum DiskOp {
     /// Write an epoch file atomically and durably. For `CurrentEpoch`, a pending `Install` of
     /// that epoch takes effect once the file is durable.
     WriteEpoch(EpochFile, Epoch),
+    /// Keep a configuration (its text, with the version), atomically and durably. What is appended later is durable
+    /// later, so the ACK of a reconfig says that its configuration is kept, too. A seen one goes once it is active.
+    WriteConfig {
+        file: ConfigFile,
+        version: Zxid,
+        #[serde(with = "crate::hex")]
+        text: Bytes,
+    },
     /// Write the next piece of a snapshot body (sessions, ACLs, nodes, end marker as on the wire): of a
     /// snapshot of the own state, or of the leader's as it comes.
     SnapshotSlice {
@@ -115,7 +125,8 @@ impl DiskOp {
             | DiskOp::Roll
             | DiskOp::Truncate(_)
             | DiskOp::ReadLog { .. }
-            | DiskOp::ReadLogBehind { .. } => Lane::Log,
+            | DiskOp::ReadLogBehind { .. }
+            | DiskOp::WriteConfig { .. } => Lane::Log,
             DiskOp::WriteEpoch(..) => Lane::Epoch,
             DiskOp::SnapshotSlice { .. }
             | DiskOp::SnapshotFinish { .. }
@@ -148,6 +159,7 @@ impl DiskOp {
             DiskOp::Roll => "Roll",
             DiskOp::Truncate(_) => "Truncate",
             DiskOp::WriteEpoch(..) => "WriteEpoch",
+            DiskOp::WriteConfig { .. } => "WriteConfig",
             DiskOp::SnapshotSlice { .. } => "SnapshotSlice",
             DiskOp::SnapshotFinish { .. } => "SnapshotFinish",
             DiskOp::SnapshotAbandon { .. } => "SnapshotAbandon",

@@ -143,6 +143,14 @@ pub enum Event {
     NewLeaderReceived {
         epoch: Epoch,
     },
+    /// A configuration was proposed; decisions need its quorums, too.
+    ConfigSeen {
+        version: Zxid,
+    },
+    /// It is committed, and the one to go by.
+    ConfigActivated {
+        version: Zxid,
+    },
     /// History and currentEpoch are durable; the ACK of NEWLEADER leaves now.
     NewLeaderAckSent {
         epoch: Epoch,
@@ -233,6 +241,8 @@ impl Event {
             Event::AckEpochSent { .. } => "ackEpochSent",
             Event::SyncStarted { .. } => "syncStarted",
             Event::NewLeaderReceived { .. } => "newLeaderReceived",
+            Event::ConfigSeen { .. } => "configSeen",
+            Event::ConfigActivated { .. } => "configActivated",
             Event::NewLeaderAckSent { .. } => "newLeaderAckSent",
             Event::UpToDate { .. } => "upToDate",
             Event::AckSent { .. } => "ackSent",

@@ -8,6 +8,7 @@ pub mod context;
 pub mod database;
 pub mod disk;
 pub mod election;
+pub mod ensemble;
 pub mod event;
 pub mod hex;
 pub mod io;
@@ -17,6 +18,7 @@ pub mod marks;
 pub mod processors;
 pub mod quorum_verifier;
 pub mod register_map;
+pub mod server_line;
 mod session_map;
 pub mod standalone;
 pub mod state_machine;
@@ -24,11 +26,13 @@ pub mod switches;
 pub mod time;
 
 pub use config::{Config, Epochs, LearnerType, Member, Settings, SyncTable, View};
+pub use config_text::{MAX_VOTERS, parse_config_text};
 pub use context::{Ctx, Ids, Io, Leave, RoleResult};
 pub use database::{CommittedLog, ZkDatabase};
 pub use disk::{
     DiskAnswer, DiskDone, DiskError, DiskOp, EpochFile, Lane, LogTail, OpId, Recovered, TxnEntry,
 };
+pub use ensemble::{Activation, ConfigFile, Ensemble};
 pub use event::{Event, Role, SyncMode, txn_digest};
 pub use io::{ClientId, ClientInput, ClientOutput, CloseReason, ConnId, Input, Outbox, Output, Port, Task};
 pub use quorum_verifier::QuorumVerifier;

@@ -42,6 +42,20 @@ impl QuorumVerifier {
         }
     }
 
+    /// Equal for those that have the same quorums by the same words: a weight of 1 may be left out.
+    pub fn normal(&self) -> QuorumVerifier {
+        match self {
+            QuorumVerifier::Majority { .. } => self.clone(),
+            QuorumVerifier::Hierarchical { group_of, weight_of } => {
+                let weighs = |sid: &ServerId| weight_of.get(sid).copied().unwrap_or(1);
+                QuorumVerifier::Hierarchical {
+                    group_of: group_of.clone(),
+                    weight_of: group_of.keys().map(|sid| (*sid, weighs(sid))).collect(),
+                }
+            }
+        }
+    }
+
     /// Weight 0 servers vote but never lead; a server in no group weighs nothing.
     pub fn weight(&self, sid: ServerId) -> i64 {
         match self {

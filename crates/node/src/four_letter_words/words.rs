@@ -98,7 +98,7 @@ fn conf_of_ensemble(view: &View<'_>) -> String {
         own.election_port,
         own.quorum_port,
         i32::from(own.observer),
-        view.conf.membership,
+        String::from_utf8_lossy(&view.peer.ensemble().active_text()),
     )
 }
 

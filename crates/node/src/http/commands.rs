@@ -227,11 +227,11 @@ fn leader(view: &View<'_>) -> Json {
         return json!({ "error": "server is not initialized" });
     }
     let id = view.status.leader_id;
-    let host = id.and_then(|id| view.conf.cfg.servers.get(&id)).map(|server| server.host.clone());
+    let address = id.and_then(|id| view.peer.ensemble().quorum_address(id)?.parse::<Address>().ok());
     json!({
         "is_leader": view.status.leader.is_some(),
         "leader_id": id.map_or(-1, |id| id.0),
-        "leader_ip": host.unwrap_or_default(),
+        "leader_ip": address.map(|address| address.host).unwrap_or_default(),
     })
 }
 
@@ -277,16 +277,13 @@ fn server_stats(view: &View<'_>) -> Json {
 }
 
 fn voting_view(view: &View<'_>) -> Json {
-    let text = |address: &Address| address.to_string();
-    let voters = view.conf.cfg.servers.iter().filter(|(_, server)| !server.observer && !view.is_alone());
-    let of = |(id, server): (&wire::ServerId, &crate::zoo_cfg::Server)| {
-        let client = server.client_port.map(|port| {
-            Address { host: server.client_address.clone().unwrap_or("0.0.0.0".into()), port }.to_string()
-        });
+    let config = view.peer.ensemble().active();
+    let voters = config.members.iter().filter(|(sid, _)| config.is_voter(**sid) && !view.is_alone());
+    let of = |(id, server): (&wire::ServerId, &peer::Member)| {
         let view = json!({
-            "server_addresses": [text(&server.quorum_address())],
-            "election_addresses": [text(&server.election_address())],
-            "client_address": client.unwrap_or_default(),
+            "server_addresses": [server.quorum_address()],
+            "election_addresses": [server.election_address],
+            "client_address": server.client_address.as_deref().unwrap_or_default(),
             "learner_type": "participant",
         });
         (id.0.to_string(), view)

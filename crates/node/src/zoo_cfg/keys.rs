@@ -44,7 +44,6 @@ const KEYS: &[(&str, Treatment)] = &[
     ("localSessionsEnabled", Accepted("all sessions are global")),
     ("localSessionsUpgradingEnabled", Accepted("all sessions are global")),
     ("observerMasterPort", OnlyAs { allowed: &["0"], because: "observers of followers are not built" }),
-    ("reconfigEnabled", Accepted("reconfigurations are refused; the list of servers is this file's")),
     ("quorum.cnxn.threads.size", Accepted(JAVA_ONLY)),
     ("jvm.pause.monitor", Accepted(JAVA_ONLY)),
     ("jvm.pause.sleep.time.ms", Accepted(JAVA_ONLY)),

@@ -1,25 +1,26 @@
 //! `zoo.cfg`, `dynamicConfigFile` and `myid`. Keys that are not honoured are told, one by one; a malformed one is
 //! an error with file, line and what was expected, and so is one that asks for what is not built.
 
+pub mod dynamic;
 mod http;
 mod keys;
 mod properties;
-mod server_line;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use peer::{Config, LearnerType, Member, Nanos, QuorumVerifier, Settings, Switches, TreeSettings, View};
+use peer::{
+    Config, LearnerType, MAX_VOTERS, Nanos, QuorumVerifier, Settings, Switches, TreeSettings, View,
+    parse_config_text,
+};
 use storage::StorageSettings;
-use wire::ServerId;
+use wire::{ServerId, Zxid};
 
 pub use http::{Endpoint, HttpCfg};
+use peer::server_line::{self, port, unbracketed};
+pub use peer::server_line::{Address, Server};
 use properties::Property;
-pub use server_line::{Address, Server};
-use server_line::{port, unbracketed};
 
-/// The leader counts acknowledgements in a word.
-const MAX_VOTERS: usize = 64;
 /// `commitLogCount` has a floor, as in `ZKDatabase`.
 const MIN_COMMIT_LOG_COUNT: usize = 500;
 /// `snapCount` has one, as in `ZooKeeperServer.getSnapCount`.
@@ -67,6 +68,10 @@ pub struct ZooCfg {
     peer_type: Option<LearnerType>,
     standalone_enabled: bool,
     dynamic_config_file: Option<PathBuf>,
+    /// Of the configuration: what the dynamic file's name says.
+    version: Zxid,
+    /// `zoo.cfg.dynamic.next`
+    seen_view: Option<View>,
     /// `autopurge.purgeInterval` is above 0. Ours purges with each snapshot.
     purges: bool,
     retained: usize,
@@ -79,12 +84,14 @@ impl ZooCfg {
         let mut cfg = ZooCfg::read(path, &read(path)?)?;
         if let Some(dynamic) = cfg.dynamic_config_file.clone() {
             cfg.read_membership(&dynamic, &read(&dynamic)?)?;
+            cfg.version = dynamic::version_of(&dynamic);
         }
         cfg.check()?;
         if cfg.is_standalone() {
             cfg.my_id = ServerId(1);
         } else {
             cfg.identify()?;
+            cfg.read_seen()?;
         }
         Ok(cfg)
     }
@@ -124,6 +131,8 @@ impl ZooCfg {
             peer_type: None,
             standalone_enabled: true,
             dynamic_config_file: None,
+            version: Zxid::ZERO,
+            seen_view: None,
             purges: false,
             retained: MIN_SNAP_RETAIN_COUNT,
             groups: BTreeMap::new(),
@@ -154,6 +163,16 @@ impl ZooCfg {
         Ok(())
     }
 
+    /// What was proposed to this member last, and is not known to be committed.
+    fn read_seen(&mut self) -> Result<(), ConfigError> {
+        let path = dynamic::path_of(&self.path, storage::config_file::SEEN);
+        if self.settings.reconfig_enabled && path.exists() {
+            let seen = parse_config_text(read(&path)?.as_bytes());
+            self.seen_view = Some(seen.map_err(|why| ConfigError::Unreadable { path, why })?);
+        }
+        Ok(())
+    }
+
     fn key(&mut self, key: &str, value: &str) -> Result<(), String> {
         match key {
             "tickTime" => self.settings.tick_time = Nanos::from_millis(above_zero(value)?),
@@ -170,6 +189,7 @@ impl ZooCfg {
             "dynamicConfigFile" => self.dynamic_config_file = Some(value.into()),
             "electionAlg" if value != "3" => return Err("3, the only one that is left".into()),
             "electionAlg" => {}
+            "reconfigEnabled" => self.settings.reconfig_enabled = boolean(value)?,
             "standaloneEnabled" => self.standalone_enabled = boolean(value)?,
             "peerType" => self.peer_type = Some(peer_type(value)?),
             "4lw.commands.whitelist" => {
@@ -298,6 +318,11 @@ impl ZooCfg {
         self.servers.is_empty() || self.servers.len() == 1 && self.standalone_enabled
     }
 
+    /// It writes configurations that the ensemble agrees on.
+    pub fn reconfigures(&self) -> bool {
+        self.settings.reconfig_enabled && !self.is_standalone()
+    }
+
     /// This member's line; none of a server that is alone.
     pub fn own_server(&self) -> Option<&Server> {
         self.servers.get(&self.my_id).filter(|_| !self.is_standalone())
@@ -395,19 +420,7 @@ impl ZooCfg {
     }
 
     fn view(&self) -> View {
-        let members = self.servers.iter().map(|(sid, server)| {
-            let learner_type = if server.observer { LearnerType::Observer } else { LearnerType::Participant };
-            let member = Member {
-                learner_type,
-                quorum_address: format!("{}:{}", server.quorum_address(), server.election_port),
-                election_address: server.election_address().to_string(),
-                client_address: server.client_port.map(|port| {
-                    let host = server.client_address.clone().unwrap_or("0.0.0.0".into());
-                    Address { host, port }.to_string()
-                }),
-            };
-            (*sid, member)
-        });
+        let members = self.servers.iter().map(|(sid, server)| (*sid, server.member()));
         let voters = self.servers.iter().filter(|(_, server)| !server.observer).map(|(sid, _)| *sid);
         let verifier = if self.groups.is_empty() {
             QuorumVerifier::Majority { voters: voters.collect() }
@@ -415,14 +428,21 @@ impl ZooCfg {
             let group_of = voters.filter_map(|sid| Some((sid, *self.groups.get(&sid)?)));
             QuorumVerifier::Hierarchical { group_of: group_of.collect(), weight_of: self.weights.clone() }
         };
-        View { members: members.collect(), verifier }
+        View { members: members.collect(), verifier, version: self.version }
     }
 
     /// What the peer is told. `seed`: material for what the protocol wants random.
     pub fn config(&self, seed: u64) -> Config {
         let (min_session_timeout_ms, max_session_timeout_ms) = self.session_timeouts();
         let settings = Settings { min_session_timeout_ms, max_session_timeout_ms, ..self.settings.clone() };
-        Config { sid: self.my_id, view: self.view(), settings, switches: Switches::NONE, seed }
+        Config {
+            sid: self.my_id,
+            view: self.view(),
+            seen_view: self.seen_view.clone(),
+            settings,
+            switches: Switches::NONE,
+            seed,
+        }
     }
 
     /// Of the data tree.

@@ -1,9 +1,10 @@
 //! Java's properties files, as `java.util.Properties.load` reads them: what `zoo.cfg` is written in.
 
-/// A pair and the number of the line (from 1) on which it begins.
+/// A pair, the number of the line (from 1) on which it begins, and of the one behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Property {
     pub line: usize,
+    pub end: usize,
     pub key: String,
     pub value: String,
 }
@@ -18,14 +19,15 @@ pub fn read(text: &str) -> Vec<Property> {
         if line.is_empty() || line.starts_with(['#', '!']) {
             continue;
         }
-        let mut whole = line.to_owned();
+        let (mut whole, mut end) = (line.to_owned(), index + 2);
         while goes_on(&whole) {
             whole.pop();
             let Some((_, next)) = lines.next() else { break };
             whole.push_str(next.trim_start());
+            end += 1;
         }
         let (key, value) = split(&whole);
-        pairs.push(Property { line: index + 1, key, value });
+        pairs.push(Property { line: index + 1, end, key, value });
     }
     pairs
 }

@@ -36,8 +36,8 @@ fn config(settings: Settings, voters: i64) -> Config {
         client_address: None,
     };
     let verifier = QuorumVerifier::Majority { voters: (1..=voters).map(ServerId).collect() };
-    let view = View { members: (1..=voters).map(|id| (ServerId(id), member(id))).collect(), verifier };
-    Config { sid: ServerId(1), view, settings, switches: Switches::NONE, seed: 1 }
+    let view = View::unversioned((1..=voters).map(|id| (ServerId(id), member(id))).collect(), verifier);
+    Config { sid: ServerId(1), view, seen_view: None, settings, switches: Switches::NONE, seed: 1 }
 }
 
 pub fn conn(number: u64) -> ConnId {

@@ -42,7 +42,8 @@ pub fn member(sid: i64, voters: i64, observers: i64) -> Config {
     let verifier = QuorumVerifier::Majority { voters: (1..=voters).map(ServerId).collect() };
     Config {
         sid: ServerId(sid),
-        view: View { members, verifier },
+        view: View::unversioned(members, verifier),
+        seen_view: None,
         settings: Settings::default(),
         switches: Switches::default(),
         seed: 0,

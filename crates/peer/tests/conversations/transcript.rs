@@ -22,6 +22,10 @@ pub fn disk_line(op: &DiskOp) -> String {
         }
         DiskOp::Truncate(zxid) => format!("Truncate {zxid}"),
         DiskOp::WriteEpoch(file, epoch) => format!("WriteEpoch {file:?} {epoch}"),
+        DiskOp::WriteConfig { file, version, text } => {
+            let text = String::from_utf8_lossy(text).replace('\n', " ");
+            format!("WriteConfig {file:?} {version}: {text}")
+        }
         DiskOp::SnapshotFinish { zxid } => format!("SnapshotFinish {zxid}"),
         DiskOp::Install { zxid, epoch, log } => {
             let behind: Vec<String> = log.iter().map(|e| e.zxid.to_string()).collect();

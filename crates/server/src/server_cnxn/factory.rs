@@ -122,7 +122,7 @@ impl ServerCnxnFactory {
 
     /// `shouldThrottle`: those who wait for an answer are to wait with their next request, too.
     fn throttles(&self, io: &Io<'_>) -> bool {
-        self.in_process.0 > io.config.outstanding_limit() || self.in_process.1 > IN_PROCESS_BYTES
+        self.in_process.0 > io.outstanding_limit() || self.in_process.1 > IN_PROCESS_BYTES
     }
 
     /// Something with a connection, whose requests under way are counted.

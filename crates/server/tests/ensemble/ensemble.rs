@@ -47,8 +47,8 @@ fn config(sid: i64, jute_maxbuffer: usize) -> Config {
     let (snap_count, commit_log_count, snapshot_slice) = (60, 10, 300);
     let settings =
         Settings { snap_count, commit_log_count, snapshot_slice, jute_maxbuffer, ..Settings::default() };
-    let view = View { members: (1..=3).map(member).collect(), verifier };
-    Config { sid: ServerId(sid), view, settings, switches: Switches::NONE, seed: 5 }
+    let view = View::unversioned((1..=3).map(member).collect(), verifier);
+    Config { sid: ServerId(sid), view, seen_view: None, settings, switches: Switches::NONE, seed: 5 }
 }
 
 fn storage() -> Storage<MemFs> {

@@ -344,7 +344,7 @@ impl Scenario {
         } else {
             QuorumVerifier::Majority { voters: voters.map(|m| ServerId(m.id)).collect() }
         };
-        View { members, verifier }
+        View::unversioned(members, verifier)
     }
 
     /// Settings and switches of one member.
@@ -359,7 +359,7 @@ impl Scenario {
             self.switches.iter().chain(own.into_iter().flat_map(|m| &m.switches)).any(|known| known == name)
         };
         let switches = Switch::ALL.into_iter().filter(|switch| named(switch.name())).collect();
-        Config { sid, view: view.clone(), settings, switches, seed: 0 }
+        Config { sid, view: view.clone(), seen_view: None, settings, switches, seed: 0 }
     }
 
     pub fn run_spec(&self, seed: Option<u64>) -> RunSpec {

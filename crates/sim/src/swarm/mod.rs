@@ -36,7 +36,7 @@ pub fn view(voters: u64, observers: u64, verifier: Option<QuorumVerifier>) -> Vi
         })
         .collect();
     let voters = (1..=voters as i64).map(ServerId).collect();
-    View { members, verifier: verifier.unwrap_or(QuorumVerifier::Majority { voters }) }
+    View::unversioned(members, verifier.unwrap_or(QuorumVerifier::Majority { voters }))
 }
 
 /// Of registers or, one seed in five, of the data tree: drawn apart, so that all else is as it were with the other.
@@ -67,7 +67,14 @@ pub fn plan_registers(seed: u64, switches: Switches) -> RunSpec {
     let mut members: Vec<Config> = view
         .members
         .keys()
-        .map(|sid| Config { sid: *sid, view: view.clone(), settings: settings.clone(), switches, seed: 0 })
+        .map(|sid| Config {
+            sid: *sid,
+            view: view.clone(),
+            seen_view: None,
+            settings: settings.clone(),
+            switches,
+            seed: 0,
+        })
         .collect();
     // At times one sends snapshots only: where it led, the logs of the others have gaps.
     if draws.chance(150) {

@@ -3,14 +3,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use wire::election::{Layout, Notification, ServerState};
 use wire::{Epoch, ServerId, Zxid};
 
 use super::quorum_cnx_manager::QuorumCnxManager;
 use super::vote::{Received, Vote};
-use crate::config::{Config, LearnerType};
+use crate::config::LearnerType;
+use crate::config_text::parse_config_text;
 use crate::context::Io;
+use crate::disk::DiskOp;
+use crate::ensemble::{Activation, ConfigFile};
 use crate::event::{Event, Role};
 use crate::io::{Input, Output, Port};
 use crate::switches::Switch;
@@ -40,6 +43,8 @@ pub struct Election {
     phase: Phase,
     /// The logical clock. In memory only.
     round: i64,
+    /// What we look with.
+    history: (Zxid, Epoch),
     /// What we would propose for ourselves.
     initial: Vote,
     /// The proposal while looking, the decided vote afterwards.
@@ -50,24 +55,24 @@ pub struct Election {
     heard: VecDeque<(ServerId, Notification)>,
     /// The last message of each voter that looked while we did not, and when it came.
     heard_settled: BTreeMap<ServerId, (Nanos, Notification)>,
-    config_text: Bytes,
     waits: u64,
 }
 
 impl Election {
-    pub fn new(config: &Config) -> Election {
+    /// `seed`: of an observer's waits.
+    pub fn new(seed: u64) -> Election {
         Election {
             cnx: QuorumCnxManager::default(),
             phase: Phase::Settled(ServerState::Looking),
             round: 0,
+            history: (Zxid::ZERO, Epoch(0)),
             initial: Vote::none(0),
             vote: Vote::none(0),
             recvset: BTreeMap::new(),
             outofelection: BTreeMap::new(),
             heard: VecDeque::new(),
             heard_settled: BTreeMap::new(),
-            config_text: config.view.text(),
-            waits: config.seed,
+            waits: seed,
         }
     }
 
@@ -108,8 +113,9 @@ impl Election {
     /// Begin to look for a leader. A decision never comes at once: it waits for `finalizeWait`.
     pub fn look(&mut self, io: &mut Io<'_>, last_zxid: Zxid, current_epoch: Epoch) {
         self.round += 1;
-        let observer = io.config.learner_type() == LearnerType::Observer;
-        self.initial = if observer {
+        self.history = (last_zxid, current_epoch);
+        let observer = io.ensemble.learner_type() == LearnerType::Observer;
+        self.initial = if observer || !io.ensemble.votes() {
             Vote::none(self.round)
         } else {
             Vote { leader: io.sid(), zxid: last_zxid, round: self.round, epoch: current_epoch }
@@ -230,8 +236,7 @@ impl Election {
     }
 
     fn send_notifications(&mut self, io: &mut Io<'_>) {
-        let config = io.config;
-        for sid in config.view.voters() {
+        for sid in io.ensemble.voters() {
             self.send(io, sid, self.vote, ServerState::Looking, self.round);
         }
     }
@@ -243,13 +248,13 @@ impl Election {
             zxid: vote.zxid,
             round,
             peer_epoch: vote.epoch,
-            layout: Layout::V2 { version: 2, config: self.config_text.clone() },
+            layout: Layout::V2 { version: 2, config: io.ensemble.active_text() },
         };
         if to == io.sid() {
             self.heard.push_back((to, n));
             return;
         }
-        let mut frame = BytesMut::with_capacity(48 + self.config_text.len());
+        let mut frame = BytesMut::with_capacity(48 + io.ensemble.active_text().len());
         n.encode_framed(&mut frame);
         self.cnx.send(io, to, frame.freeze());
     }
@@ -275,9 +280,14 @@ impl Election {
     /// observer that looks in a later round: it answers who is behind, and is answered. It learns nothing by that.
     fn on_notification(&mut self, io: &mut Io<'_>, sid: ServerId, n: &Notification) -> Option<Decision> {
         self.keep_for_later(io, sid, n);
+        if self.state() == ServerState::Looking && self.learn_config(io, sid, n) {
+            let (last_zxid, epoch) = self.history;
+            self.look(io, last_zxid, epoch);
+            return None;
+        }
         match &self.phase {
             Phase::Settled(ServerState::Looking) | Phase::Waiting { .. } => None,
-            _ if !io.config.view.is_voter(sid) => {
+            _ if !io.ensemble.is_voter(sid) => {
                 let would_answer = self.state() == ServerState::Looking && n.round > self.round;
                 if n.state == ServerState::Looking && !would_answer {
                     self.send(io, sid, self.vote, self.state(), self.round);
@@ -292,7 +302,7 @@ impl Election {
                 None
             }
             Phase::Looking { .. } => {
-                let voter = io.config.learner_type() == LearnerType::Participant;
+                let voter = io.ensemble.votes();
                 if n.state == ServerState::Looking && n.round < self.round && voter && sid != io.sid() {
                     self.send(io, sid, self.vote, ServerState::Looking, self.round);
                 }
@@ -301,8 +311,34 @@ impl Election {
         }
     }
 
+    /// A member of ours goes by a later configuration, which is committed then. True where it has other members, and the
+    /// election begins anew with them.
+    fn learn_config(&self, io: &mut Io<'_>, sid: ServerId, n: &Notification) -> bool {
+        let Layout::V2 { config, .. } = &n.layout else { return false };
+        let silent = matches!(self.phase, Phase::Settled(_));
+        let reconfig = io.config.settings.reconfig_enabled;
+        if silent || !reconfig || *config == io.ensemble.active_text() || !io.ensemble.is_member(sid) {
+            return false;
+        }
+        let view = match parse_config_text(config) {
+            Ok(view) => view,
+            Err(why) => {
+                io.warn(format!("the configuration of {sid} is ignored: {why}"));
+                return false;
+            }
+        };
+        let before = io.ensemble.active().clone();
+        if io.ensemble.activate(&view, None, None) == Activation::Known {
+            return false;
+        }
+        let version = view.version;
+        io.disk(DiskOp::WriteConfig { file: ConfigFile::Active, version, text: view.text() });
+        io.event(Event::ConfigActivated { version });
+        before.members != view.members || before.verifier != view.verifier
+    }
+
     fn keep_for_later(&mut self, io: &Io<'_>, sid: ServerId, n: &Notification) {
-        let both_vote = io.config.view.is_voter(sid) && io.config.learner_type() == LearnerType::Participant;
+        let both_vote = io.ensemble.is_voter(sid) && io.ensemble.votes();
         let looks = n.state == ServerState::Looking;
         let slow = io.config.switches.slow_as_released();
         if matches!(self.phase, Phase::Settled(_)) && both_vote && looks && sid != io.sid() && !slow {
@@ -312,7 +348,7 @@ impl Election {
 
     /// One step of `lookForLeader`.
     fn count(&mut self, io: &mut Io<'_>, sid: ServerId, n: &Notification) -> Option<Decision> {
-        if !io.config.view.is_voter(n.leader) {
+        if !io.ensemble.is_voter(n.leader) {
             return None;
         }
         match n.state {
@@ -335,7 +371,7 @@ impl Election {
         if finalize.is_some() {
             // While a quorum agrees, only a better vote (or a later round) reopens the election; each
             // other message begins the wait anew, as Java's poll does.
-            if n.round <= self.round && !theirs.better_than(&self.vote, config) {
+            if n.round <= self.round && !theirs.better_than(&self.vote, io) {
                 if sid != io.config.sid {
                     *finalize = Some(io.now.mono + io.config.settings.finalize_wait);
                 }
@@ -348,11 +384,11 @@ impl Election {
             self.round = n.round;
             self.recvset.clear();
             self.initial.round = n.round;
-            self.vote = if theirs.better_than(&self.initial, config) { theirs } else { self.initial };
+            self.vote = if theirs.better_than(&self.initial, io) { theirs } else { self.initial };
             self.send_notifications(io);
         } else if n.round < self.round {
             return;
-        } else if theirs.better_than(&self.vote, config) {
+        } else if theirs.better_than(&self.vote, io) {
             self.vote = theirs;
             self.send_notifications(io);
         }
@@ -362,11 +398,11 @@ impl Election {
         // Right: a quorum for my proposal, and time for a better one to come. Wrong (ZOOKEEPER-975): or
         // every voter was heard, whatever it said; then at once.
         let wait = if config.switches.has(Switch::FinishWhenAllHeard)
-            && self.recvset.len() == config.view.voters().count()
+            && self.recvset.len() == io.ensemble.voters().len()
         {
             Some(Nanos::ZERO)
         } else {
-            let quorum = config.view.verifier.contains_quorum(agreeing.map(|(sid, _)| *sid));
+            let quorum = io.ensemble.contains_quorum(agreeing.map(|(sid, _)| *sid));
             quorum.then_some(config.settings.finalize_wait)
         };
         if let Some(wait) = wait
@@ -403,13 +439,13 @@ impl Election {
         };
         let agreeing =
             votes.iter().filter(|(_, vote)| vote.agrees_with(n, io.config.switches)).map(|(sid, _)| *sid);
-        leader_says_so && io.config.view.verifier.contains_quorum(agreeing)
+        leader_says_so && io.ensemble.contains_quorum(agreeing)
     }
 
     fn finish(&mut self, io: &mut Io<'_>, vote: Vote) -> Decision {
         let (role, state) = if vote.leader == io.sid() {
             (Role::Leading, ServerState::Leading)
-        } else if io.config.learner_type() == LearnerType::Participant {
+        } else if io.ensemble.learner_type() == LearnerType::Participant {
             (Role::Following, ServerState::Following)
         } else {
             (Role::Observing, ServerState::Observing)

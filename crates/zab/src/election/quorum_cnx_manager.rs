@@ -99,7 +99,7 @@ impl QuorumCnxManager {
     }
 
     fn dial(&mut self, io: &mut Io<'_>, to: ServerId) {
-        if !io.config.view.members.contains_key(&to) {
+        if io.ensemble.election_address(to).is_none() {
             return;
         }
         let conn = io.connect(to, Port::Election);
@@ -112,7 +112,7 @@ impl QuorumCnxManager {
     pub fn on_connected(&mut self, io: &mut Io<'_>, conn: ConnId) {
         let Some(&sid) = self.by_conn.get(&conn) else { return };
         let own = io.sid();
-        let address = io.config.view.members.get(&own).map_or("", |m| m.election_address.as_str());
+        let address = io.ensemble.election_address(own).unwrap_or_default().to_owned();
         let mut hello = BytesMut::new();
         Hello { layout: HelloLayout::V1, sid: own, address: Bytes::copy_from_slice(address.as_bytes()) }
             .encode(&mut hello);
@@ -250,7 +250,10 @@ impl QuorumCnxManager {
 
     fn on_hello(&mut self, io: &mut Io<'_>, conn: ConnId, hello: &Hello, stream: ElectionStream) {
         let (sid, own) = (hello.sid, io.sid());
-        if !io.config.view.members.contains_key(&sid) || sid == own {
+        if sid != own && !io.ensemble.is_member(sid) && io.config.settings.reconfig_enabled {
+            io.ensemble.meet_stranger(sid, &hello.address);
+        }
+        if sid == own || io.ensemble.election_address(sid).is_none() {
             return io.drop_connection(conn, Some(sid), "election: hello from a sid that is no other member");
         }
         if sid > own {

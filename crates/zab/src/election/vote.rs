@@ -3,7 +3,7 @@
 use wire::election::{Notification, ServerState};
 use wire::{Epoch, ServerId, Zxid};
 
-use crate::config::Config;
+use crate::context::Io;
 use crate::switches::{Switch, Switches};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +23,9 @@ impl Vote {
         Vote { leader: n.leader, zxid: n.zxid, round: n.round, epoch: n.peer_epoch }
     }
     /// The total order: epoch, then zxid, then sid (ZOOKEEPER-1419). A server of weight 0 never wins.
-    pub fn better_than(&self, other: &Vote, config: &Config) -> bool {
-        config.view.verifier.weight(self.leader) != 0
-            && if config.switches.has(Switch::VoteOrderPrecedence) {
+    pub fn better_than(&self, other: &Vote, io: &Io<'_>) -> bool {
+        io.ensemble.active().verifier.weight(self.leader) != 0
+            && if io.config.switches.has(Switch::VoteOrderPrecedence) {
                 // The last clause forgets the epoch.
                 self.epoch > other.epoch
                     || self.epoch == other.epoch && self.zxid > other.zxid

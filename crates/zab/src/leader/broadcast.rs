@@ -173,8 +173,7 @@ impl<S: StateMachine> Leader<S> {
 
     /// Commit, strictly in order, what a quorum has acknowledged.
     fn try_commit(&mut self, ctx: &mut Ctx<'_, S>) {
-        let config = ctx.io.config;
-        while let Some(proposal) = self.proposals.pop_committed(&config.view.verifier) {
+        while let Some(proposal) = self.proposals.pop_committed(ctx.io.ensemble) {
             let (entry, digest) = (proposal.entry, proposal.digest);
             let zxid = entry.zxid;
             self.last_committed = zxid;

@@ -24,8 +24,7 @@ use wire::{Epoch, LearnerInfo, Packet, ServerId, Zxid};
 use super::learner_handler::Phase as H;
 use super::session_tracker::SessionTracker;
 use super::{Leader, Phase, StateSummary};
-use crate::config::Config;
-use crate::context::{Ctx, Leave, RoleResult};
+use crate::context::{Ctx, Io, Leave, RoleResult};
 use crate::disk::{DiskDone, DiskOp, EpochFile};
 use crate::event::Event;
 use crate::io::ConnId;
@@ -49,7 +48,7 @@ impl<S: StateMachine> Leader<S> {
         accepted: Zxid,
         info: &LearnerInfo,
     ) -> RoleResult {
-        if info.config_version() > 0 {
+        if info.config_version() > ctx.io.ensemble.latest().version.0 {
             self.drop_learner(ctx, conn, "a later configuration than the leader's".into());
             return Ok(());
         }
@@ -114,7 +113,7 @@ impl<S: StateMachine> Leader<S> {
     ) -> RoleResult {
         let config = ctx.io.config;
         if accepted <= epoch
-            || !config.view.members.contains_key(&sid)
+            || !ctx.io.ensemble.is_member(sid)
             || config.switches.has(Switch::IgnoreHigherAcceptedEpoch)
         {
             return Ok(());
@@ -137,8 +136,8 @@ impl<S: StateMachine> Leader<S> {
         }
         self.next_epoch = self.next_epoch.max(accepted.next().min(highest));
         let config = ctx.io.config;
-        insert_member(config, &mut self.connecting, sid);
-        if self.connecting.contains(&config.sid) && is_quorum(config, &self.connecting) {
+        insert_member(&ctx.io, &mut self.connecting, sid);
+        if self.connecting.contains(&config.sid) && is_quorum(&ctx.io, &self.connecting) {
             let epoch = self.next_epoch;
             let op = ctx.io.disk(DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, epoch));
             if ctx.io.config.switches.has(Switch::EpochMemoryFirst) {
@@ -168,6 +167,11 @@ impl<S: StateMachine> Leader<S> {
         if self.accepting_late == Some(done.id) {
             self.accepting_late = None;
             ctx.epochs.accepted = self.next_epoch;
+            self.write_current_epoch(ctx);
+            return Ok(());
+        }
+        if self.keeping_config == Some(done.id) {
+            self.keeping_config = None;
             self.write_current_epoch(ctx);
             return Ok(());
         }
@@ -202,6 +206,7 @@ impl<S: StateMachine> Leader<S> {
         let deadline = ctx.io.now.mono + ctx.io.config.settings.init_time();
         self.phase = Phase::AwaitingEpochAcks { epoch, deadline };
         ctx.io.event(Event::EpochProposed { epoch });
+        self.version_config(ctx, epoch);
         // Right: the last zxid moves to the epoch when it is established. Wrong (ZOOKEEPER-790): now.
         if ctx.io.config.switches.has(Switch::ZxidRaisedBeforeEstablished) {
             ctx.db.last_processed = epoch.first_zxid();
@@ -271,8 +276,8 @@ impl<S: StateMachine> Leader<S> {
     fn count_epoch_ack(&mut self, ctx: &mut Ctx<'_, S>, sid: ServerId) {
         let Phase::AwaitingEpochAcks { epoch, .. } = self.phase else { return };
         let config = ctx.io.config;
-        insert_member(config, &mut self.electing, sid);
-        let complete = self.electing.contains(&config.sid) && is_quorum(config, &self.electing);
+        insert_member(&ctx.io, &mut self.electing, sid);
+        let complete = self.electing.contains(&config.sid) && is_quorum(&ctx.io, &self.electing);
         if complete {
             ctx.io.event(Event::EpochAcked { epoch });
         }
@@ -289,6 +294,7 @@ impl<S: StateMachine> Leader<S> {
     fn write_current_epoch(&mut self, ctx: &mut Ctx<'_, S>) {
         if let Phase::WritingCurrentEpoch { op: op @ None, epoch } = &mut self.phase
             && self.accepting_late.is_none()
+            && self.keeping_config.is_none()
         {
             *op = Some(ctx.io.disk(DiskOp::WriteEpoch(EpochFile::CurrentEpoch, *epoch)));
         }
@@ -321,9 +327,8 @@ impl<S: StateMachine> Leader<S> {
 
     fn count_new_leader_ack(&mut self, ctx: &mut Ctx<'_, S>, sid: ServerId) {
         let Phase::AwaitingNewLeaderAcks { epoch, .. } = self.phase else { return };
-        let config = ctx.io.config;
-        insert_member(config, &mut self.new_leader_acks, sid);
-        if is_quorum(config, &self.new_leader_acks) {
+        insert_member(&ctx.io, &mut self.new_leader_acks, sid);
+        if is_quorum(&ctx.io, &self.new_leader_acks) {
             self.establish(ctx, epoch);
         }
     }
@@ -345,6 +350,7 @@ impl<S: StateMachine> Leader<S> {
             self.tracker.track(session, timeout_ms, None, ctx.io.now.mono);
         }
         self.orphans = ctx.db.state.orphans();
+        self.activate_config(ctx);
         ctx.init_config();
         let acked: Vec<ConnId> = self
             .handlers
@@ -380,7 +386,7 @@ impl<S: StateMachine> Leader<S> {
         let voters = self.handlers.values().filter(|h| h.participant).map(|h| h.sid);
         let present: std::collections::BTreeSet<ServerId> =
             voters.chain(std::iter::once(ctx.io.sid())).collect();
-        let enough = ctx.io.config.view.verifier.contains_quorum(present);
+        let enough = ctx.io.ensemble.contains_quorum(present);
         Leave::Because(match self.phase {
             Phase::Discovery { .. } => "no quorum of accepted epochs within initLimit".into(),
             Phase::AwaitingEpochAcks { .. } => "no quorum of ACKEPOCHs within initLimit".into(),
@@ -394,19 +400,19 @@ impl<S: StateMachine> Leader<S> {
 }
 
 /// Strangers are in none of the sets.
-fn insert_member(config: &Config, set: &mut BTreeSet<ServerId>, sid: ServerId) {
-    if config.view.members.contains_key(&sid) {
+fn insert_member(io: &Io<'_>, set: &mut BTreeSet<ServerId>, sid: ServerId) {
+    if io.ensemble.is_member(sid) {
         set.insert(sid);
     }
 }
 
 /// Is one of the three sets complete? Right: a quorum of voters is in it, whoever else is. Wrong
 /// (ZOOKEEPER-2959): the majority verifier looks at the number of ids alone, observers' too.
-fn is_quorum(config: &Config, set: &BTreeSet<ServerId>) -> bool {
-    match &config.view.verifier {
-        QuorumVerifier::Majority { voters } if config.switches.has(Switch::ObserversCount) => {
+fn is_quorum(io: &Io<'_>, set: &BTreeSet<ServerId>) -> bool {
+    match &io.ensemble.active().verifier {
+        QuorumVerifier::Majority { voters } if io.config.switches.has(Switch::ObserversCount) => {
             set.len() > voters.len() / 2
         }
-        verifier => verifier.contains_quorum(set.iter().copied()),
+        _ => io.ensemble.contains_quorum(set.iter().copied()),
     }
 }

@@ -47,6 +47,7 @@ impl<S: StateMachine> Leader<S> {
             handler.queue(&mut ctx.io, &Packet::Ping { zxid: self.proposals.last_proposed(), touched: None });
         }
         if let Phase::Established { .. } = self.phase {
+            self.check_leads_on(ctx)?;
             self.close_orphans(ctx)?;
             self.expire_sessions(ctx)?;
             if self.half_ticks.is_multiple_of(CONTAINER_CHECK) {
@@ -101,7 +102,7 @@ impl<S: StateMachine> Leader<S> {
             .map(|h| h.sid)
             .chain(std::iter::once(ctx.io.config.sid))
             .collect();
-        if ctx.io.config.view.verifier.contains_quorum(synced.iter().copied()) {
+        if ctx.io.ensemble.contains_quorum(synced.iter().copied()) {
             return Ok(());
         }
         ctx.io.mark("leader: no quorum of live learners");

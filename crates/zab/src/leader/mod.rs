@@ -13,6 +13,7 @@ mod discovery;
 mod expiry_queue;
 mod learner_handler;
 pub(crate) mod liveness;
+mod reconfig;
 pub(crate) mod session_tracker;
 mod stored_snapshot;
 mod sync_decision;
@@ -88,7 +89,8 @@ pub struct Leader<S: StateMachine> {
     reading: BTreeMap<OpId, ConnId>,
     /// Ids for learners that send none: -1, -2, ...
     followers_without_id: i64,
-    config_text: Bytes,
+    /// A configuration that the leader itself proposes with NEWLEADER is being kept.
+    keeping_config: Option<OpId>,
 
     tick: u64,
     half_ticks: u64,
@@ -121,15 +123,15 @@ impl<S: StateMachine> Leader<S> {
             electing: BTreeSet::new(),
             new_leader_acks: BTreeSet::new(),
             accepting_late: None,
+            keeping_config: None,
             handlers: BTreeMap::new(),
             reading: BTreeMap::new(),
             followers_without_id: 0,
-            config_text: ctx.io.config.view.text(),
             tick: 0,
             half_ticks: 0,
             half_tick_at: now + settings.half_tick(),
             last_committed: ctx.db.last_processed,
-            proposals: ProposalRequestProcessor::new(ctx.io.config.view.voters(), ctx.db.last_processed),
+            proposals: ProposalRequestProcessor::new(ctx.io.ensemble.voters(), ctx.db.last_processed),
             sync: SyncRequestProcessor::new(),
             ack: AckRequestProcessor,
             commit: CommitProcessor::new(),
@@ -197,7 +199,7 @@ impl<S: StateMachine> Leader<S> {
     /// Of too many learners that are not synchronised the one goes that owes its hello longest; where none
     /// does, the new one.
     fn accept(&mut self, ctx: &mut Ctx<'_, S>, conn: ConnId) {
-        let limit = MAX_REGISTERING + ctx.io.config.view.members.len();
+        let limit = MAX_REGISTERING + ctx.io.ensemble.len();
         self.handlers.insert(conn, LearnerHandler::new(&ctx.io, conn));
         if self.handlers.values().filter(|h| !h.is_sending()).count() > limit {
             let waiting = self.handlers.values().filter(|h| h.owes_hello());

@@ -220,7 +220,7 @@ impl<S: StateMachine> Leader<S> {
         };
         let Some(handler) = self.handlers.get_mut(&conn) else { return };
         handler.new_leader_queued = true;
-        let config: Option<Bytes> = (!handler.pre_1_0).then(|| self.config_text.clone());
+        let config: Option<Bytes> = (!handler.pre_1_0).then(|| ctx.io.ensemble.latest().text());
         handler.queue(&mut ctx.io, &Packet::NewLeader { zxid: epoch.first_zxid(), config });
         ctx.io.event(Event::NewLeaderSent { epoch, to: handler.sid });
     }

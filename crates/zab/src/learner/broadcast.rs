@@ -1,7 +1,7 @@
 //! Broadcast, the learner's side: `Follower` and `Observer` once they are up to date, and their
 //! clients (`FollowerRequestProcessor`, `ObserverRequestProcessor`, `SendAckRequestProcessor`).
 
-use wire::{Packet, Zxid};
+use wire::{Packet, ServerId, Zxid};
 
 use super::{Learner, Phase};
 use crate::context::{Ctx, Leave, RoleResult};
@@ -27,17 +27,21 @@ impl<S: StateMachine> Learner<S> {
                 let entry = TxnEntry::received(zxid, txn).map_err(Leave::LostLeader)?;
                 return self.on_proposal(ctx, entry);
             }
-            Packet::Commit { zxid } | Packet::CommitAndActivate { zxid, .. } => {
-                return self.on_commit(ctx, zxid);
-            }
-            Packet::Inform { zxid, txn } | Packet::InformAndActivate { zxid, txn, .. } => {
+            Packet::Commit { zxid } => return self.on_commit(ctx, zxid, None),
+            Packet::CommitAndActivate { zxid, leader } => return self.on_commit(ctx, zxid, Some(leader)),
+            Packet::Inform { zxid, .. } | Packet::InformAndActivate { zxid, .. } => {
+                let (txn, designated) = match packet {
+                    Packet::Inform { txn, .. } => (txn, None),
+                    Packet::InformAndActivate { txn, leader, .. } => (txn, Some(leader)),
+                    _ => unreachable!("matched above"),
+                };
                 if !self.observer {
                     ctx.io.warn(format!("follower: INFORM of {zxid} ignored"));
                     return Ok(());
                 }
                 let entry = TxnEntry::received(zxid, txn).map_err(Leave::LostLeader)?;
                 self.expect_next(ctx, entry.zxid)?;
-                self.on_inform(ctx, entry);
+                return self.on_inform(ctx, entry, designated);
             }
             Packet::Sync { .. } => match self.requests.synced() {
                 Some((session, cxid)) => self.commit.release_sync(&mut ctx.io, session, cxid),
@@ -59,8 +63,7 @@ impl<S: StateMachine> Learner<S> {
 
     fn on_proposal(&mut self, ctx: &mut Ctx<'_, S>, entry: TxnEntry) -> RoleResult {
         self.expect_next(ctx, entry.zxid)?;
-        self.log_and_ack(ctx, entry);
-        Ok(())
+        self.log_and_ack(ctx, entry)
     }
 
     /// A hole in the history must not reach the log, where it would stand for something that was lost:
@@ -75,7 +78,8 @@ impl<S: StateMachine> Learner<S> {
     }
 
     /// To the log; the ACK follows its fsync.
-    pub(super) fn log_and_ack(&mut self, ctx: &mut Ctx<'_, S>, entry: TxnEntry) {
+    pub(super) fn log_and_ack(&mut self, ctx: &mut Ctx<'_, S>, entry: TxnEntry) -> RoleResult {
+        self.see_reconfig(ctx, &entry)?;
         let zxid = entry.zxid;
         self.pending_txns.push_back(entry.clone());
         self.sync.submit(&mut ctx.io, entry);
@@ -84,6 +88,7 @@ impl<S: StateMachine> Learner<S> {
             self.say(&Packet::Ack { zxid });
             ctx.io.event(Event::AckSent { zxid });
         }
+        Ok(())
     }
 
     /// True where `done` was a group commit of the sync processor: SendAck.
@@ -98,7 +103,13 @@ impl<S: StateMachine> Learner<S> {
         Ok(true)
     }
 
-    pub(super) fn on_commit(&mut self, ctx: &mut Ctx<'_, S>, zxid: Zxid) -> RoleResult {
+    /// `designated`: of COMMITANDACTIVATE.
+    pub(super) fn on_commit(
+        &mut self,
+        ctx: &mut Ctx<'_, S>,
+        zxid: Zxid,
+        designated: Option<ServerId>,
+    ) -> RoleResult {
         match self.pending_txns.front() {
             None => {
                 ctx.io.warn(format!("COMMIT {zxid} without its PROPOSAL ignored"));
@@ -111,18 +122,25 @@ impl<S: StateMachine> Learner<S> {
             Some(_) => {
                 let entry = self.pending_txns.pop_front().expect("looked at above");
                 ctx.db.remember(entry.clone());
-                self.commit.commit(&mut ctx.io, entry);
-                Ok(())
+                self.commit.commit(&mut ctx.io, entry.clone());
+                self.on_reconfig_committed(ctx, &entry, designated)
             }
         }
     }
 
-    pub(super) fn on_inform(&mut self, ctx: &mut Ctx<'_, S>, entry: TxnEntry) {
+    pub(super) fn on_inform(
+        &mut self,
+        ctx: &mut Ctx<'_, S>,
+        entry: TxnEntry,
+        designated: Option<ServerId>,
+    ) -> RoleResult {
+        self.see_reconfig(ctx, &entry)?;
         if ctx.io.config.settings.sync_enabled {
             self.sync.submit(&mut ctx.io, entry.clone());
         }
         ctx.db.remember(entry.clone());
-        self.commit.commit(&mut ctx.io, entry);
+        self.commit.commit(&mut ctx.io, entry.clone());
+        self.on_reconfig_committed(ctx, &entry, designated)
     }
 
     pub(super) fn on_client(&mut self, ctx: &mut Ctx<'_, S>, input: ClientInput) -> RoleResult {

@@ -9,6 +9,7 @@
 //! While a phase waits for the disk, the stream is not read, as Java's one thread would not.
 
 mod broadcast;
+mod reconfig;
 mod register;
 mod sync;
 
@@ -112,7 +113,7 @@ pub struct Learner<S: StateMachine> {
 impl<S: StateMachine> Learner<S> {
     pub fn start(ctx: &mut Ctx<'_, S>, leader: ServerId) -> Learner<S> {
         let settings = &ctx.io.config.settings;
-        let observer = ctx.io.config.learner_type() == crate::config::LearnerType::Observer;
+        let observer = ctx.io.ensemble.learner_type() == crate::config::LearnerType::Observer;
         let mut learner = Learner {
             leader,
             observer,

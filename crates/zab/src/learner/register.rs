@@ -89,7 +89,10 @@ impl<S: StateMachine> Learner<S> {
             // Before 1.0 the hello carried the last zxid.
             (self.last_zxid, LearnerInfo::V34 { sid, protocol })
         } else {
-            (ctx.epochs.accepted.first_zxid(), LearnerInfo::V35 { sid, protocol, config_version: 0 })
+            (
+                ctx.epochs.accepted.first_zxid(),
+                LearnerInfo::V35 { sid, protocol, config_version: ctx.io.ensemble.active().version.0 },
+            )
         };
         let hello = if self.observer {
             Packet::ObserverInfo { accepted, info }

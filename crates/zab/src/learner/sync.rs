@@ -25,7 +25,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use wire::{Epoch, Packet, Zxid};
 
+use super::reconfig::see;
 use super::{Learner, Phase};
+use crate::config::View;
 use crate::context::{Ctx, Io, Leave, RoleResult};
 use crate::disk::{DiskAnswer, DiskDone, DiskError, DiskOp, EpochFile, OpId, TxnEntry};
 use crate::event::{Event, SyncMode};
@@ -47,12 +49,15 @@ pub(super) struct Syncing {
     not_logged: VecDeque<TxnEntry>,
     /// Committed before NEWLEADER, in order.
     committed: Vec<TxnEntry>,
+    /// That came with NEWLEADER.
+    config: Option<View>,
     new_leader_acked: bool,
 }
 
 /// What NEWLEADER makes durable.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Durable {
+    Config,
     History,
     CurrentEpoch,
 }
@@ -68,6 +73,7 @@ impl Syncing {
             last_queued: None,
             not_logged: VecDeque::new(),
             committed: Vec::new(),
+            config: None,
             new_leader_acked: false,
         }
     }
@@ -207,13 +213,14 @@ impl<S: StateMachine> Learner<S> {
                 sync.queue(&mut ctx.io, zxid, txn)?;
                 sync.commit_head(zxid)
             }
-            Packet::NewLeader { zxid, .. } => {
+            Packet::NewLeader { zxid, ref config } => {
                 if zxid != sync.epoch.first_zxid() {
                     return Err(Self::out_of_phase(&packet, "NEWLEADER of the accepted epoch"));
                 }
-                self.on_new_leader(ctx)
+                let config = self.config_of_new_leader(ctx, config.as_ref())?;
+                self.on_new_leader(ctx, config)
             }
-            Packet::UpToDate if self.pre_1_0 => self.on_new_leader(ctx),
+            Packet::UpToDate if self.pre_1_0 => self.on_new_leader(ctx, None),
             Packet::UpToDate => Err(Self::out_of_phase(&packet, "NEWLEADER before UPTODATE")),
             // The stream has turned to reading a snapshot: there is no way back to packets.
             Packet::Snap { .. } => Err(Self::out_of_phase(&packet, "one synchronisation")),
@@ -221,11 +228,12 @@ impl<S: StateMachine> Learner<S> {
         }
     }
 
-    fn on_new_leader(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
+    fn on_new_leader(&mut self, ctx: &mut Ctx<'_, S>, config: Option<View>) -> RoleResult {
         let Phase::Syncing(mut sync) = std::mem::replace(&mut self.phase, Phase::Registering) else {
             unreachable!("called while synchronising")
         };
         ctx.io.event(Event::NewLeaderReceived { epoch: sync.epoch });
+        sync.config = config;
         let switches = ctx.io.config.switches;
         if sync.mode == SyncMode::Diff && switches.has(Switch::AckNewLeaderWithDiffInMemory) {
             self.early_commits.extend(sync.keep_in_memory());
@@ -244,6 +252,7 @@ impl<S: StateMachine> Learner<S> {
         if switches.has(Switch::EpochAtUpToDate) {
             steps.retain(|step| matches!(step, Durable::History));
         }
+        steps.push_front(Durable::Config);
         self.make_durable(ctx, sync, steps)
     }
 
@@ -257,6 +266,7 @@ impl<S: StateMachine> Learner<S> {
     ) -> RoleResult {
         while let Some(step) = steps.pop_front() {
             let op = match step {
+                Durable::Config => sync.config.as_ref().and_then(|view| see(ctx, view)),
                 Durable::History => history(ctx, &mut sync),
                 Durable::CurrentEpoch if ctx.epochs.current == sync.epoch => None,
                 Durable::CurrentEpoch => {
@@ -296,10 +306,7 @@ impl<S: StateMachine> Learner<S> {
             VecDeque::new()
         };
         self.phase = Phase::AwaitingUpToDate(sync);
-        for entry in proposed {
-            self.log_and_ack(ctx, entry);
-        }
-        Ok(())
+        proposed.into_iter().try_for_each(|entry| self.log_and_ack(ctx, entry))
     }
 
     fn dies_of_early_commits(&self, ctx: &Ctx<'_, S>) -> bool {
@@ -380,6 +387,7 @@ impl<S: StateMachine> Learner<S> {
         match step {
             Durable::History => self.on_history_durable(ctx, &sync),
             Durable::CurrentEpoch => ctx.epochs.current = sync.epoch,
+            Durable::Config => {}
         }
         self.make_durable(ctx, sync, then)
     }
@@ -458,15 +466,20 @@ impl<S: StateMachine> Learner<S> {
         self.last_queued = sync.last_queued.unwrap_or(Zxid::ZERO);
         let last = self.last_queued.max(ctx.db.last_processed);
         self.clients.serve(&ctx.io, last.max(epoch.first_zxid()));
+        // What NEWLEADER brought is agreed on, unless it is one of those that are proposed.
+        let proposed = |view: &View| sync.not_logged.iter().any(|entry| entry.zxid == view.version);
+        if let Some(view) = sync.config.filter(|view| !proposed(view)) {
+            self.activate(ctx, &view, None)?;
+        }
         ctx.init_config();
         if self.observer {
             return self.serve_observer(ctx, sync.not_logged);
         }
         for entry in sync.not_logged {
-            self.log_and_ack(ctx, entry);
+            self.log_and_ack(ctx, entry)?;
         }
         while let Some(zxid) = self.early_commits.pop_front() {
-            self.on_commit(ctx, zxid)?;
+            self.on_commit(ctx, zxid, None)?;
         }
         Ok(())
     }
@@ -486,7 +499,7 @@ impl<S: StateMachine> Learner<S> {
         for entry in not_logged {
             if self.early_commits.front() == Some(&entry.zxid) {
                 self.early_commits.pop_front();
-                self.on_inform(ctx, entry);
+                self.on_inform(ctx, entry, None)?;
             } else {
                 ctx.io.warn(format!("observer: proposal {} was never committed", entry.zxid));
             }

@@ -8,8 +8,8 @@ use wire::{ServerId, Zxid};
 
 use super::LocalRequest;
 use crate::disk::TxnEntry;
+use crate::ensemble::Ensemble;
 use crate::io::ConnId;
-use crate::quorum_verifier::QuorumVerifier;
 
 #[derive(Clone, Debug)]
 pub struct Proposal {
@@ -36,8 +36,7 @@ pub struct ProposalRequestProcessor {
 
 impl ProposalRequestProcessor {
     /// At most 64 voters.
-    pub fn new(voters: impl Iterator<Item = ServerId>, last_zxid: Zxid) -> ProposalRequestProcessor {
-        let voters: Vec<ServerId> = voters.collect();
+    pub fn new(voters: Vec<ServerId>, last_zxid: Zxid) -> ProposalRequestProcessor {
         assert!(voters.len() <= 64, "an ensemble of more than 64 voters");
         ProposalRequestProcessor {
             voters,
@@ -111,11 +110,11 @@ impl ProposalRequestProcessor {
     }
 
     /// The oldest proposal, if a quorum acknowledged it. Later ones wait for it.
-    pub fn pop_committed(&mut self, verifier: &QuorumVerifier) -> Option<Proposal> {
+    pub fn pop_committed(&mut self, ensemble: &Ensemble) -> Option<Proposal> {
         let first = self.outstanding.front()?;
         let acks = first.acks;
         let acked = self.voters.iter().enumerate().filter(|(i, _)| acks & (1 << i) != 0);
-        if verifier.contains_quorum(acked.map(|(_, sid)| *sid)) { self.outstanding.pop_front() } else { None }
+        if ensemble.contains_quorum(acked.map(|(_, sid)| *sid)) { self.outstanding.pop_front() } else { None }
     }
 
     /// A sync is given back at once where nothing is outstanding; else it waits for what is.
@@ -139,15 +138,15 @@ mod tests {
     use wire::Epoch;
 
     use super::*;
+    use crate::ensemble::tests::view;
 
     fn z(counter: u32) -> Zxid {
         Zxid::new(Epoch(1), counter)
     }
 
-    fn of_three() -> (ProposalRequestProcessor, QuorumVerifier) {
-        let voters = [1, 2, 3].map(ServerId);
-        let processor = ProposalRequestProcessor::new(voters.into_iter(), z(0));
-        (processor, QuorumVerifier::Majority { voters: voters.into_iter().collect() })
+    fn of_three() -> (ProposalRequestProcessor, Ensemble) {
+        let ensemble = crate::ensemble::tests::ensemble(1, view(1, &[1, 2, 3], &[], None));
+        (ProposalRequestProcessor::new(ensemble.voters(), z(0)), ensemble)
     }
 
     fn propose(processor: &mut ProposalRequestProcessor) -> Zxid {
@@ -158,48 +157,61 @@ mod tests {
 
     #[test]
     fn a_quorum_commits_in_order() {
-        let (mut processor, verifier) = of_three();
+        let (mut processor, ensemble) = of_three();
         let (first, second) = (propose(&mut processor), propose(&mut processor));
         for sid in [1, 2] {
             assert!(processor.ack(ServerId(sid), second));
         }
-        assert!(processor.pop_committed(&verifier).is_none(), "the first one has no quorum");
+        assert!(processor.pop_committed(&ensemble).is_none(), "the first one has no quorum");
         assert!(processor.ack(ServerId(1), first));
         assert!(processor.ack(ServerId(1), first));
-        assert!(processor.pop_committed(&verifier).is_none(), "one server is no quorum, twice or not");
+        assert!(processor.pop_committed(&ensemble).is_none(), "one server is no quorum, twice or not");
         assert!(processor.ack(ServerId(9), first));
-        assert!(processor.pop_committed(&verifier).is_none(), "9 is no voter");
+        assert!(processor.pop_committed(&ensemble).is_none(), "9 is no voter");
         assert!(processor.ack(ServerId(3), first));
-        assert_eq!(processor.pop_committed(&verifier).map(|p| p.entry.zxid), Some(first));
-        assert_eq!(processor.pop_committed(&verifier).map(|p| p.entry.zxid), Some(second));
+        assert_eq!(processor.pop_committed(&ensemble).map(|p| p.entry.zxid), Some(first));
+        assert_eq!(processor.pop_committed(&ensemble).map(|p| p.entry.zxid), Some(second));
         assert!(!processor.ack(ServerId(3), first), "it is not outstanding any more");
+    }
+
+    /// While a configuration is seen that is not active.
+    #[test]
+    fn both_quorums_commit() {
+        let (_, mut ensemble) = of_three();
+        ensemble.see(&view(2, &[1, 4, 5], &[], None));
+        let mut processor = ProposalRequestProcessor::new(ensemble.voters(), z(0));
+        let zxid = propose(&mut processor);
+        for (sid, commits) in [(2, false), (3, false), (4, false), (5, true)] {
+            processor.ack(ServerId(sid), zxid);
+            assert_eq!(processor.pop_committed(&ensemble).is_some(), commits, "{sid}");
+        }
     }
 
     #[test]
     fn forgotten_acknowledgements_do_not_count() {
-        let (mut processor, verifier) = of_three();
+        let (mut processor, ensemble) = of_three();
         let zxid = propose(&mut processor);
         processor.ack(ServerId(2), zxid);
         processor.forget_acks(ServerId(2));
         processor.ack(ServerId(1), zxid);
-        assert!(processor.pop_committed(&verifier).is_none());
+        assert!(processor.pop_committed(&ensemble).is_none());
     }
 
     /// Counters begin anew in each epoch.
     #[test]
     fn acknowledgements_of_another_epoch_do_not_count() {
-        let (mut processor, verifier) = of_three();
+        let (mut processor, ensemble) = of_three();
         let zxid = propose(&mut processor);
         for epoch in [0, 2] {
             let other = Zxid::new(Epoch(epoch), zxid.counter());
             assert!([1, 2, 3].into_iter().all(|sid| !processor.ack(ServerId(sid), other)), "{other}");
         }
-        assert!(processor.pop_committed(&verifier).is_none());
+        assert!(processor.pop_committed(&ensemble).is_none());
     }
 
     #[test]
     fn syncs_wait_for_what_was_proposed_before_them() {
-        let (mut processor, verifier) = of_three();
+        let (mut processor, ensemble) = of_three();
         assert!(processor.sync(PendingSync::Learner(ConnId(1))).is_some(), "nothing to wait for");
         let (first, second) = (propose(&mut processor), propose(&mut processor));
         assert!(processor.sync(PendingSync::Learner(ConnId(2))).is_none());
@@ -207,9 +219,9 @@ mod tests {
             processor.ack(ServerId(1), zxid);
             processor.ack(ServerId(2), zxid);
         }
-        processor.pop_committed(&verifier);
+        processor.pop_committed(&ensemble);
         assert!(processor.pop_released_sync(first).is_none());
-        processor.pop_committed(&verifier);
+        processor.pop_committed(&ensemble);
         assert!(matches!(processor.pop_released_sync(second), Some(PendingSync::Learner(ConnId(2)))));
     }
 

@@ -1,4 +1,6 @@
-//! `server.N` lines: where the members are.
+//! `server.N` lines: where the members are. In `zoo.cfg`, in its dynamic file, and in the text of a configuration.
+
+use crate::config::{LearnerType, Member};
 
 /// A host (name or address) and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +12,14 @@ pub struct Address {
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", bracketed(&self.host), self.port)
+    }
+}
+
+impl std::str::FromStr for Address {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Address, String> {
+        let (host, number) = text.rsplit_once(':').ok_or("host:port")?;
+        Ok(Address { host: unbracketed(host).into(), port: port(number)? })
     }
 }
 
@@ -36,6 +46,17 @@ impl Server {
     }
     pub fn election_address(&self) -> Address {
         Address { host: self.host.clone(), port: self.election_port }
+    }
+    pub fn member(&self) -> Member {
+        Member {
+            learner_type: if self.observer { LearnerType::Observer } else { LearnerType::Participant },
+            quorum_address: format!("{}:{}", self.quorum_address(), self.election_port),
+            election_address: self.election_address().to_string(),
+            client_address: self.client_port.map(|port| {
+                let host = self.client_address.clone().unwrap_or("0.0.0.0".into());
+                Address { host, port }.to_string()
+            }),
+        }
     }
 }
 

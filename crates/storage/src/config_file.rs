@@ -1,0 +1,83 @@
+//! The dynamic configuration files beside `zoo.cfg` (`QuorumPeerConfig.writeDynamicConfig`, ZOOKEEPER-1660): of the
+//! configuration that was seen last, and of each that became active.
+//!
+//! ```text
+//! zoo.cfg.dynamic.next         its lines, sorted, with `version=V`
+//! zoo.cfg.dynamic.V            the others; V is in the name (hexadecimal), and `zoo.cfg` names the file
+//! ```
+
+use wire::Zxid;
+use zab::{ConfigFile, DiskError, parse_config_text};
+
+use crate::fs::{FileSystem, FsError, write_atomically};
+
+/// What hosts put in the place of the path of their `zoo.cfg`.
+pub const PREFIX: &str = "zoo.cfg.dynamic.";
+
+pub const SEEN: &str = "zoo.cfg.dynamic.next";
+
+pub fn active_name(version: Zxid) -> String {
+    format!("{PREFIX}{:x}", version.0)
+}
+
+/// `text`: as the ensemble says it. One that is active takes the place of what was seen, unless that is later; in this
+/// order a crash leaves one of them at least.
+pub fn write<F: FileSystem>(
+    fs: &mut F,
+    file: ConfigFile,
+    version: Zxid,
+    text: &[u8],
+) -> Result<(), DiskError> {
+    if file == ConfigFile::Seen {
+        return write_atomically(fs, SEEN, &[lines(text, |_| true).as_bytes()]);
+    }
+    let name = active_name(version);
+    write_atomically(fs, &name, &[lines(text, |line| !line.starts_with("version=")).as_bytes()])?;
+    fs.start_with_config(&name).map_err(|e| e.in_file("zoo.cfg"))?;
+    forget_seen(fs, version)
+}
+
+fn lines(text: &[u8], stays: impl Fn(&str) -> bool) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut lines: Vec<&str> = text.lines().filter(|line| stays(line)).collect();
+    lines.sort_unstable();
+    lines.join("\n")
+}
+
+fn forget_seen<F: FileSystem>(fs: &mut F, through: Zxid) -> Result<(), DiskError> {
+    let seen = match fs.read(SEEN) {
+        Ok(seen) => seen,
+        Err(FsError::NotFound) => return Ok(()),
+        Err(e) => return Err(e.in_file(SEEN)),
+    };
+    // One that cannot be read is nobody's any more.
+    if parse_config_text(&seen).is_ok_and(|seen| seen.version > through) {
+        return Ok(());
+    }
+    fs.remove(SEEN).and_then(|()| fs.sync_dir()).map_err(|e| e.in_file(SEEN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::MemFs;
+
+    const TEXT: &[u8] = b"server.2=h:3:4:participant\nserver.1=h:1:2:participant\nversion=1a";
+
+    fn files(fs: &MemFs) -> Vec<(&str, &str)> {
+        let text = |bytes| std::str::from_utf8(bytes).expect("text");
+        fs.files.iter().map(|(name, bytes)| (name.as_str(), text(bytes))).collect()
+    }
+
+    #[test]
+    fn seen_then_active() {
+        let mut fs = MemFs::default();
+        write(&mut fs, ConfigFile::Seen, Zxid(0x1a), TEXT).expect("written");
+        let lines = "server.1=h:1:2:participant\nserver.2=h:3:4:participant";
+        assert_eq!(files(&fs), [(SEEN, format!("{lines}\nversion=1a").as_str())]);
+        write(&mut fs, ConfigFile::Active, Zxid(0x19), TEXT).expect("written");
+        assert_eq!(files(&fs).len(), 2, "what was seen is later");
+        write(&mut fs, ConfigFile::Active, Zxid(0x1a), TEXT).expect("written");
+        assert_eq!(files(&fs), [("zoo.cfg.dynamic.19", lines), ("zoo.cfg.dynamic.1a", lines)]);
+    }
+}
