@@ -14,6 +14,8 @@ churn HOSTS PATH COUNT          sessions with two ephemerals each; two of three 
                                 loses its connection                   -> ok OPENED
 extended HOST PATH              a container and two nodes with a TTL (3.5 knows them) below PATH -> ok
 walk NAME FILE                  the tree without /zookeeper, sorted, into FILE -> ok NODES EPHEMERALS
+reconfig NAME JOINING LEAVING   `-` for none                           -> ok
+config NAME                     /zookeeper/config, | for a line end    -> ok CONFIG
 close NAME                                                             -> ok
 """
 
@@ -256,6 +258,17 @@ def walk(name, file):
     return "%d %d" % (len(lines), ephemerals)
 
 
+def reconfig(name, joining, leaving):
+    some = lambda which: None if which == "-" else which
+    clients[name].zk.reconfig(joining=some(joining), leaving=some(leaving), new_members=None)
+
+
+def config(name):
+    zk = clients[name].zk
+    zk.sync("/")
+    return zk.get("/zookeeper/config")[0].decode().replace("\n", "|")
+
+
 def close(name):
     client = clients.pop(name)
     client.zk.stop()
@@ -265,7 +278,7 @@ def close(name):
 COMMANDS = {
     "connect": connect, "create": create, "ephemeral": ephemeral, "set": set_data, "variety": variety,
     "fill": fill, "load": load, "unload": unload, "states": states, "churn": churn, "extended": extended,
-    "walk": walk,
+    "walk": walk, "reconfig": reconfig, "config": config,
     "close": close,
 }
 

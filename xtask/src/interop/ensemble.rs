@@ -274,6 +274,18 @@ impl Ensemble {
         self.members[sid - 1].process.as_mut()?.try_wait().ok()?
     }
 
+    /// As `ended`, which is waited for.
+    pub fn ended_within(&mut self, sid: usize, time: Duration) -> Option<ExitStatus> {
+        let until = Instant::now() + time;
+        loop {
+            let ended = self.ended(sid);
+            if ended.is_some() || Instant::now() >= until {
+                return ended;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// Where clients of this member connect.
     pub fn host(&self, sid: usize) -> String {
         let member = self.member(sid);

@@ -7,6 +7,7 @@ mod following;
 mod hostile;
 mod leading;
 mod other_clients;
+mod reconfigs;
 mod replay;
 mod sessions;
 mod survival;
@@ -99,8 +100,10 @@ pub fn all(given: &Given) -> Vec<Check> {
         check("leads Java members of an empty history", Java, 90, leading::empty_history),
         check("leads Java members that are behind, then one of them leads", Java, 180, leading::java_history),
     ]);
-    // Its commands are those of 3.8, and so are its words.
+    // It has no reconfigurations. Its commands are not those of 3.8, and neither are its words.
     if given.java_version() != Some(Version::V3_4) {
+        all.push(check("nodes go by a Java leader's reconfigurations", Java, 180, reconfigs::applied));
+        all.push(check("a node without reconfigEnabled stops at one", Java, 120, reconfigs::refused));
         all.push(check("zkCli at three nodes", Java, 90, other_clients::zk_cli));
     }
     all
