@@ -318,6 +318,30 @@ mod tests {
     }
 
     #[test]
+    fn configurations_lie_beside_zoo_cfg_which_names_one() {
+        let (root, snaps, _) = dirs();
+        let cfg = root.path().join("my.cfg");
+        fs::write(&cfg, "dataDir=/d\nserver.1=h:1:2\n").expect("written");
+        let fs = RealFs::open(snaps.clone()).expect("a new directory");
+        let fs = fs.with_config(&cfg, ServerId(1)).expect("a directory to write in");
+        let mut storage = storage::Storage::new(fs, storage::StorageSettings::default());
+        let text = bytes::Bytes::from_static(b"server.1=h:1:2:participant\nversion=1a");
+        let mut write = |file| {
+            let op = peer::DiskOp::WriteConfig { file, version: wire::Zxid(0x1a), text: text.clone() };
+            storage.execute(&op).expect("written");
+        };
+        write(peer::ConfigFile::Seen);
+        let next = root.path().join("my.cfg.dynamic.next");
+        assert_eq!(fs::read_to_string(&next).expect("a file"), "server.1=h:1:2:participant\nversion=1a");
+        write(peer::ConfigFile::Active);
+        let dynamic = root.path().join("my.cfg.dynamic.1a");
+        assert_eq!(fs::read_to_string(&dynamic).expect("a file"), "server.1=h:1:2:participant");
+        let named = format!("dataDir=/d\ndynamicConfigFile={}\n", dynamic.display());
+        assert_eq!(fs::read_to_string(&cfg).expect("a file"), named);
+        assert!(!next.exists() && list(&snaps).is_empty());
+    }
+
+    #[test]
     fn a_clone_writes_to_no_file_that_another_replaced() {
         let (_root, snaps, _) = dirs();
         let mut one = RealFs::open(snaps).expect("a new directory");

@@ -318,6 +318,10 @@ impl<S: StateMachine> Peer<S> {
     fn on_disk(&mut self, now: Now, done: DiskDone, out: &mut Outbox) {
         let mut io = Io { now, out, ids: &mut self.ids, config: &self.config, ensemble: &mut self.ensemble };
         self.old_writer.on_disk(&mut io, &done);
+        if let Err(error @ DiskError::ConfigNotKept(_)) = &done.result {
+            // Whatever role asked for it: the next start would go by another one.
+            return self.halt(error.to_string(), out);
+        }
         let silent_failure = self.ids.ops_in_flight == 0;
         self.ids.ops_in_flight = self.ids.ops_in_flight.saturating_sub(1);
         match &self.phase {
@@ -436,6 +440,9 @@ impl<S: StateMachine> Peer<S> {
         let mut io = Io { now, out, ids: &mut self.ids, config: &self.config, ensemble: &mut self.ensemble };
         io.event(Event::RoleChanged { role: Role::Looking });
         self.election.look(&mut io, last_zxid, current);
+        if let Some(why) = self.election.take_refusal() {
+            self.halt(why, out);
+        }
     }
 
     /// Right: memory becomes what the disk holds. Wrong: the next vote is cast with what a role left.
@@ -480,7 +487,11 @@ impl<S: StateMachine> Peer<S> {
 
     fn hand_to_election(&mut self, now: Now, input: Input, out: &mut Outbox) {
         let mut io = Io { now, out, ids: &mut self.ids, config: &self.config, ensemble: &mut self.ensemble };
-        if let Some(decision) = self.election.handle(&mut io, input) {
+        let decision = self.election.handle(&mut io, input);
+        if let Some(why) = self.election.take_refusal() {
+            return self.halt(why, out);
+        }
+        if let Some(decision) = decision {
             assert!(matches!(self.phase, Phase::Looking), "an election ends in LOOKING only");
             self.enter_role(now, &decision, out);
         }

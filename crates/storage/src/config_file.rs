@@ -28,6 +28,18 @@ pub fn write<F: FileSystem>(
     version: Zxid,
     text: &[u8],
 ) -> Result<(), DiskError> {
+    write_files(fs, file, version, text).map_err(|error| match error {
+        DiskError::Killed => error,
+        error => DiskError::ConfigNotKept(error.to_string()),
+    })
+}
+
+fn write_files<F: FileSystem>(
+    fs: &mut F,
+    file: ConfigFile,
+    version: Zxid,
+    text: &[u8],
+) -> Result<(), DiskError> {
     if file == ConfigFile::Seen {
         return write_atomically(fs, SEEN, &[lines(text, |_| true).as_bytes()]);
     }

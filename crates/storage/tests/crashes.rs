@@ -9,9 +9,10 @@ use common::crash_fs::{CrashFs, Fate};
 use common::{
     disk, entries, history, install_ops, log_file, settings, snapshot_file, snapshot_ops, storage, zxid,
 };
+use storage::config_file::{SEEN, active_name};
 use storage::{FsError, MemFs, Storage, recover};
 use wire::{Epoch, Zxid};
-use zab::{DiskAnswer, DiskError, DiskOp, EpochFile, Recovered, TxnEntry};
+use zab::{ConfigFile, DiskAnswer, DiskError, DiskOp, EpochFile, Recovered, TxnEntry};
 
 const FATES: u64 = 40;
 
@@ -203,6 +204,44 @@ fn write_epoch() {
         state.history == upto(6) && steps[done..].iter().take(2).any(|step| *step == epochs)
     });
     assert_eq!(seen.len(), 3);
+}
+
+/// There is always a file of the configuration that was seen, and once it is active there is that one.
+#[test]
+fn write_config() {
+    let text = b"server.1=h:1:2:participant\nversion=1a";
+    let write = |file| DiskOp::WriteConfig { file, version: Zxid(0x1a), text: text.to_vec().into() };
+    let files = |disk: &MemFs| {
+        let whole = |name: &str, end: &[u8]| disk.files.get(name).is_some_and(|bytes| bytes.ends_with(end));
+        (whole(SEEN, b"version=1a"), whole(&active_name(Zxid(0x1a)), b"participant"))
+    };
+    for fate in fates() {
+        for calls in 0.. {
+            let mut storage = storage(CrashFs::new(&MemFs::default()));
+            storage.execute(&write(ConfigFile::Seen)).expect("written");
+            storage.fs.calls_left = calls;
+            let outcome = storage.execute(&write(ConfigFile::Active));
+            let (seen, active) = files(&storage.fs.after(fate));
+            assert!(seen || active, "died after {calls} calls, {fate:?}");
+            match outcome {
+                Err(error) => assert_eq!(error, DiskError::Killed),
+                Ok(_) => {
+                    assert_eq!((seen, active), (false, true));
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// What does not fit is told as such, whatever it is that is in the way.
+#[test]
+fn a_configuration_that_is_not_kept() {
+    let mut storage = storage(CrashFs::new(&MemFs::default()));
+    (storage.fs.calls_left, storage.fs.failure) = (0, FsError::NoSpace);
+    let (file, version) = (ConfigFile::Seen, Zxid(1));
+    let outcome = storage.execute(&DiskOp::WriteConfig { file, version, text: Default::default() });
+    assert!(matches!(outcome, Err(DiskError::ConfigNotKept(why)) if why.contains(SEEN)));
 }
 
 #[test]

@@ -164,6 +164,11 @@ impl<'a> Words<'a> {
     fn optional(&self, key: &str) -> Result<Option<i64>, String> {
         self.keyed.iter().find(|(k, _)| *k == key).map(|(_, v)| long(v)).transpose()
     }
+    /// `config=`, with `|` for its line ends.
+    fn config(&self) -> Option<Bytes> {
+        let text = self.keyed.iter().find(|(k, _)| *k == "config").map(|(_, v)| v.replace('|', "\n"));
+        text.map(Bytes::from)
+    }
     fn zxid(&self) -> Result<Zxid, String> {
         long(self.plain.first().ok_or("expected a zxid")?).map(Zxid)
     }
@@ -180,7 +185,7 @@ fn learner_info(words: &Words<'_>) -> Result<LearnerInfo, String> {
     })
 }
 
-/// `setData /path=value session=.. cxid=..` or `createSession timeout=..`, as a transaction.
+/// `setData /path=value session=.. cxid=..`, `createSession timeout=..` or `reconfig config=..`, as a transaction.
 fn txn(zxid: Zxid, words: &Words<'_>) -> Result<Bytes, String> {
     let (kind, body) = match words.plain.get(1..).unwrap_or_default() {
         ["setData", assignment] => {
@@ -193,7 +198,15 @@ fn txn(zxid: Zxid, words: &Words<'_>) -> Result<Bytes, String> {
             let time_out = words.keyed("timeout")? as i32;
             (op::CREATE_SESSION, TxnBody::CreateSession(CreateSessionTxn { time_out }))
         }
-        other => return Err(format!("expected `setData /path=value` or `createSession`, found {other:?}")),
+        ["reconfig"] => {
+            let path = Bytes::from_static(b"/zookeeper/config");
+            (op::RECONFIG, TxnBody::SetData(SetDataTxn { path, data: words.config(), version: 0 }))
+        }
+        other => {
+            return Err(format!(
+                "expected `setData /path=value`, `createSession` or `reconfig`, found {other:?}"
+            ));
+        }
     };
     let header = TxnHeader {
         client_id: SessionId(words.optional("session")?.unwrap_or(0)),
@@ -243,7 +256,15 @@ impl FromStr for Packet {
                 }
             }
             "SYNC" => Packet::Sync { zxid: words.zxid()? },
-            "NEWLEADER" => Packet::NewLeader { zxid: words.zxid()?, config: None },
+            "COMMITANDACTIVATE" => {
+                Packet::CommitAndActivate { zxid: words.zxid()?, leader: ServerId(words.keyed("leader")?) }
+            }
+            "INFORMANDACTIVATE" => Packet::InformAndActivate {
+                zxid: words.zxid()?,
+                leader: ServerId(words.keyed("leader")?),
+                txn: txn(words.zxid()?, &words)?,
+            },
+            "NEWLEADER" => Packet::NewLeader { zxid: words.zxid()?, config: words.config() },
             "UPTODATE" => Packet::UpToDate,
             "DIFF" => Packet::Diff { zxid: words.zxid()? },
             "TRUNC" => Packet::Trunc { zxid: words.zxid()? },

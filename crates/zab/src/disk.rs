@@ -243,6 +243,8 @@ pub enum DiskError {
     CannotTruncate(Zxid),
     #[error("refusing to start: {0}")]
     Refused(String),
+    #[error("the configuration cannot be kept: {0}")]
+    ConfigNotKept(String),
     /// Only in simulation: the process died inside the operation.
     #[error("the process was killed inside the operation")]
     Killed,

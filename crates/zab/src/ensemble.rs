@@ -8,13 +8,13 @@
 //! a member in common.
 //!
 //! With `reconfigEnabled=false` the members are those of `zoo.cfg`. A committed configuration whose quorums are others
-//! is then no reason to go on as if nothing had happened, as Java does: see `refuses`.
+//! is then no reason to go on as if nothing had happened, as Java does: see `refusal`.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use wire::{ServerId, Zxid};
+use wire::ServerId;
 
 use crate::config::{Config, LearnerType, Member, View};
 
@@ -132,6 +132,16 @@ impl Ensemble {
         true
     }
 
+    /// NEWLEADER's, to be told once the history is that leader's. What was proposed to this member by another leader, and is
+    /// later, goes: it has no quorum, or the leader would have it. True where something changes, and is to be kept.
+    pub fn agree(&mut self, view: &View) -> bool {
+        if view.version == self.latest().version {
+            return false;
+        }
+        self.seen = Some(view.clone()).filter(|seen| seen.version > self.active.version);
+        true
+    }
+
     /// `processReconfig`: the configuration is committed. `leader`: of the role that is being played. `designated`: who
     /// leads from now on, where somebody has said so.
     pub fn activate(
@@ -156,12 +166,20 @@ impl Ensemble {
         if role_changes || leader_changes { Activation::Major } else { Activation::Minor }
     }
 
-    /// Where this member does not reconfigure: is a configuration that the ensemble goes by another than its own?
-    /// Observers come and go without it.
-    pub fn refuses(&self, view: &View) -> bool {
-        view.version > Zxid::ZERO
-            && (view.verifier.normal() != self.active.verifier.normal()
-                || role_in(view, self.sid) != self.learner_type())
+    /// Where this member does not reconfigure: why it must not go by its own configuration any more, as the ensemble goes by
+    /// this one. None where that has the same quorums: observers come and go without it.
+    pub fn refusal(&self, view: &View) -> Option<String> {
+        let same = view.verifier.normal() == self.active.verifier.normal()
+            && role_in(view, self.sid) == self.learner_type();
+        if same || view.version <= self.active.version {
+            return None;
+        }
+        Some(format!(
+            "the ensemble was reconfigured (version {:x}), and its voters are not those of this server's configuration, \
+             where reconfigEnabled is not true. Set it, or list these servers, and start again:\n{}",
+            view.version.0,
+            String::from_utf8_lossy(&view.text())
+        ))
     }
 
     /// Who said hello, and is no member: it may want to join, and to be dialled at the address that it states.

@@ -143,7 +143,7 @@ pub enum Event {
     NewLeaderReceived {
         epoch: Epoch,
     },
-    /// A configuration was proposed; decisions need its quorums, too.
+    /// A configuration was proposed, and decisions need its quorums, too; or NEWLEADER's takes the place of such a one.
     ConfigSeen {
         version: Zxid,
     },

@@ -210,12 +210,40 @@ fn members_of_a_dynamic_file() {
     let cfg = load().expect("two good files");
     assert_eq!((cfg.servers.len(), cfg.client_port), (3, Some(2183)));
     assert_eq!(cfg.notes[0].why, "the list of servers says otherwise: Participant");
+    assert_eq!(cfg.config(0).view.version, Zxid(0x1_0000_0000), "of its name");
     std::fs::write(&dynamic, format!("server.1{members}tickTime=1\n")).expect("written");
     let why = load().expect_err("not a member");
     assert!(
         why.contains("dynamic.100000000:4: `tickTime=1`: expected server.N, group.N or weight.N"),
         "{why}"
     );
+}
+
+/// | `reconfigEnabled` | `zoo.cfg.dynamic.next` | seen |
+/// |---|---|---|
+/// | no | any | nothing |
+/// | yes | none | nothing |
+/// | yes | one | it |
+/// | yes | one that is none | an error |
+#[test]
+fn what_was_proposed_last() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| dir.path().join(name);
+    let text = GOOD.replace("dataDir=/d", &format!("dataDir={}", dir.path().display()));
+    std::fs::write(at("myid"), "1").expect("written");
+    let load = |enabled: bool| {
+        std::fs::write(at("zoo.cfg"), format!("{text}reconfigEnabled={enabled}\n")).expect("written");
+        let seen = |cfg: ZooCfg| cfg.config(0).seen_view.map(|seen| seen.version);
+        ZooCfg::load(&at("zoo.cfg")).map(seen).map_err(|why| why.to_string())
+    };
+    assert_eq!(load(true), Ok(None));
+    std::fs::write(at("zoo.cfg.dynamic.next"), "server.1=a:2888:3888\nversion=1a").expect("written");
+    assert_eq!((load(true), load(false)), (Ok(Some(Zxid(0x1a))), Ok(None)));
+    std::fs::write(at("zoo.cfg.dynamic.next"), "server.1=a:2888").expect("written");
+    assert!(
+        load(true).is_err_and(|why| why.contains("zoo.cfg.dynamic.next: `server.1=a:2888`: expected host:"))
+    );
+    assert_eq!(load(false), Ok(None));
 }
 
 #[test]

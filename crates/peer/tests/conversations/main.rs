@@ -10,6 +10,7 @@ mod museum_election;
 mod museum_history;
 mod museum_roles;
 mod museum_sync;
+mod reconfig;
 mod recovery;
 mod script;
 mod sessions;

@@ -16,7 +16,7 @@
 //! leader bytes ...
 //! disk holds its answers | goes on       completions wait; one at a time is let through
 //! disk fails                             the next sync fails
-//! disk fails at acceptedEpoch            the next writing of this file fails
+//! disk fails at acceptedEpoch            the next writing of this file fails, or at the configuration
 //! tasks wait | go on                     scheduled tasks wait; all are run
 //! task runs                              the one that waits longest
 //! client 1 connects as ip:10.0.0.1 | is digest:me | connects for MILLISECONDS
@@ -231,7 +231,10 @@ impl Script {
         while let Some((id, op)) = self.disk_queue.pop_front() {
             let result = if self.disk_fails.is_some_and(|fails| fails(&op)) {
                 self.disk_fails = None;
-                Err(peer::DiskError::Io("log".into()))
+                Err(match op {
+                    DiskOp::WriteConfig { .. } => peer::DiskError::ConfigNotKept("input/output error".into()),
+                    _ => peer::DiskError::Io("log".into()),
+                })
             } else {
                 self.storage.execute(&op)
             };
@@ -494,6 +497,9 @@ impl Script {
             "fails" => self.disk_fails = Some(|op| matches!(op, DiskOp::Sync)),
             "fails at acceptedEpoch" => {
                 self.disk_fails = Some(|op| matches!(op, DiskOp::WriteEpoch(EpochFile::AcceptedEpoch, _)));
+            }
+            "fails at the configuration" => {
+                self.disk_fails = Some(|op| matches!(op, DiskOp::WriteConfig { .. }));
             }
             "is an empty one" => {
                 let switches = self.config.switches;

@@ -91,5 +91,5 @@ pub fn event_line(event: &Event) -> Option<String> {
 }
 
 fn is_zxid(key: &str) -> bool {
-    matches!(key, "zxid" | "lastZxid" | "snapshot" | "peerLastZxid" | "expected" | "got")
+    matches!(key, "zxid" | "version" | "lastZxid" | "snapshot" | "peerLastZxid" | "expected" | "got")
 }

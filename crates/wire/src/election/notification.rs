@@ -146,8 +146,8 @@ impl fmt::Display for Notification {
     }
 }
 
-/// Reads what `Display` prints. The layout is that of 3.5+ with an empty configuration, or by its
-/// length: `layout=28`, `36`, `40`.
+/// Reads what `Display` prints. The layout is that of 3.5+ with an empty configuration (or `config=`, with `|` for its
+/// line ends), or by its length: `layout=28`, `36`, `40`.
 impl FromStr for Notification {
     type Err = String;
     fn from_str(text: &str) -> Result<Notification, String> {
@@ -177,6 +177,9 @@ impl FromStr for Notification {
                 ("layout", "28") => n.layout = Layout::NoEpoch,
                 ("layout", "36") => n.layout = Layout::NoVersion,
                 ("layout", "40") => n.layout = Layout::V1 { version: 1 },
+                ("config", text) => {
+                    n.layout = Layout::V2 { version: 2, config: Bytes::from(text.replace('|', "\n")) };
+                }
                 (key, _) => return Err(format!("unknown field {key}")),
             }
         }

@@ -56,6 +56,7 @@ pub struct Election {
     /// The last message of each voter that looked while we did not, and when it came.
     heard_settled: BTreeMap<ServerId, (Nanos, Notification)>,
     waits: u64,
+    refused: Option<String>,
 }
 
 impl Election {
@@ -73,6 +74,7 @@ impl Election {
             heard: VecDeque::new(),
             heard_settled: BTreeMap::new(),
             waits: seed,
+            refused: None,
         }
     }
 
@@ -312,12 +314,13 @@ impl Election {
     }
 
     /// A member of ours goes by a later configuration, which is committed then. True where it has other members, and the
-    /// election begins anew with them.
-    fn learn_config(&self, io: &mut Io<'_>, sid: ServerId, n: &Notification) -> bool {
+    /// election begins anew with them. Where we do not reconfigure, one with our quorums is taken over, in memory; with
+    /// others ours are none any more, and we must elect nobody with them.
+    fn learn_config(&mut self, io: &mut Io<'_>, sid: ServerId, n: &Notification) -> bool {
         let Layout::V2 { config, .. } = &n.layout else { return false };
         let silent = matches!(self.phase, Phase::Settled(_));
-        let reconfig = io.config.settings.reconfig_enabled;
-        if silent || !reconfig || *config == io.ensemble.active_text() || !io.ensemble.is_member(sid) {
+        if silent || config.is_empty() || *config == io.ensemble.active_text() || !io.ensemble.is_member(sid)
+        {
             return false;
         }
         let view = match parse_config_text(config) {
@@ -327,14 +330,26 @@ impl Election {
                 return false;
             }
         };
+        let reconfig = io.config.settings.reconfig_enabled;
+        if !reconfig && let Some(why) = io.ensemble.refusal(&view) {
+            self.refused = Some(why);
+            return false;
+        }
         let before = io.ensemble.active().clone();
         if io.ensemble.activate(&view, None, None) == Activation::Known {
             return false;
         }
         let version = view.version;
-        io.disk(DiskOp::WriteConfig { file: ConfigFile::Active, version, text: view.text() });
+        if reconfig {
+            io.disk(DiskOp::WriteConfig { file: ConfigFile::Active, version, text: view.text() });
+        }
         io.event(Event::ConfigActivated { version });
         before.members != view.members || before.verifier != view.verifier
+    }
+
+    /// Why this member must elect nobody: it has to stop.
+    pub fn take_refusal(&mut self) -> Option<String> {
+        self.refused.take()
     }
 
     fn keep_for_later(&mut self, io: &Io<'_>, sid: ServerId, n: &Notification) {
@@ -429,7 +444,9 @@ impl Election {
         None
     }
 
-    /// A quorum speaks for one leader, and the leader itself says that it leads.
+    /// A quorum speaks for one leader, and the leader itself says that it leads. One of the active configuration is enough,
+    /// unlike in Java: who joins decides nothing, and it is that leader's NEWLEADER that ends a proposal which this member saw
+    /// and no quorum did.
     fn joins(&self, io: &Io<'_>, votes: &BTreeMap<ServerId, Received>, n: &Received) -> bool {
         let leader = n.vote.leader;
         let leader_says_so = if leader == io.sid() {
@@ -439,7 +456,7 @@ impl Election {
         };
         let agreeing =
             votes.iter().filter(|(_, vote)| vote.agrees_with(n, io.config.switches)).map(|(sid, _)| *sid);
-        leader_says_so && io.ensemble.contains_quorum(agreeing)
+        leader_says_so && io.ensemble.active().verifier.contains_quorum(agreeing)
     }
 
     fn finish(&mut self, io: &mut Io<'_>, vote: Vote) -> Decision {

@@ -1,3 +1,5 @@
+use wire::Zxid;
+
 use super::*;
 use crate::config::Settings;
 use crate::quorum_verifier::QuorumVerifier;
@@ -73,6 +75,29 @@ fn versions_go_up() {
     assert_eq!(members.active_text(), view(7, &[1, 2], &[], None).text());
 }
 
+/// | proposed before | NEWLEADER's | then |
+/// |---|---|---|
+/// | nothing | the active one | nothing is seen |
+/// | nothing | a later one | it is seen |
+/// | a later one | the same | it is seen |
+/// | a later one | one between | that is seen |
+/// | a later one | the active one | nothing is seen |
+#[test]
+fn a_new_leader_says_what_is_proposed() {
+    for (proposed, new_leaders, changes, latest) in
+        [(5, 5, false, 5), (5, 7, true, 7), (7, 7, false, 7), (7, 6, true, 6), (7, 5, true, 5)]
+    {
+        let mut members = ensemble(1, view(5, &[1, 2, 3], &[], None));
+        members.see(&view(proposed, &[1, 2], &[], None));
+        assert_eq!(
+            members.agree(&view(new_leaders, &[2, 3], &[], None)),
+            changes,
+            "{proposed}, {new_leaders}"
+        );
+        assert_eq!(members.latest().version, Zxid(latest), "{proposed}, {new_leaders}");
+    }
+}
+
 /// What was kept as seen counts only if it is later than the active one.
 #[test]
 fn what_files_say() {
@@ -132,11 +157,11 @@ fn what_is_refused() {
         (view(2, &[1, 2, 3, 4], &[], None), true),
         (view(2, &[2, 3], &[1], None), true),
     ] {
-        assert_eq!(members.refuses(&after), refused, "{after:?}");
+        assert_eq!(members.refusal(&after).is_some(), refused, "{after:?}");
     }
     let observer = ensemble(4, view(0, &[1, 2, 3], &[4], None));
-    assert!(!observer.refuses(&view(2, &[1, 2, 3], &[4], None)));
-    assert!(observer.refuses(&view(2, &[1, 2, 3], &[], None)), "it would follow as a voter");
+    assert!(observer.refusal(&view(2, &[1, 2, 3], &[4], None)).is_none());
+    assert!(observer.refusal(&view(2, &[1, 2, 3], &[], None)).is_some(), "it would follow as a voter");
 }
 
 /// Weights of 1 may be left out.
@@ -152,8 +177,8 @@ fn a_hierarchy_with_the_same_quorums_is_not_refused() {
     };
     let members = ensemble(1, with(&[(1, 1)]));
     let at = |view: View| View { version: Zxid(1), ..view };
-    assert!(!members.refuses(&at(with(&[(2, 1)]))));
-    assert!(members.refuses(&at(with(&[(2, 2)]))));
+    assert!(members.refusal(&at(with(&[(2, 1)]))).is_none());
+    assert!(members.refusal(&at(with(&[(2, 2)]))).is_some());
 }
 
 #[test]

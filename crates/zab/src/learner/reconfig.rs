@@ -4,6 +4,7 @@
 //! | what comes | `reconfigEnabled` | not |
 //! |---|---|---|
 //! | NEWLEADER with a later configuration | seen: kept before the ACK of NEWLEADER | refused if its quorums are others |
+//! | NEWLEADER with an earlier one than was proposed | that is not seen any more, once its transaction is gone | |
 //! | PROPOSAL of a reconfig | seen: kept before its ACK | logged like any other |
 //! | its commit | active, behind the transaction; the role ends if it, or the leader, is another | refused if its quorums are others |
 //! | UPTODATE | NEWLEADER's is active, as above | active in memory |
@@ -51,8 +52,10 @@ impl<S: StateMachine> Learner<S> {
     pub(super) fn see_reconfig(&self, ctx: &mut Ctx<'_, S>, entry: &TxnEntry) -> RoleResult {
         if ctx.io.config.settings.reconfig_enabled
             && let Some(view) = config_of(entry)?
+            && ctx.io.ensemble.see(&view)
         {
-            see(ctx, &view);
+            ctx.io.event(Event::ConfigSeen { version: view.version });
+            keep(ctx, ConfigFile::Seen, &view);
         }
         Ok(())
     }
@@ -92,9 +95,9 @@ impl<S: StateMachine> Learner<S> {
     }
 }
 
-/// Seen, and to be kept where it is new.
-pub(super) fn see<S: StateMachine>(ctx: &mut Ctx<'_, S>, view: &View) -> Option<OpId> {
-    if !ctx.io.config.settings.reconfig_enabled || !ctx.io.ensemble.see(view) {
+/// NEWLEADER's, kept where it changes anything.
+pub(super) fn agree<S: StateMachine>(ctx: &mut Ctx<'_, S>, view: &View) -> Option<OpId> {
+    if !ctx.io.config.settings.reconfig_enabled || !ctx.io.ensemble.agree(view) {
         return None;
     }
     ctx.io.event(Event::ConfigSeen { version: view.version });
@@ -107,15 +110,10 @@ fn keep<S: StateMachine>(ctx: &mut Ctx<'_, S>, file: ConfigFile, view: &View) ->
 }
 
 fn refuse_if_other<S: StateMachine>(ctx: &Ctx<'_, S>, view: &View) -> RoleResult {
-    if ctx.io.config.settings.reconfig_enabled || !ctx.io.ensemble.refuses(view) {
+    if ctx.io.config.settings.reconfig_enabled {
         return Ok(());
     }
-    Err(Leave::RefusedConfig(format!(
-        "the ensemble was reconfigured (version {:x}), and its voters are not those of this server's configuration, \
-         where reconfigEnabled is not true. Set it, or list these servers, and start again:\n{}",
-        view.version.0,
-        String::from_utf8_lossy(&view.text())
-    )))
+    ctx.io.ensemble.refusal(view).map_or(Ok(()), |why| Err(Leave::RefusedConfig(why)))
 }
 
 fn unreadable(why: &str) -> Leave {

@@ -25,7 +25,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use wire::{Epoch, Packet, Zxid};
 
-use super::reconfig::see;
+use super::reconfig::agree;
 use super::{Learner, Phase};
 use crate::config::View;
 use crate::context::{Ctx, Io, Leave, RoleResult};
@@ -252,7 +252,11 @@ impl<S: StateMachine> Learner<S> {
         if switches.has(Switch::EpochAtUpToDate) {
             steps.retain(|step| matches!(step, Durable::History));
         }
-        steps.push_front(Durable::Config);
+        // Whose reconfig is in the log, its configuration is seen: before it comes and until it is gone.
+        match &sync.config {
+            Some(view) if view.version < ctx.io.ensemble.latest().version => steps.push_back(Durable::Config),
+            _ => steps.push_front(Durable::Config),
+        }
         self.make_durable(ctx, sync, steps)
     }
 
@@ -266,7 +270,7 @@ impl<S: StateMachine> Learner<S> {
     ) -> RoleResult {
         while let Some(step) = steps.pop_front() {
             let op = match step {
-                Durable::Config => sync.config.as_ref().and_then(|view| see(ctx, view)),
+                Durable::Config => sync.config.as_ref().and_then(|view| agree(ctx, view)),
                 Durable::History => history(ctx, &mut sync),
                 Durable::CurrentEpoch if ctx.epochs.current == sync.epoch => None,
                 Durable::CurrentEpoch => {
