@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use peer::Halt;
+
 use crate::{LogFormat, NodeArgs};
 
-/// A member gives up where its disk cannot be believed.
+/// Where a member gave up because its disk cannot be believed.
 const HALTED: &str = "\
 The files are as they were; `vivarium decode DIR` shows what they hold, and where one is damaged.
 If this is one of several and a quorum of the others has the history, move dataDir's version-2 away (with
@@ -32,7 +34,7 @@ pub fn run(args: NodeArgs) -> ExitCode {
             eprintln!("vivarium: {why}");
             ExitCode::from(2)
         }
-        Err(why @ node::NodeError::Halted(_)) => {
+        Err(why @ node::NodeError::Halted(Halt::Disk(_))) => {
             eprintln!("vivarium: {why}\n{HALTED}");
             ExitCode::from(1)
         }

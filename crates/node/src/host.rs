@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use peer::{ClientOutput, ConnId, Input, Nanos, Now, Outbox, Output, Peer, Port, State, StateKind, Task};
+use peer::{
+    ClientOutput, ConnId, Event, Halt, Input, Member, Nanos, Now, Outbox, Output, Peer, Port, State,
+    StateKind, Task,
+};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -25,7 +28,7 @@ use crate::real_fs::{DirError, RealFs};
 use crate::recorder::Recorder;
 use crate::submitter::Submitter;
 use crate::view::{Conf, Question, View};
-use crate::zoo_cfg::{Address, ConfigError, ZooCfg};
+use crate::zoo_cfg::{Address, ConfigError, Server, ZooCfg};
 use wire::ServerId;
 
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +42,7 @@ pub enum NodeError {
     #[error("a thread of the disk died; what it was asked for is unknown")]
     DiskThreadDied,
     #[error("the member gave up: {0}")]
-    Halted(String),
+    Halted(Halt),
 }
 
 #[derive(Clone, Debug)]
@@ -117,7 +120,7 @@ struct Host {
     /// Clients' connections.
     remotes: BTreeMap<ConnId, SocketAddr>,
     metrics: Metrics,
-    halted: Option<String>,
+    halted: Option<Halt>,
 }
 
 impl Host {
@@ -343,7 +346,12 @@ impl Host {
             Output::Reading { conn, on } => self.connections.read(conn, on),
             Output::Disk { id, op } => self.disk.execute(id, op),
             Output::Schedule(task) => self.tasks.push_back(task),
-            Output::Event(event) => self.log.event(&event),
+            Output::Event(event) => {
+                self.log.event(&event);
+                if let Event::ConfigActivated { .. } = event {
+                    self.compare_addresses();
+                }
+            }
             Output::Halt { why } => self.halted = Some(why),
             Output::Client(_) => unreachable!("taken by the caller"),
         }
@@ -363,6 +371,23 @@ impl Host {
         match address {
             Some(Ok(address)) => self.connections.dial(conn, address),
             _ => self.connections.cannot_dial(conn),
+        }
+    }
+
+    /// Where this member listens is not changed while it runs.
+    fn compare_addresses(&self) {
+        let own = self.cfg.own_server().map(Server::member);
+        let new = self.peer.ensemble().active().members.get(&self.cfg.my_id);
+        let addresses = |m: &Member| (m.quorum_address.clone(), m.election_address.clone());
+        let moves = |(own, new): (&Member, &Member)| {
+            let port = |at: &String| at.parse::<Address>().ok().map(|at| at.port);
+            let client = new.client_address.as_ref().map(port);
+            addresses(own) != addresses(new) || client.is_some_and(|port| port != self.cfg.client_port)
+        };
+        if own.as_ref().zip(new).is_some_and(moves) {
+            tracing::warn!(
+                "this server's own addresses are others in it: start it again, and it listens there"
+            );
         }
     }
 

@@ -20,7 +20,7 @@ pub use zab::leader::LeaderStatus;
 pub use zab::register_map::RegisterMap;
 pub use zab::{
     ClientId, ClientInput, ClientOutput, CloseReason, Config, ConfigFile, ConnId, DiskAnswer, DiskDone,
-    DiskError, DiskOp, Ensemble, EpochFile, Event, Input, Lane, LearnerType, LogTail, MAX_VOTERS, Member,
-    Nanos, Now, OpId, Outbox, Output, Port, QuorumVerifier, Recovered, Role, Settings, StateMachine, Switch,
-    Switches, SyncMode, SyncTable, Task, TxnEntry, View, parse_config_text, server_line, txn_digest,
+    DiskError, DiskOp, Ensemble, EpochFile, Event, Halt, Input, Lane, LearnerType, LogTail, MAX_VOTERS,
+    Member, Nanos, Now, OpId, Outbox, Output, Port, QuorumVerifier, Recovered, Role, Settings, StateMachine,
+    Switch, Switches, SyncMode, SyncTable, Task, TxnEntry, View, parse_config_text, server_line, txn_digest,
 };

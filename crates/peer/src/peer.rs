@@ -23,8 +23,8 @@ use zab::learner::Learner;
 use zab::standalone::Standalone;
 use zab::{
     ClientInput, ClientOutput, Config, Ctx, DiskAnswer, DiskDone, DiskError, DiskOp, Ensemble, Epochs, Event,
-    Ids, Input, Io, Leave, LogTail, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role, StateMachine,
-    Switch, Task, ZkDatabase,
+    Halt, Ids, Input, Io, Leave, LogTail, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role,
+    StateMachine, Switch, Task, ZkDatabase,
 };
 
 use crate::old_writer::OldWriter;
@@ -320,7 +320,7 @@ impl<S: StateMachine> Peer<S> {
         self.old_writer.on_disk(&mut io, &done);
         if let Err(error @ DiskError::ConfigNotKept(_)) = &done.result {
             // Whatever role asked for it: the next start would go by another one.
-            return self.halt(error.to_string(), out);
+            return self.halt(Halt::Config(error.to_string()), out);
         }
         let silent_failure = self.ids.ops_in_flight == 0;
         self.ids.ops_in_flight = self.ids.ops_in_flight.saturating_sub(1);
@@ -345,12 +345,12 @@ impl<S: StateMachine> Peer<S> {
         match done.result {
             Ok(DiskAnswer::Loaded(recovered)) => match self.fill_database(&recovered) {
                 Ok(()) => self.loaded(now, &recovered, out),
-                Err(why) => self.halt(format!("the snapshot does not load: {why}"), out),
+                Err(why) => self.halt(Halt::Disk(format!("the snapshot does not load: {why}")), out),
             },
             Ok(DiskAnswer::Tail(tail)) => self.fast_forwarded(now, &tail, out),
             Ok(answer) => unreachable!("memory is filled by what the disk holds, not {answer:?}"),
             Err(DiskError::Killed) => self.phase = Phase::Halted,
-            Err(error) => self.halt(error.to_string(), out),
+            Err(error) => self.halt(Halt::Disk(error.to_string()), out),
         }
     }
 
@@ -363,7 +363,7 @@ impl<S: StateMachine> Peer<S> {
         self.db.load(recovered)
     }
 
-    fn halt(&mut self, why: String, out: &mut Outbox) {
+    fn halt(&mut self, why: Halt, out: &mut Outbox) {
         self.phase = Phase::Halted;
         out.push(Output::Halt { why });
     }
@@ -441,7 +441,7 @@ impl<S: StateMachine> Peer<S> {
         io.event(Event::RoleChanged { role: Role::Looking });
         self.election.look(&mut io, last_zxid, current);
         if let Some(why) = self.election.take_refusal() {
-            self.halt(why, out);
+            self.halt(Halt::Config(why), out);
         }
     }
 
@@ -489,7 +489,7 @@ impl<S: StateMachine> Peer<S> {
         let mut io = Io { now, out, ids: &mut self.ids, config: &self.config, ensemble: &mut self.ensemble };
         let decision = self.election.handle(&mut io, input);
         if let Some(why) = self.election.take_refusal() {
-            return self.halt(why, out);
+            return self.halt(Halt::Config(why), out);
         }
         if let Some(decision) = decision {
             assert!(matches!(self.phase, Phase::Looking), "an election ends in LOOKING only");
@@ -582,10 +582,10 @@ impl<S: StateMachine> Peer<S> {
         self.ids.generation += 1;
         if let Leave::Disk(error) = leave {
             // Memory may be ahead of a disk that failed (ZOOKEEPER-4882): the member stops.
-            return self.halt(format!("the disk failed: {error}"), out);
+            return self.halt(Halt::Disk(format!("the disk failed: {error}")), out);
         }
         if let Leave::RefusedConfig(why) = leave {
-            return self.halt(why.clone(), out);
+            return self.halt(Halt::Config(why.clone()), out);
         }
         if self.ids.ops_in_flight == 0 {
             self.look_again(memory, now, out);

@@ -183,7 +183,7 @@ impl TraceHash {
             Output::Event(_) => {}
             Output::Halt { why } => {
                 self.word(33);
-                self.bytes(why.as_bytes());
+                self.bytes(why.to_string().as_bytes());
             }
         }
     }

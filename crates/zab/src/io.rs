@@ -135,10 +135,21 @@ pub enum Output {
     Client(ClientOutput),
     Schedule(Task),
     Event(Event),
-    /// The member gives up for good (a disk that failed, a log it must not open): the process ends.
+    /// The member gives up for good: the process ends.
     Halt {
-        why: String,
+        why: Halt,
     },
+}
+
+/// Why a member gives up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Halt {
+    /// A disk that failed, or files that it must not go on with.
+    #[error("{0}")]
+    Disk(String),
+    /// A configuration that it must not go by, or could not keep.
+    #[error("{0}")]
+    Config(String),
 }
 
 /// A client's side of its connection. `op` and `body` are ZooKeeper's (REQUEST payload).

@@ -34,7 +34,9 @@ pub use disk::{
 };
 pub use ensemble::{Activation, ConfigFile, Ensemble};
 pub use event::{Event, Role, SyncMode, txn_digest};
-pub use io::{ClientId, ClientInput, ClientOutput, CloseReason, ConnId, Input, Outbox, Output, Port, Task};
+pub use io::{
+    ClientId, ClientInput, ClientOutput, CloseReason, ConnId, Halt, Input, Outbox, Output, Port, Task,
+};
 pub use quorum_verifier::QuorumVerifier;
 pub use session_map::SessionHasher;
 pub use state_machine::{Applied, Notification, ReadRequest, StateMachine, WriteRequest};

@@ -110,7 +110,7 @@ impl Server {
                     }
                     Output::Close { conn } => self.closed.push(conn),
                     Output::Reading { conn, on } => self.reading.push((conn, on)),
-                    Output::Halt { why } => self.halted = Some(why),
+                    Output::Halt { why } => self.halted = Some(why.to_string()),
                     Output::Listen(_) | Output::Connect { .. } => self.network.push(output),
                     _ => {}
                 }

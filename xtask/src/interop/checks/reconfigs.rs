@@ -159,7 +159,8 @@ pub fn refused(given: &Given) -> Found {
     for run in ["where it was committed", "when it comes back"] {
         let ended = ensemble.ended_within(1, seconds(20)).ok_or(format!("server 1 goes on, {run}"))?;
         let log = ensemble.log(1);
-        if ended.code() != Some(1) || !log.contains("reconfigEnabled is not true") || !log.contains(&voter) {
+        let told = log.contains("reconfigEnabled is not true") && log.contains(&voter);
+        if ended.code() != Some(1) || !told || log.contains("move dataDir") {
             return Err(format!("server 1 ended with {ended}, {run}, and does not say why: {log}"));
         }
         ensemble.kill(1);
