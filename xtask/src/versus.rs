@@ -50,6 +50,9 @@ pub struct Options {
     /// Only this is measured; several, separated by commas.
     #[arg(long, value_enum, value_delimiter = ',')]
     what: Vec<What>,
+    /// So many more znodes of 100 bytes are there under the loads: snapshots hold them.
+    #[arg(long, default_value_t = 0)]
+    beside: usize,
     /// Release of the Java servers: 3.8 is Debian's; 3.9 comes inside PyPI's pyspark.
     #[arg(long, value_enum, default_value = "3.8")]
     java: Version,
@@ -146,6 +149,7 @@ fn measure(given: &Given, side: Side, options: &Options) -> Result<Measured, Str
     let (warm_up, time) = if options.quick { (4, 5) } else { (10, options.seconds) };
     let times = [warm_up, time].map(Duration::from_secs);
     block_on(load::make_znodes(servers.leaders_address()?))?;
+    block_on(load::make_tree(servers.leaders_address()?, options.beside, ZNODE_BYTES))?;
     if asked(What::Writes) {
         measured.writes = Some(throughput(&servers, load::writes(), times)?);
         eprintln!("  writes {:.1?}", measured.writes);

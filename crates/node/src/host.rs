@@ -86,6 +86,8 @@ pub enum Happened {
 
 /// So much is taken from the inbox before tasks and deadlines have their turn.
 const BATCH: usize = 1024;
+/// So long tasks have their turn. A snapshot is one that schedules itself until it is complete, a slice at a time.
+const TASKS_TIME: Duration = Duration::from_micros(200);
 
 /// Run a node until it is told to stop (SIGTERM, SIGINT) or gives up.
 pub fn run(options: &Options) -> Result<(), NodeError> {
@@ -183,13 +185,10 @@ impl Host {
                     if let Some(happened) = happened {
                         self.happened(happened).await?;
                     }
-                    // What came together is worked on together: one flush, one group commit.
-                    for _ in 0..BATCH {
-                        let Ok(happened) = self.inbox.try_recv() else { break };
-                        self.happened(happened).await?;
-                    }
                 }
                 () = tokio::time::sleep(until) => self.input(Input::Deadline).await?,
+                // Connections have had their turn.
+                () = tokio::task::yield_now(), if !self.tasks.is_empty() => {}
                 _ = terminate.recv() => {
                     tracing::info!("SIGTERM: stopping");
                     break;
@@ -199,8 +198,17 @@ impl Host {
                     break;
                 }
             }
+            // What came together is worked on together: one flush, one group commit.
+            for _ in 0..BATCH {
+                let Ok(happened) = self.inbox.try_recv() else { break };
+                self.happened(happened).await?;
+            }
+            let began = Instant::now();
             while let Some(task) = self.tasks.pop_front() {
                 self.input(Input::Run(task)).await?;
+                if began.elapsed() >= TASKS_TIME {
+                    break;
+                }
             }
         }
         if !self.disk.finish() {

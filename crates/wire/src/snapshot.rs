@@ -183,6 +183,9 @@ pub(crate) fn join(rest: Bytes, chunk: Bytes) -> Bytes {
 pub struct SnapshotWriter;
 
 impl SnapshotWriter {
+    /// Bytes of a node beside its path and data: two lengths, the key of the ACL, and the stat.
+    pub const NODE_LEN: usize = 4 + 4 + 8 + 60;
+
     pub fn count(out: &mut BytesMut, n: usize) {
         out.put_i32(i32::try_from(n).expect("fewer than 2^31 records"));
     }
@@ -202,13 +205,25 @@ impl SnapshotWriter {
         }
     }
     pub fn node(out: &mut BytesMut, path: &[u8], data: Option<&[u8]>, acl_key: i64, stat: &StatPersisted) {
-        /// Two lengths, the key of the ACL, and the stat.
-        const FIXED: usize = 4 + 4 + 8 + 60;
-        out.reserve(FIXED + path.len() + data.map_or(0, <[u8]>::len));
+        out.reserve(path.len() + data.map_or(0, <[u8]>::len) + Self::NODE_LEN);
         put_buffer(out, Some(path));
         put_buffer(out, data);
-        out.put_i64(acl_key);
-        stat.write(out);
+        // Put together apart, without a question for room before each field: a snapshot has many of these.
+        let StatPersisted { czxid, mzxid, ctime, mtime, version, cversion, aversion, ephemeral_owner, pzxid } =
+            *stat;
+        let mut fields = [0; Self::NODE_LEN - 2 * 4];
+        let (longs, rest) = fields.split_at_mut(5 * 8);
+        let (ints, last) = rest.split_at_mut(3 * 4);
+        for (at, long) in longs.as_chunks_mut().0.iter_mut().zip([acl_key, czxid.0, mzxid.0, ctime, mtime]) {
+            *at = long.to_be_bytes();
+        }
+        for (at, int) in ints.as_chunks_mut().0.iter_mut().zip([version, cversion, aversion]) {
+            *at = int.to_be_bytes();
+        }
+        for (at, long) in last.as_chunks_mut().0.iter_mut().zip([ephemeral_owner, pzxid.0]) {
+            *at = long.to_be_bytes();
+        }
+        out.extend_from_slice(&fields);
     }
     pub fn end(out: &mut BytesMut) {
         put_buffer(out, Some(b"/"));

@@ -168,6 +168,16 @@ impl Children {
         }
     }
 
+    /// Has up to `count` children from `place` on (of its run) brought into the cache, all at once: they lie
+    /// scattered in memory, and who comes to one after the other waits for each.
+    pub fn touch(&self, nodes: &Nodes, (run, at): Place, count: usize) {
+        let ids = self.ids(run).and_then(|ids| ids.get(at..)).unwrap_or_default();
+        let ids = &ids[..count.min(ids.len())];
+        let stats = ids.iter().fold(0, |all, id| all ^ nodes.get(*id).mzxid.0);
+        let payloads = ids.iter().fold(0, |all, id| all ^ nodes.get(*id).touch_payload());
+        std::hint::black_box((stats, payloads));
+    }
+
     /// By name.
     pub fn iter(&self) -> impl Iterator<Item = NodeId> + '_ {
         (0..).map_while(|run| self.ids(run)).flatten().copied()

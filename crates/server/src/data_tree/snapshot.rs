@@ -31,7 +31,12 @@ impl Cursor {
         max: usize,
         out: &mut BytesMut,
     ) -> bool {
+        /// By which a slice may be longer than asked for, its last node being a usual one.
+        const OVER: usize = 4096;
         let begin = out.len();
+        // Of a small tree not more than all of it.
+        let all = tree.approximate_data_size() as usize + tree.node_count() * SnapshotWriter::NODE_LEN;
+        out.reserve(max.min(all) + OVER);
         let mut walk = match &self.last {
             None => {
                 write_head(tree, sessions, out);

@@ -4,6 +4,9 @@
 use super::node::ROOT;
 use super::{DataTree, NodeId};
 
+/// Siblings that are loaded together.
+const AHEAD: usize = 16;
+
 pub struct Walk<'a> {
     tree: &'a DataTree,
     /// Where it is among the children of each node on the way, with the length of that node's path.
@@ -48,11 +51,16 @@ impl<'a> Walk<'a> {
             return Some((ROOT, &self.path));
         }
         while let Some((at, place, path_len)) = self.stack.last_mut() {
-            let Some((child, next)) = self.tree.node(*at).children().and_then(|children| children.at(*place))
+            let children = self.tree.node(*at).children();
+            let Some((child, next, children)) = children
+                .and_then(|children| children.at(*place).map(|(child, next)| (child, next, children)))
             else {
                 self.stack.pop();
                 continue;
             };
+            if next.1 % AHEAD == 1 {
+                children.touch(&self.tree.nodes, (next.0, next.1 - 1), AHEAD);
+            }
             *place = next;
             self.path.truncate(*path_len);
             self.path.push(b'/');
