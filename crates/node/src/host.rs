@@ -382,15 +382,15 @@ impl Host {
         }
     }
 
-    /// Where this member listens is not changed while it runs.
+    /// Where this member listens for elections and clients is not changed while it runs.
     fn compare_addresses(&self) {
         let own = self.cfg.own_server().map(Server::member);
         let new = self.peer.ensemble().active().members.get(&self.cfg.my_id);
-        let addresses = |m: &Member| (m.quorum_address.clone(), m.election_address.clone());
         let moves = |(own, new): (&Member, &Member)| {
             let port = |at: &String| at.parse::<Address>().ok().map(|at| at.port);
             let client = new.client_address.as_ref().map(port);
-            addresses(own) != addresses(new) || client.is_some_and(|port| port != self.cfg.client_port)
+            own.election_address != new.election_address
+                || client.is_some_and(|port| port != self.cfg.client_port)
         };
         if own.as_ref().zip(new).is_some_and(moves) {
             tracing::warn!(
@@ -408,9 +408,10 @@ impl Host {
 
     async fn listen(&mut self, port: Port) -> Result<(), NodeError> {
         let own = &self.cfg.servers[&self.cfg.my_id];
+        let now = self.peer.ensemble().quorum_address(self.cfg.my_id).and_then(|at| at.parse().ok());
         let address = match port {
             Port::Election => own.election_address(),
-            Port::Quorum => own.quorum_address(),
+            Port::Quorum => now.unwrap_or_else(|| own.quorum_address()),
         };
         let host = (!self.cfg.listen_on_all).then_some(address.host.as_str());
         let bound = self.connections.listen(port, host, address.port).await;

@@ -21,6 +21,12 @@ use crate::zoo_cfg::dynamic;
 pub enum DirError {
     #[error("{}: {why}; expected {key} to be a directory that this process may create files in", path.display())]
     NotWritable { key: &'static str, path: PathBuf, why: io::Error },
+    #[error(
+        "{}: {why}; expected the directory of zoo.cfg to be one that this process may create files in, as \
+         reconfigEnabled=true (the members of a reconfiguration are kept beside zoo.cfg)",
+        path.display()
+    )]
+    NoConfigs { path: PathBuf, why: io::Error },
     /// `LogDirContentCheckException`
     #[error(
         "{}: the log directory holds the snapshot {name}; is dataLogDir right, and was it dataDir before? \
@@ -122,7 +128,12 @@ impl RealFs {
     /// reconfigures.
     pub fn with_config(self, zoo_cfg: &Path, my_id: ServerId) -> Result<RealFs, DirError> {
         let zoo_cfg = std::path::absolute(zoo_cfg).unwrap_or_else(|_| zoo_cfg.into());
-        make_writable("reconfigEnabled", zoo_cfg.parent().unwrap_or(Path::new("/")))?;
+        // Of a link both: what it names is edited, what is seen lies beside the link.
+        let target = fs::canonicalize(&zoo_cfg).unwrap_or_else(|_| zoo_cfg.clone());
+        for file in [&zoo_cfg, &target] {
+            let dir = file.parent().unwrap_or(Path::new("/"));
+            probe(dir).map_err(|why| DirError::NoConfigs { path: dir.into(), why })?;
+        }
         Ok(RealFs { config: Some(ConfigPath { zoo_cfg, my_id, changed: false }), ..self })
     }
 
@@ -163,10 +174,16 @@ impl RealFs {
 
 /// The directory is there, and a file can be made in it.
 fn make_writable(key: &'static str, dir: &Path) -> Result<(), DirError> {
+    fs::create_dir_all(dir).and_then(|()| probe(dir)).map_err(|why| DirError::NotWritable {
+        key,
+        path: dir.into(),
+        why,
+    })
+}
+
+fn probe(dir: &Path) -> io::Result<()> {
     let probe = dir.join("probe.tmp");
-    let tried =
-        fs::create_dir_all(dir).and_then(|()| File::create(&probe)).and_then(|_| fs::remove_file(&probe));
-    tried.map_err(|why| DirError::NotWritable { key, path: dir.into(), why })
+    File::create(&probe).and_then(|_| fs::remove_file(&probe))
 }
 
 /// What the file holds; of a hole at its end `PADDING` bytes.
@@ -336,7 +353,7 @@ mod tests {
         write(peer::ConfigFile::Active);
         let dynamic = root.path().join("my.cfg.dynamic.1a");
         assert_eq!(fs::read_to_string(&dynamic).expect("a file"), "server.1=h:1:2:participant");
-        let named = format!("dataDir=/d\ndynamicConfigFile={}\n", dynamic.display());
+        let named = format!("dynamicConfigFile={}\ndataDir=/d\n", dynamic.display());
         assert_eq!(fs::read_to_string(&cfg).expect("a file"), named);
         assert!(!next.exists() && list(&snaps).is_empty());
     }

@@ -400,6 +400,11 @@ impl<S: StateMachine> Peer<S> {
 
     /// `epochs`: as on the disk.
     fn start_looking(&mut self, epochs: Epochs, now: Now, out: &mut Outbox) {
+        if !self.config.settings.standalone
+            && let Some(why) = ctx!(self, now, out).learn_config_of_history()
+        {
+            return self.halt(Halt::Config(why), out);
+        }
         ctx!(self, now, out).init_config();
         let in_memory = std::mem::replace(&mut self.epochs, epochs).accepted;
         // Where memory changes first, it also stays: Java reads its epoch files once.

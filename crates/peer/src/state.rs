@@ -107,6 +107,9 @@ impl StateMachine for State {
     fn init_config(&mut self, view: Option<&View>, wall_ms: i64) {
         either!(self, it => it.init_config(view, wall_ms));
     }
+    fn config(&self) -> Option<Bytes> {
+        either!(self, it => it.config())
+    }
     fn orphans(&self) -> Vec<SessionId> {
         either!(self, it => it.orphans())
     }

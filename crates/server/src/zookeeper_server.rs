@@ -174,6 +174,10 @@ impl StateMachine for ZooKeeperServer {
         let _ = self.db.tree.set_config(&view.text(), view.version, wall_ms);
     }
 
+    fn config(&self) -> Option<Bytes> {
+        self.db.tree.config()
+    }
+
     fn orphans(&self) -> Vec<SessionId> {
         self.db.orphans()
     }

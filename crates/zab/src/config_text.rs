@@ -65,8 +65,12 @@ pub fn parse_config_text(text: &[u8]) -> Result<View, String> {
         let id = |id: &str| id.parse::<i64>().map(ServerId).map_err(|_| expected("a number as id"));
         match key.split_once('.') {
             Some(("server", sid)) => {
+                let sid = id(sid)?;
+                if !(0..=254).contains(&sid.0) {
+                    return Err(expected("an id of 0 to 254"));
+                }
                 let server = server_line::server(value).map_err(|what| expected(&what))?;
-                members.insert(id(sid)?, server.member());
+                members.insert(sid, server.member());
             }
             Some(("group", group)) => {
                 for sid in value.split(':') {
@@ -74,7 +78,8 @@ pub fn parse_config_text(text: &[u8]) -> Result<View, String> {
                 }
             }
             Some(("weight", sid)) => {
-                weight_of.insert(id(sid)?, id(value)?.0);
+                let weight = value.parse::<u32>().map_err(|_| expected("a weight of 0 or more"))?;
+                weight_of.insert(id(sid)?, i64::from(weight));
             }
             _ if key == "version" => {
                 let hex = i64::from_str_radix(value, 16).map_err(|_| expected("a hexadecimal number"))?;
@@ -92,6 +97,9 @@ pub fn parse_config_text(text: &[u8]) -> Result<View, String> {
     let verifier = if group_of.is_empty() {
         QuorumVerifier::Majority { voters }
     } else {
+        if let Some(sid) = voters.iter().find(|sid| !group_of.contains_key(sid)) {
+            return Err(format!("expected server {sid} in a group, as others are"));
+        }
         group_of.retain(|sid, _| voters.contains(sid));
         QuorumVerifier::Hierarchical { group_of, weight_of }
     };
@@ -172,6 +180,9 @@ mod tests {
             (&b""[..], "expected 1 to 64 voters, found 0"),
             (b"server.1=h:1:2:observer", "expected 1 to 64 voters, found 0"),
             (b"server.x=h:1:2", "`server.x=h:1:2`: expected a number as id"),
+            (b"server.255=h:1:2", "`server.255=h:1:2`: expected an id of 0 to 254"),
+            (b"server.1=h:1:2\nweight.1=-1", "`weight.1=-1`: expected a weight of 0 or more"),
+            (b"server.1=h:1:2\nserver.2=h:3:4\ngroup.1=1", "expected server 2 in a group, as others are"),
             (b"server.1=h:1:2\nversion=g", "`version=g`: expected a hexadecimal number"),
             (b"server.1=h:1:2\ngroup.1=1:", "`group.1=1:`: expected a number as id"),
             (b"\xff", "a configuration is expected to be UTF-8"),

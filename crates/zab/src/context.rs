@@ -91,6 +91,11 @@ impl Io<'_> {
     pub fn sid(&self) -> ServerId {
         self.config.sid
     }
+    /// What this member's hello to a leader states. A leader may go by its files alone and take nobody with a later one.
+    pub fn config_version(&self) -> i64 {
+        let own = &self.config.view;
+        if self.config.settings.reconfig_enabled { self.ensemble.active().version.0 } else { own.version.0 }
+    }
     /// Requests of its clients that this member works on before it stops reading those who wait for one: its
     /// share of the ensemble's (`LeaderZooKeeperServer.getGlobalOutstandingLimit`).
     pub fn outstanding_limit(&self) -> usize {
@@ -123,6 +128,24 @@ impl<S: StateMachine> Ctx<'_, S> {
         });
     }
     /// What was loaded, or came as a snapshot, has another server's configuration, or none.
+    /// A configuration that the history has and no file, as another wrote it or this member did not reconfigure then. It
+    /// counts like one that was proposed; so does what is committed, until somebody says so. Gives why this member must
+    /// stop. To be asked before `init_config`.
+    pub fn learn_config_of_history(&mut self) -> Option<String> {
+        let view = crate::config_text::parse_config_text(&self.db.state.config()?).ok()?;
+        if self.io.config.settings.reconfig_enabled {
+            if self.io.ensemble.see(&view) {
+                self.io.event(Event::ConfigSeen { version: view.version });
+            }
+            return None;
+        }
+        let refusal = self.io.ensemble.refusal(&view);
+        if refusal.is_none() {
+            self.io.ensemble.activate(&view, None, None);
+        }
+        refusal
+    }
+
     pub fn init_config(&mut self) {
         let config = self.io.config;
         // A server that is alone has none.

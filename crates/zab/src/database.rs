@@ -121,6 +121,8 @@ impl<S: StateMachine> ZkDatabase<S> {
             }
             (self.last_processed, self.applied) = (*zxid, *zxid);
         }
+        // A snapshot need not have a place for what a reconfig of the log says.
+        self.state.init_config(None, 0);
         for entry in &recovered.before_snapshot {
             self.committed_log.add(entry.clone());
         }

@@ -10,7 +10,7 @@
 //! With `reconfigEnabled=false` the members are those of `zoo.cfg`. A committed configuration whose quorums are others
 //! is then no reason to go on as if nothing had happened, as Java does: see `refusal`.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -28,8 +28,8 @@ pub struct Ensemble {
     active_text: Bytes,
     /// Later than the active one.
     seen: Option<View>,
-    /// `host:port` of their election ports, as their hellos stated them.
-    strangers: BTreeMap<ServerId, String>,
+    /// `host:port` of their election ports, as their hellos stated them, in the order in which they came.
+    strangers: VecDeque<(ServerId, String)>,
 }
 
 /// What a reconfiguration that has become active asks of this member's role.
@@ -59,7 +59,7 @@ impl Ensemble {
             active_text: config.view.text(),
             active: config.view.clone(),
             seen,
-            strangers: BTreeMap::new(),
+            strangers: VecDeque::new(),
         }
     }
 
@@ -135,7 +135,8 @@ impl Ensemble {
     /// NEWLEADER's, to be told once the history is that leader's. What was proposed to this member by another leader, and is
     /// later, goes: it has no quorum, or the leader would have it. True where something changes, and is to be kept.
     pub fn agree(&mut self, view: &View) -> bool {
-        if view.version == self.latest().version {
+        // Two leaders may have given the lists of their files the same version: the one that is followed is right.
+        if view.text() == self.latest().text() {
             return false;
         }
         self.seen = Some(view.clone()).filter(|seen| seen.version > self.active.version);
@@ -156,7 +157,7 @@ impl Ensemble {
         let before = std::mem::replace(&mut self.active, view.clone());
         self.active_text = self.active.text();
         self.seen.take_if(|seen| seen.version <= view.version);
-        self.strangers.retain(|sid, _| !view.members.contains_key(sid));
+        self.strangers.retain(|(sid, _)| !view.members.contains_key(sid));
         let role_changes = role_in(&before, self.sid) != self.learner_type();
         let leader_changes = match (leader, designated) {
             (None, _) => false,
@@ -175,7 +176,7 @@ impl Ensemble {
             return None;
         }
         Some(format!(
-            "the ensemble was reconfigured (version {:x}), and its voters are not those of this server's configuration, \
+            "the ensemble is reconfigured (version {:x}), and its voters are not those of this server's configuration, \
              where reconfigEnabled is not true. Set it, or list these servers, and start again:\n{}",
             view.version.0,
             String::from_utf8_lossy(&view.text())
@@ -185,19 +186,25 @@ impl Ensemble {
     /// Who said hello, and is no member: it may want to join, and to be dialled at the address that it states.
     pub fn meet_stranger(&mut self, sid: ServerId, election_address: &[u8]) {
         let Ok(address) = std::str::from_utf8(election_address) else { return };
-        if self.strangers.len() < MAX_STRANGERS || self.strangers.contains_key(&sid) {
-            self.strangers.insert(sid, address.to_owned());
+        if sid.0 < 0 {
+            return;
         }
+        self.strangers.retain(|(other, _)| *other != sid);
+        if self.strangers.len() == MAX_STRANGERS {
+            self.strangers.pop_front();
+        }
+        self.strangers.push_back((sid, address.to_owned()));
     }
 
     pub fn is_stranger(&self, sid: ServerId) -> bool {
-        self.strangers.contains_key(&sid)
+        self.strangers.iter().any(|(other, _)| *other == sid)
     }
 
     /// `host:port`.
     pub fn election_address(&self, sid: ServerId) -> Option<&str> {
         let member = self.member(sid).map(|member| member.election_address.as_str());
-        member.or_else(|| self.strangers.get(&sid).map(String::as_str))
+        let stranger = || self.strangers.iter().find(|(other, _)| *other == sid);
+        member.or_else(|| stranger().map(|(_, address)| address.as_str()))
     }
 
     /// `host:port`.

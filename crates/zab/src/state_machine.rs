@@ -94,6 +94,11 @@ pub trait StateMachine: Clone {
     /// transaction and in no digest (`ZKDatabase.initConfigInZKDatabase`). Told when a state was loaded or came as a
     /// snapshot, and when clients begin to be served. None: its place is there all the same.
     fn init_config(&mut self, _view: Option<&View>, _wall_ms: i64) {}
+
+    /// What `init_config` or a reconfig of the history has put there; None where there is no such place.
+    fn config(&self) -> Option<Bytes> {
+        None
+    }
     /// Sessions that own something and are not among `sessions`. A new leader closes them.
     fn orphans(&self) -> Vec<SessionId> {
         Vec::new()

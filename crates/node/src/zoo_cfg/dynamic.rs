@@ -1,8 +1,9 @@
 //! The dynamic files beside a `zoo.cfg` (`QuorumPeerConfig`, ZOOKEEPER-1660): what their names say, and how a `zoo.cfg`
 //! comes to name one.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use peer::parse_config_text;
@@ -45,7 +46,7 @@ pub fn start_with(zoo_cfg: &Path, dynamic: &Path, my_id: ServerId) -> io::Result
     sync_dir_of(&zoo_cfg)
 }
 
-/// All other lines stay as they are.
+/// All other lines stay as they are. The name comes first: it can then be no part of a line that goes on.
 fn naming(old: &str, dynamic: &Path, own_port: bool) -> String {
     let goes = |key: &str| {
         is_membership(key)
@@ -56,10 +57,9 @@ fn naming(old: &str, dynamic: &Path, own_port: bool) -> String {
     let gone: Vec<_> = gone.map(|property| property.line..property.end).collect();
     let stays = |number: usize| !gone.iter().any(|lines| lines.contains(&number));
     let lines = old.lines().enumerate().filter(|(index, _)| stays(index + 1));
-    let mut new: String = lines.map(|(_, line)| format!("{line}\n")).collect();
+    let rest: String = lines.map(|(_, line)| format!("{line}\n")).collect();
     let path = dynamic.display().to_string().replace('\\', "\\\\");
-    new.push_str(&format!("dynamicConfigFile={path}\n"));
-    new
+    format!("dynamicConfigFile={path}\n{rest}")
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -69,8 +69,17 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
+/// Beside `path`, and for the same eyes: a `zoo.cfg` may hold a password. Its owner, where this process may give files away.
 fn write_durably(path: &Path, suffix: &str, text: &str) -> io::Result<()> {
-    let mut file = File::create(with_suffix(path, suffix))?;
+    let of = fs::metadata(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(with_suffix(path, suffix))?;
+    let _ = std::os::unix::fs::fchown(&file, Some(of.uid()), Some(of.gid()));
+    file.set_permissions(of.permissions())?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
@@ -81,6 +90,8 @@ pub fn sync_dir_of(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -109,17 +120,27 @@ mod tests {
         fs::write(&two, "server.1=a:1:2:participant;2182\n").expect("written");
         let text = |path: &Path| fs::read_to_string(path).expect("a file");
         let id = ServerId(1);
+        fs::set_permissions(&cfg, fs::Permissions::from_mode(0o600)).expect("mode");
         start_with(&cfg, &one, id).expect("edited");
-        let rest = "# ours\ntickTime=2000\nclientPort=2181\n# the end\ndynamicConfigFile=";
-        assert_eq!(text(&cfg), format!("{rest}{}\n", one.display()));
+        let rest = "# ours\ntickTime=2000\nclientPort=2181\n# the end\n";
+        assert_eq!(text(&cfg), format!("dynamicConfigFile={}\n{rest}", one.display()));
         assert_eq!(text(&bak), OLD);
+        for path in [&cfg, &bak] {
+            assert_eq!(fs::metadata(path).expect("a file").permissions().mode() & 0o777, 0o600);
+        }
         fs::remove_file(&bak).expect("removed");
         start_with(&cfg, &two, id).expect("edited");
         let rest = rest.replace("clientPort=2181\n", "");
-        assert_eq!(text(&cfg), format!("{rest}{}\n", two.display()), "the port is in the dynamic file");
+        let named = format!("dynamicConfigFile={}\n{rest}", two.display());
+        assert_eq!(text(&cfg), named, "the port is in the dynamic file");
         assert!(!bak.exists(), "there were no members to keep");
         fs::write(&one, "server.x=\n").expect("written");
         start_with(&cfg, &one, id).expect_err("no members in it");
-        assert_eq!(text(&cfg), format!("{rest}{}\n", two.display()));
+        assert_eq!(text(&cfg), named);
+        // A last line that would go on takes nothing with it.
+        fs::write(&cfg, "server.1=a:1:2\nmaxCnxns=0\\").expect("written");
+        start_with(&cfg, &two, id).expect("edited");
+        let named = properties::read(&text(&cfg)).into_iter().find(|p| p.key == "dynamicConfigFile");
+        assert_eq!(named.map(|named| named.value), Some(two.display().to_string()));
     }
 }

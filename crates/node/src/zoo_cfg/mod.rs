@@ -299,7 +299,7 @@ impl ZooCfg {
         if voters > MAX_VOTERS {
             return Err(missing("at most 64 voters; make the others observers"));
         }
-        let alone = voters == 1 && self.standalone_enabled && self.servers.len() > 1;
+        let alone = voters == 1 && self.may_be_alone() && self.servers.len() > 1;
         if voters == 0 || alone {
             return Err(missing(
                 "two voters, where there are observers (or one, and standaloneEnabled=false)",
@@ -315,7 +315,12 @@ impl ZooCfg {
 
     /// No server is listed, or one only and `standaloneEnabled` (`QuorumPeerConfig.isDistributed`).
     pub fn is_standalone(&self) -> bool {
-        self.servers.is_empty() || self.servers.len() == 1 && self.standalone_enabled
+        self.servers.is_empty() || self.may_be_alone() && self.servers.len() == 1
+    }
+
+    /// An ensemble that was reconfigured to one server is one: its history is shared, and servers may be added.
+    fn may_be_alone(&self) -> bool {
+        self.standalone_enabled && self.version == Zxid::ZERO
     }
 
     /// It writes configurations that the ensemble agrees on.
@@ -388,6 +393,17 @@ impl ZooCfg {
         })?;
         self.my_id = ServerId(id);
         let Some(own) = self.servers.get(&self.my_id) else {
+            if self.version > Zxid::ZERO
+                && let Some(dynamic) = &self.dynamic_config_file
+            {
+                let expected = format!(
+                    "a line server.{id}=..., as {} says {id}: the ensemble's reconfiguration {:x} has removed this server. To \
+                     have it back, list the members and this server in zoo.cfg itself, start it, and add it",
+                    myid.display(),
+                    self.version.0
+                );
+                return Err(ConfigError::Missing { path: dynamic.clone(), expected });
+            }
             let expected = format!("a line server.{id}=..., as {} says {id}", myid.display());
             return Err(ConfigError::Missing { path: self.path.clone(), expected });
         };

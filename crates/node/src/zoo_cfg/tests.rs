@@ -219,6 +219,32 @@ fn members_of_a_dynamic_file() {
     );
 }
 
+/// What a reconfiguration has left is never served alone, with another id.
+#[test]
+fn what_reconfigurations_leave() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| dir.path().join(name);
+    let load = |dynamic: &str, members: &str| {
+        let fixed = GOOD.split_once("server.1").expect("members behind the rest").0;
+        let fixed = fixed.replace("dataDir=/d", &format!("dataDir={}", dir.path().display()));
+        std::fs::write(at(dynamic), members).expect("written");
+        let text = format!("{fixed}dynamicConfigFile={}\n", at(dynamic).display());
+        std::fs::write(at("zoo.cfg"), text).expect("written");
+        ZooCfg::load(&at("zoo.cfg")).map_err(|why| why.to_string())
+    };
+    std::fs::write(at("myid"), "3").expect("written");
+    let cfg = load("d.1a", "server.3=c:2888:3888:participant;2181").expect("an ensemble of one");
+    assert!(!cfg.is_standalone() && cfg.my_id == ServerId(3));
+    assert!(load("members", "server.3=c:2888:3888:participant;2181").is_ok_and(|cfg| cfg.is_standalone()));
+    load("d.1a", "server.3=c:2888:3888;2181\nserver.4=d:2888:3888:observer")
+        .expect("a voter and an observer");
+    let why = load("d.1a", "server.1=a:2888:3888\nserver.2=b:2888:3888").expect_err("not listed");
+    assert!(
+        why.contains("d.1a: expected a line server.3=") && why.contains("1a has removed this server"),
+        "{why}"
+    );
+}
+
 /// | `reconfigEnabled` | `zoo.cfg.dynamic.next` | seen |
 /// |---|---|---|
 /// | no | any | nothing |

@@ -149,6 +149,38 @@ fn a_new_leader_drops_what_was_proposed() {
     );
 }
 
+/// An observer hears nothing of the proposal, and of the commit it does.
+#[test]
+fn an_observer_waits_for_the_commit() {
+    let after = text(V, &[1, 2, 3, 4], &[]);
+    registers(
+        "observer-waits",
+        enabled(member(4, 3, 1)),
+        &format!(
+            "leader says NEWLEADER 0x200000000 config={after}
+             leader says UPTODATE
+             leader says INFORMANDACTIVATE {V:#x} leader=3 reconfig config={after}"
+        ),
+    );
+}
+
+/// Java's leader looks at its configuration, and a reconfig is committed before NEWLEADER is sent.
+#[test]
+fn a_reconfig_before_new_leader() {
+    let (before, after) = (text(E1, &[1, 2, 3], &[]), text(V, &[1, 2, 3], &[4]));
+    let proposal = reconfig(V, &after);
+    registers(
+        "before-new-leader",
+        enabled(member(1, 3, 0)),
+        &format!(
+            "{proposal}
+             leader says COMMITANDACTIVATE {V:#x} leader=3
+             leader says NEWLEADER 0x200000000 config={before}
+             leader says UPTODATE"
+        ),
+    );
+}
+
 /// NEWLEADER brings what its leader has proposed, too.
 #[test]
 fn what_is_proposed_waits_for_its_commit() {
@@ -171,6 +203,7 @@ fn what_is_proposed_waits_for_its_commit() {
 /// | NEWLEADER, the same quorums | active in memory |
 /// | NEWLEADER, others | it stops |
 /// | commit, the same quorums | active in memory |
+/// | PROPOSAL, others | acknowledged: without it there may be no quorum of the new ones |
 /// | commit, others | it stops, behind the transaction |
 /// | NEWLEADER that cannot be read | as without one |
 #[test]
@@ -242,6 +275,10 @@ fn strangers() {
          7 votes LOOKING leader=7 zxid=0x900000001 round=1 epoch=9
          time +200";
     play("stranger", enabled(member(1, 3, 0)), script);
+    // All members but this one are others meanwhile, and one of those tells.
+    let tells = |text: &str| script.replace("epoch=9", &format!("epoch=9 config={text}"));
+    play("stranger-tells", enabled(member(1, 3, 0)), &tells(&text(V, &[1, 7, 8], &[])));
+    play("stranger-tells-of-others", enabled(member(1, 3, 0)), &tells(&text(V, &[7, 8], &[])));
 }
 
 /// Server 3 is elected by 1.
@@ -300,6 +337,15 @@ fn a_leader_finishes_what_was_proposed() {
          L1 says ACK 0x200000000
          L4 says ACK 0x200000000";
     play("finishes", config, script);
+}
+
+/// Nobody leads it any more, and it says where it is: it may be added again.
+#[test]
+fn a_removed_member_looks() {
+    let script = reconfig(V, &text(V, &[2, 3], &[]));
+    let commit = format!("leader says COMMITANDACTIVATE {V:#x} leader=3");
+    let looks = "leader closes\n 2 votes LOOKING leader=2 zxid=0x200000001 round=2 epoch=2\n time +200";
+    serves("removed-and-looks", enabled(member(1, 3, 0)), &format!("{script}\n{commit}\n{looks}"));
 }
 
 #[test]

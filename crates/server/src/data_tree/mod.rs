@@ -373,6 +373,12 @@ impl DataTree {
         self.quota_deleted(path, bytes as i64);
     }
 
+    /// What `set_config` or a reconfig has put there.
+    pub fn config(&self) -> Option<Bytes> {
+        let data = self.nodes.get(self.find(CONFIG_NODE)?).data()?;
+        Some(Bytes::copy_from_slice(data))
+    }
+
     /// The configuration, which is a server's own and not in the log (`initConfigInZKDatabase`). A snapshot of
     /// before 3.5 has no node for it. NoNode where not even `/zookeeper` is there.
     pub fn set_config(&mut self, text: &[u8], version: Zxid, wall_ms: i64) -> Result<(), i32> {

@@ -319,8 +319,7 @@ impl Election {
     fn learn_config(&mut self, io: &mut Io<'_>, sid: ServerId, n: &Notification) -> bool {
         let Layout::V2 { config, .. } = &n.layout else { return false };
         let silent = matches!(self.phase, Phase::Settled(_));
-        if silent || config.is_empty() || *config == io.ensemble.active_text() || !io.ensemble.is_member(sid)
-        {
+        if silent || config.is_empty() || *config == io.ensemble.active_text() {
             return false;
         }
         let view = match parse_config_text(config) {
@@ -330,6 +329,12 @@ impl Election {
                 return false;
             }
         };
+        // All of ours may be gone: what lists both sides is believed.
+        let lists = |sid| view.members.contains_key(&sid);
+        let believed = io.ensemble.is_member(sid) || lists(sid) && lists(io.sid());
+        if !believed {
+            return false;
+        }
         let reconfig = io.config.settings.reconfig_enabled;
         if !reconfig && let Some(why) = io.ensemble.refusal(&view) {
             self.refused = Some(why);

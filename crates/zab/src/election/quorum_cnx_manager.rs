@@ -112,7 +112,9 @@ impl QuorumCnxManager {
     pub fn on_connected(&mut self, io: &mut Io<'_>, conn: ConnId) {
         let Some(&sid) = self.by_conn.get(&conn) else { return };
         let own = io.sid();
-        let address = io.ensemble.election_address(own).unwrap_or_default().to_owned();
+        // Who was removed says where it was: it may be added again.
+        let of_file = io.config.view.members.get(&own).map(|member| member.election_address.as_str());
+        let address = io.ensemble.election_address(own).or(of_file).unwrap_or_default().to_owned();
         let mut hello = BytesMut::new();
         Hello { layout: HelloLayout::V1, sid: own, address: Bytes::copy_from_slice(address.as_bytes()) }
             .encode(&mut hello);

@@ -5,12 +5,13 @@
 //! |---|---|---|
 //! | NEWLEADER with a later configuration | seen: kept before the ACK of NEWLEADER | refused if its quorums are others |
 //! | NEWLEADER with an earlier one than was proposed | that is not seen any more, once its transaction is gone | |
-//! | PROPOSAL of a reconfig | seen: kept before its ACK | logged like any other |
+//! | PROPOSAL of a reconfig | seen: kept before it is logged | logged like any other |
 //! | its commit | active, behind the transaction; the role ends if it, or the leader, is another | refused if its quorums are others |
 //! | UPTODATE | NEWLEADER's is active, as above | active in memory |
 //!
 //! Refused: the member stops, and says what to do. (Java goes on with the servers of its file, and counts quorums that
-//! are none.) A NEWLEADER may bring a configuration that is proposed and not committed; it waits for its commit.
+//! are none.) A proposal is acknowledged all the same, or the ensemble could do nothing any more; at the next start the
+//! history has it (`Ctx::learn_config_of_history`). A NEWLEADER may bring a configuration that is proposed and not committed; it waits for its commit.
 
 use bytes::Bytes;
 use wire::{ServerId, Txn, TxnBody, TxnHeader, Zxid, op};
@@ -25,20 +26,28 @@ use crate::event::Event;
 use crate::state_machine::StateMachine;
 
 impl<S: StateMachine> Learner<S> {
-    /// The configuration of NEWLEADER, if it is one to go by.
+    /// The configuration of NEWLEADER, if it is one to go by. `committed`: the last that was committed before NEWLEADER came.
+    /// Java's leader looks at its own a moment before it sends NEWLEADER, and a reconfig may slip between.
     pub(super) fn config_of_new_leader(
         &self,
         ctx: &mut Ctx<'_, S>,
         text: Option<&Bytes>,
+        committed: Option<View>,
     ) -> Result<Option<View>, Leave> {
+        let of_text = self.config_of_text(ctx, text)?;
+        let latest = of_text.into_iter().chain(committed).max_by_key(|view| view.version);
+        if let Some(view) = &latest {
+            refuse_if_other(ctx, view)?;
+        }
+        Ok(latest)
+    }
+
+    fn config_of_text(&self, ctx: &mut Ctx<'_, S>, text: Option<&Bytes>) -> Result<Option<View>, Leave> {
         // Java's rule: one byte is none.
         let Some(text) = text.filter(|text| text.len() > 1) else { return Ok(None) };
         let enabled = ctx.io.config.settings.reconfig_enabled;
         match parse_config_text(text) {
-            Ok(view) if enabled || view.version > Zxid::ZERO => {
-                refuse_if_other(ctx, &view)?;
-                Ok(Some(view))
-            }
+            Ok(view) if enabled || view.version > Zxid::ZERO => Ok(Some(view)),
             Ok(_) => Ok(None),
             Err(why) if enabled => Err(unreadable(&why)),
             Err(why) => {
@@ -114,6 +123,11 @@ fn refuse_if_other<S: StateMachine>(ctx: &Ctx<'_, S>, view: &View) -> RoleResult
         return Ok(());
     }
     ctx.io.ensemble.refusal(view).map_or(Ok(()), |why| Err(Leave::RefusedConfig(why)))
+}
+
+/// Of these transactions; each configuration is later than those before it.
+pub(super) fn latest_config(committed: &[TxnEntry]) -> Result<Option<View>, Leave> {
+    committed.iter().rev().find_map(|entry| config_of(entry).transpose()).transpose()
 }
 
 fn unreadable(why: &str) -> Leave {

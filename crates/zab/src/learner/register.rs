@@ -91,7 +91,7 @@ impl<S: StateMachine> Learner<S> {
         } else {
             (
                 ctx.epochs.accepted.first_zxid(),
-                LearnerInfo::V35 { sid, protocol, config_version: ctx.io.ensemble.active().version.0 },
+                LearnerInfo::V35 { sid, protocol, config_version: ctx.io.config_version() },
             )
         };
         let hello = if self.observer {

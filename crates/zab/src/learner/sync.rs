@@ -25,7 +25,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use wire::{Epoch, Packet, Zxid};
 
-use super::reconfig::agree;
+use super::reconfig::{agree, latest_config};
 use super::{Learner, Phase};
 use crate::config::View;
 use crate::context::{Ctx, Io, Leave, RoleResult};
@@ -217,7 +217,8 @@ impl<S: StateMachine> Learner<S> {
                 if zxid != sync.epoch.first_zxid() {
                     return Err(Self::out_of_phase(&packet, "NEWLEADER of the accepted epoch"));
                 }
-                let config = self.config_of_new_leader(ctx, config.as_ref())?;
+                let committed = latest_config(&sync.committed)?;
+                let config = self.config_of_new_leader(ctx, config.as_ref(), committed)?;
                 self.on_new_leader(ctx, config)
             }
             Packet::UpToDate if self.pre_1_0 => self.on_new_leader(ctx, None),
@@ -252,11 +253,12 @@ impl<S: StateMachine> Learner<S> {
         if switches.has(Switch::EpochAtUpToDate) {
             steps.retain(|step| matches!(step, Durable::History));
         }
-        // Whose reconfig is in the log, its configuration is seen: before it comes and until it is gone.
-        match &sync.config {
-            Some(view) if view.version < ctx.io.ensemble.latest().version => steps.push_back(Durable::Config),
-            _ => steps.push_front(Durable::Config),
-        }
+        // Whose reconfig is in the log, its configuration is seen: before it comes and until it is gone. And before
+        // currentEpoch says that this leader's history is here, its configuration is.
+        let earlier =
+            sync.config.as_ref().is_some_and(|view| view.version < ctx.io.ensemble.latest().version);
+        let history = steps.iter().position(|step| matches!(step, Durable::History)).filter(|_| earlier);
+        steps.insert(history.map_or(0, |at| at + 1), Durable::Config);
         self.make_durable(ctx, sync, steps)
     }
 
@@ -470,8 +472,15 @@ impl<S: StateMachine> Learner<S> {
         self.last_queued = sync.last_queued.unwrap_or(Zxid::ZERO);
         let last = self.last_queued.max(ctx.db.last_processed);
         self.clients.serve(&ctx.io, last.max(epoch.first_zxid()));
-        // What NEWLEADER brought is agreed on, unless it is one of those that are proposed.
-        let proposed = |view: &View| sync.not_logged.iter().any(|entry| entry.zxid == view.version);
+        // What NEWLEADER brought is agreed on, unless this leader has proposed it and it is not known to be committed.
+        // (An observer is not told of the proposal.)
+        let last_processed = ctx.db.last_processed;
+        let proposed = |view: &View| {
+            let zxid = view.version;
+            let by_this_leader = zxid.epoch() == epoch && zxid.counter() > 0;
+            let not_logged = sync.not_logged.iter().any(|entry| entry.zxid == zxid);
+            not_logged || by_this_leader && zxid > last_processed
+        };
         if let Some(view) = sync.config.filter(|view| !proposed(view)) {
             self.activate(ctx, &view, None)?;
         }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use wire::{ServerId, Zxid};
 
 use super::LocalRequest;
+use crate::config_text::MAX_VOTERS;
 use crate::disk::TxnEntry;
 use crate::ensemble::Ensemble;
 use crate::io::ConnId;
@@ -16,7 +17,7 @@ pub struct Proposal {
     pub entry: TxnEntry,
     pub digest: u64,
     /// Bit i: the i-th voter acknowledged.
-    acks: u64,
+    acks: u128,
 }
 
 /// A sync that waits until what was proposed before it is committed.
@@ -35,9 +36,9 @@ pub struct ProposalRequestProcessor {
 }
 
 impl ProposalRequestProcessor {
-    /// At most 64 voters.
+    /// At most 64 voters in each of two configurations.
     pub fn new(voters: Vec<ServerId>, last_zxid: Zxid) -> ProposalRequestProcessor {
-        assert!(voters.len() <= 64, "an ensemble of more than 64 voters");
+        assert!(voters.len() <= 2 * MAX_VOTERS, "ensembles of more than 64 voters");
         ProposalRequestProcessor {
             voters,
             last_proposed: last_zxid,
@@ -113,7 +114,7 @@ impl ProposalRequestProcessor {
     pub fn pop_committed(&mut self, ensemble: &Ensemble) -> Option<Proposal> {
         let first = self.outstanding.front()?;
         let acks = first.acks;
-        let acked = self.voters.iter().enumerate().filter(|(i, _)| acks & (1 << i) != 0);
+        let acked = self.voters.iter().enumerate().filter(|(i, _)| acks & (1u128 << i) != 0);
         if ensemble.contains_quorum(acked.map(|(_, sid)| *sid)) { self.outstanding.pop_front() } else { None }
     }
 
