@@ -180,6 +180,8 @@ pub struct FinalState {
     pub running: Vec<ServerId>,
     /// Members that had crashes only and refuse to start, with the reason.
     pub refused: Vec<(ServerId, String)>,
+    /// The versions of the configurations that they go by.
+    pub configs: Vec<(ServerId, Zxid)>,
     /// The write of a fresh client after the heal.
     pub fresh_write: FreshWrite,
 }

@@ -31,6 +31,7 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("LV-JOIN", "after the heal everybody follows or observes the leader"),
     ("LV-SYNC", "after the heal everybody is up to date in the leader's epoch"),
     ("LV-SERVE", "after the heal everybody has everything, and a fresh write is acknowledged"),
+    ("LV-CONFIG", "after the heal everybody goes by the leader's configuration"),
     ("LV-STEP", "a leader has a quorum of live learners"),
     ("ACKD", "an acknowledged write is committed, as it was asked for"),
     ("ONCE", "a request is carried out at most once"),

@@ -7,7 +7,7 @@
 //! ```
 
 use wire::Zxid;
-use zab::{ConfigFile, DiskError, parse_config_text};
+use zab::{ConfigFile, DiskError, View, parse_config_text};
 
 use crate::fs::{FileSystem, FsError, write_atomically};
 
@@ -18,6 +18,27 @@ pub const SEEN: &str = "zoo.cfg.dynamic.next";
 
 pub fn active_name(version: Zxid) -> String {
     format!("{PREFIX}{:x}", version.0)
+}
+
+/// What a host without a `zoo.cfg` of its own starts with: the active configuration and the one that was seen, as far as
+/// they are kept. The error names the file.
+pub fn kept<F: FileSystem>(fs: &F) -> Result<(Option<View>, Option<View>), DiskError> {
+    let read = |name: &str| match fs.read(name) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(FsError::NotFound) => Ok(None),
+        Err(e) => Err(e.in_file(name)),
+    };
+    let parse = |name: &str, bytes: Vec<u8>| {
+        let corrupt = |what| DiskError::Corrupt { file: name.into(), offset: 0, what };
+        parse_config_text(&bytes).map_err(corrupt)
+    };
+    let seen = read(SEEN)?.map(|bytes| parse(SEEN, bytes)).transpose()?;
+    let Some(name) = read("zoo.cfg")? else { return Ok((None, seen)) };
+    let name = String::from_utf8_lossy(&name).into_owned();
+    let missing = || FsError::NotFound.in_file(&name);
+    let active = parse(&name, read(&name)?.ok_or_else(missing)?)?;
+    let version = name.strip_prefix(PREFIX).and_then(|hex| i64::from_str_radix(hex, 16).ok());
+    Ok((Some(View { version: Zxid(version.ok_or_else(missing)?), ..active }), seen))
 }
 
 /// `text`: as the ensemble says it. One that is active takes the place of what was seen, unless that is later; in this
@@ -76,6 +97,8 @@ mod tests {
 
     const TEXT: &[u8] = b"server.2=h:3:4:participant\nserver.1=h:1:2:participant\nversion=1a";
 
+    const TEXT_SORTED: &str = "server.1=h:1:2:participant\nserver.2=h:3:4:participant\nversion=1a";
+
     fn files(fs: &MemFs) -> Vec<(&str, &str)> {
         let text = |bytes| std::str::from_utf8(bytes).expect("text");
         fs.files.iter().map(|(name, bytes)| (name.as_str(), text(bytes))).collect()
@@ -88,8 +111,16 @@ mod tests {
         let lines = "server.1=h:1:2:participant\nserver.2=h:3:4:participant";
         assert_eq!(files(&fs), [(SEEN, format!("{lines}\nversion=1a").as_str())]);
         write(&mut fs, ConfigFile::Active, Zxid(0x19), TEXT).expect("written");
-        assert_eq!(files(&fs).len(), 2, "what was seen is later");
+        let seen = kept(&fs).expect("what was written").1.map(|seen| seen.version);
+        assert_eq!((files(&fs).len(), seen), (3, Some(Zxid(0x1a))), "what was seen is later");
         write(&mut fs, ConfigFile::Active, Zxid(0x1a), TEXT).expect("written");
-        assert_eq!(files(&fs), [("zoo.cfg.dynamic.19", lines), ("zoo.cfg.dynamic.1a", lines)]);
+        let names =
+            [("zoo.cfg", "zoo.cfg.dynamic.1a"), ("zoo.cfg.dynamic.19", lines), ("zoo.cfg.dynamic.1a", lines)];
+        assert_eq!(files(&fs), names);
+        let (active, seen) = kept(&fs).expect("what was written");
+        assert_eq!((active.map(|active| active.text()), seen), (Some(TEXT_SORTED.into()), None));
+        fs.files.remove("zoo.cfg.dynamic.1a");
+        let why = kept(&fs).expect_err("it is gone").to_string();
+        assert!(why.contains("zoo.cfg.dynamic.1a: no such file"), "{why}");
     }
 }

@@ -49,27 +49,31 @@ pub trait FileSystem {
     fn remove(&mut self, name: &str) -> Result<(), FsError>;
     fn sync_dir(&mut self) -> Result<(), FsError>;
     /// The next start takes the members from this file (`dynamicConfigFile`): durable when it returns. A host that has
-    /// no `zoo.cfg` does nothing.
-    fn start_with_config(&mut self, _name: &str) -> Result<(), FsError> {
-        Ok(())
+    /// no `zoo.cfg` keeps the name alone, in a file that is called so.
+    fn start_with_config(&mut self, name: &str) -> Result<(), FsError>
+    where
+        Self: Sized,
+    {
+        replace(self, "zoo.cfg", &[name.as_bytes()])
     }
 }
 
 /// Write, fsync, rename, fsync the directory: the file is there whole or not at all.
 pub fn write_atomically<F: FileSystem>(fs: &mut F, name: &str, parts: &[&[u8]]) -> Result<(), DiskError> {
+    replace(fs, name, parts).map_err(|e| e.in_file(name))
+}
+
+fn replace<F: FileSystem>(fs: &mut F, name: &str, parts: &[&[u8]]) -> Result<(), FsError> {
     let tmp = format!("{name}.tmp");
-    let mut write = || {
-        fs.create(&tmp)?;
-        let mut offset = 0;
-        for part in parts {
-            fs.write_at(&tmp, offset, part)?;
-            offset += part.len() as u64;
-        }
-        fs.sync(&tmp)?;
-        fs.rename(&tmp, name)?;
-        fs.sync_dir()
-    };
-    write().map_err(|e| e.in_file(name))
+    fs.create(&tmp)?;
+    let mut offset = 0;
+    for part in parts {
+        fs.write_at(&tmp, offset, part)?;
+        offset += part.len() as u64;
+    }
+    fs.sync(&tmp)?;
+    fs.rename(&tmp, name)?;
+    fs.sync_dir()
 }
 
 /// What of `file` lies in these bounds.

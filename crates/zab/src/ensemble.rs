@@ -177,7 +177,8 @@ impl Ensemble {
         }
         Some(format!(
             "the ensemble is reconfigured (version {:x}), and its voters are not those of this server's configuration, \
-             where reconfigEnabled is not true. Set it, or list these servers, and start again:\n{}",
+             where reconfigEnabled is not true. Set it, or list these servers, and start again (the file of a later \
+             configuration, dynamicConfigFile=NAME.VERSION, would count more):\n{}",
             view.version.0,
             String::from_utf8_lossy(&view.text())
         ))

@@ -2,13 +2,14 @@
 //!
 //! * LV-START: a member that had crashes only starts.
 //! * LV-ELECT: exactly one member leads an established epoch, and if nobody does, who is stuck.
+//! * LV-CONFIG: each goes by the leader's configuration.
 //! * LV-STEP: a member in role LEADING has a quorum of learners that are up to date.
 //! * LV-JOIN: everybody else that runs follows or observes it.
 //! * LV-SYNC: each of them passed UPTODATE of its epoch.
 //! * LV-SERVE: each delivered all of `C`, and a fresh client's write was acknowledged. Equal trees at
 //!   equal zxids are TREE's matter, at every zxid.
 
-use wire::{Epoch, ServerId};
+use wire::{Epoch, ServerId, Zxid};
 use zab::Role;
 
 use crate::ghost::{Ghost, Member};
@@ -30,6 +31,7 @@ pub(crate) fn check(g: &Ghost, end: &FinalState, report: &mut Report) {
     if let Some((leader, epoch)) = the_leader(g, &running, report) {
         learners(g, &running, leader, epoch, report);
         serving(g, &running, leader, end.fresh_write, report);
+        configurations(&end.configs, g.sid(leader), report);
     }
 }
 
@@ -91,6 +93,14 @@ fn serving(g: &Ghost, running: &[usize], leader: usize, fresh: FreshWrite, repor
     }
 }
 
+fn configurations(configs: &[(ServerId, Zxid)], leader: ServerId, report: &mut Report) {
+    let Some((_, leaders)) = configs.iter().find(|(sid, _)| *sid == leader) else { return };
+    for (sid, version) in configs.iter().filter(|(_, version)| version != leaders) {
+        let detail = format!("goes by configuration {version}, the leader {leader} by {leaders}");
+        report.add("LV-CONFIG", *sid, detail);
+    }
+}
+
 fn first_sid(g: &Ghost, running: &[usize]) -> ServerId {
     running.first().map_or(ServerId::NONE, |at| g.sid(*at))
 }
@@ -106,7 +116,7 @@ fn stuck(g: &Ghost, running: &[usize]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use wire::ServerId;
+    use wire::{ServerId, Zxid};
 
     use crate::observation::{FinalState, FreshWrite};
     use crate::testing::{Run, z};
@@ -192,6 +202,19 @@ mod tests {
         let mut run = Run::established(3, 1);
         run.finish(&FinalState { fresh_write: FreshWrite::Unanswered, ..all_of_three() });
         run.first_is("LV-SERVE");
+    }
+
+    #[test]
+    fn another_configuration() {
+        let of = |third| {
+            [(1, 7), (2, 7), (3, third)].map(|(sid, version)| (ServerId(sid), Zxid(version))).to_vec()
+        };
+        let mut run = Run::established(3, 1);
+        run.finish(&FinalState { configs: of(7), ..all_of_three() });
+        run.sound();
+        let mut run = Run::established(3, 1);
+        run.finish(&FinalState { configs: of(6), ..all_of_three() });
+        run.first_is("LV-CONFIG");
     }
 
     #[test]

@@ -130,8 +130,9 @@ fn parts(h: &TreeHistory, zxid: Zxid, told: &[OpResult]) -> Option<String> {
 
 const CONFIG_NODE: &[u8] = b"/zookeeper/config";
 
-/// The configuration stands in no transaction: each member has it from its own file, and all have the same, but
-/// for its mtime, when the member began to serve. `known`: as it was told first.
+/// The configuration stands in no transaction: each member has it from its own file or from the leader, and all have the
+/// same members, under versions that the leaders give it; a version is the mzxid, too. The mtime is when the member began
+/// to serve. `known`: as it was told first.
 pub(crate) fn configuration(
     known: &mut Option<Bytes>,
     request: &Request,
@@ -144,16 +145,27 @@ pub(crate) fn configuration(
     let Ok(Response::GetData(GetDataResponse { data: Some(data), stat })) = result else {
         return Some(format!("the configuration is told as {result:?}"));
     };
+    let Some((members, version)) = members_and_version(data) else {
+        return Some(format!("the configuration is {data:?}, without a version"));
+    };
     let expected = Stat {
         mtime: stat.mtime,
+        mzxid: version,
         version: -1,
         aversion: -1,
         data_length: data.len() as i32,
         ..Stat::default()
     };
     let known = known.get_or_insert_with(|| data.clone());
-    let is_right = data == known && !data.is_empty() && *stat == expected;
+    let is_right = members_and_version(known).is_some_and(|(known, _)| known == members) && *stat == expected;
     (!is_right).then(|| format!("the configuration is {data:?} with {stat:?}, which is {known:?}"))
+}
+
+/// `...version=V`
+fn members_and_version(data: &[u8]) -> Option<(&[u8], Zxid)> {
+    let begin = data.windows(8).rposition(|word| word == b"version=")?;
+    let hex = std::str::from_utf8(&data[begin + 8..]).ok()?;
+    Some((&data[..begin], Zxid(i64::from_str_radix(hex, 16).ok()?)))
 }
 
 fn part(h: &TreeHistory, zxid: Zxid, op: &Op, result: &OpResult) -> Option<String> {
@@ -209,7 +221,7 @@ mod tests {
     };
     use wire::codes::perms;
     use wire::txn::{ErrorTxn, TxnBody};
-    use wire::{code, op};
+    use wire::{Stat, Zxid, code, op};
 
     use crate::tree::testing::*;
 
@@ -333,20 +345,26 @@ mod tests {
     #[test]
     fn the_configuration() {
         let text = |text: &str, mtime, version| {
-            let stat = wire::Stat { mtime, version, aversion: -1, data_length: 9, ..wire::Stat::default() };
+            let data_length = text.len() as i32;
+            let mzxid = Zxid(i64::from(text.ends_with("version=a")) * 10);
+            let stat = Stat { mtime, mzxid, version, aversion: -1, data_length, ..Stat::default() };
             Response::GetData(GetDataResponse { data: Some(text.to_owned().into()), stat })
         };
         let get = get("/zookeeper/config");
         let others = [
-            Ok(text("version=1", 3, -1)),
-            Ok(text("version=0", 3, 0)),
+            // Not its mzxid; another version of the node; other members; no version.
+            Ok(text("m\nversion=1", 3, -1)),
+            Ok(text("m\nversion=0", 3, 0)),
+            Ok(text("n\nversion=a", 3, -1)),
+            Ok(text("m", 3, -1)),
             Err(code::NO_NODE),
             Err(code::NO_AUTH),
         ];
         for other in others {
             let mut run = TreeRun::new();
-            run.answer(z(1), &get, Ok(&text("version=0", 1, -1)));
-            run.answer(z(1), &get, Ok(&text("version=0", 2, -1)));
+            run.answer(z(1), &get, Ok(&text("m\nversion=0", 1, -1)));
+            run.answer(z(1), &get, Ok(&text("m\nversion=0", 2, -1)));
+            run.answer(z(1), &get, Ok(&text("m\nversion=a", 2, -1)));
             run.sound();
             run.answer(z(1), &get, other.as_ref().map_err(|err| *err));
             run.first_is("READ");

@@ -33,6 +33,7 @@ pub fn start_with(zoo_cfg: &Path, dynamic: &Path, my_id: ServerId) -> io::Result
     let old = fs::read_to_string(&zoo_cfg)?;
     let view = parse_config_text(&fs::read(dynamic)?).map_err(io::Error::other)?;
     let own_port = view.members.get(&my_id).is_some_and(|own| own.client_address.is_some());
+    let dynamic = dynamic.to_str().ok_or_else(|| io::Error::other("expected a path in UTF-8"))?;
     let new = naming(&old, dynamic, own_port);
     if new == old {
         return Ok(());
@@ -47,7 +48,7 @@ pub fn start_with(zoo_cfg: &Path, dynamic: &Path, my_id: ServerId) -> io::Result
 }
 
 /// All other lines stay as they are. The name comes first: it can then be no part of a line that goes on.
-fn naming(old: &str, dynamic: &Path, own_port: bool) -> String {
+fn naming(old: &str, dynamic: &str, own_port: bool) -> String {
     let goes = |key: &str| {
         is_membership(key)
             || matches!(key, "dynamicConfigFile" | "peerType")
@@ -58,7 +59,7 @@ fn naming(old: &str, dynamic: &Path, own_port: bool) -> String {
     let stays = |number: usize| !gone.iter().any(|lines| lines.contains(&number));
     let lines = old.lines().enumerate().filter(|(index, _)| stays(index + 1));
     let rest: String = lines.map(|(_, line)| format!("{line}\n")).collect();
-    let path = dynamic.display().to_string().replace('\\', "\\\\");
+    let path = dynamic.replace('\\', "\\\\");
     format!("dynamicConfigFile={path}\n{rest}")
 }
 

@@ -484,6 +484,10 @@ impl Runner {
                 .filter(|sid| !self.world.is_rotten(**sid))
                 .filter_map(|sid| Some((*sid, self.world.refusal(*sid)?)))
                 .collect(),
+            configs: members
+                .iter()
+                .filter_map(|sid| Some((*sid, self.world.config_version(*sid)?)))
+                .collect(),
             fresh_write: self.fresh,
         }
     }

@@ -35,6 +35,8 @@ pub struct SettingsEntry {
     pub max_session_timeout_ms: i32,
     /// Observers log to disk.
     pub sync_enabled: bool,
+    /// Configurations get versions, and members keep them.
+    pub reconfig_enabled: bool,
     pub jute_maxbuffer: usize,
     /// Clients' requests under way in the whole ensemble.
     pub global_outstanding_limit: usize,
@@ -79,6 +81,7 @@ impl SettingsEntry {
             min_session_timeout_ms: s.min_session_timeout_ms,
             max_session_timeout_ms: s.max_session_timeout_ms,
             sync_enabled: s.sync_enabled,
+            reconfig_enabled: s.reconfig_enabled,
             jute_maxbuffer: s.jute_maxbuffer,
             global_outstanding_limit: s.global_outstanding_limit,
             snapshot_slice: s.snapshot_slice,
@@ -110,6 +113,7 @@ impl SettingsEntry {
             min_session_timeout_ms: self.min_session_timeout_ms,
             max_session_timeout_ms: self.max_session_timeout_ms,
             sync_enabled: self.sync_enabled,
+            reconfig_enabled: self.reconfig_enabled,
             jute_maxbuffer: self.jute_maxbuffer,
             global_outstanding_limit: self.global_outstanding_limit,
             snapshot_slice: self.snapshot_slice,

@@ -178,6 +178,8 @@ fn late_settings(seed: u64, settings: Settings) -> Settings {
         connect_first_retry: one_of(&mut draws, &[settings.connect_first_retry, Nanos::ZERO]),
         // Of a whole ensemble, so that no member is left with nothing.
         global_outstanding_limit: one_of(&mut draws, &[1000, 1000, 1000, 20, 7]),
+        // Members stay the same, but the configuration gets versions, which are told, kept and compared.
+        reconfig_enabled: draws.chance(250),
         ..settings
     }
 }

@@ -10,7 +10,7 @@ use peer::{
     EpochFile, Event, Input, Lane, Nanos, Now, OpId, Outbox, Output, Peer, Port, Recovered, Role, State,
     StateKind, Task,
 };
-use storage::{Storage, StorageSettings};
+use storage::{Storage, StorageSettings, config_file};
 use wire::{Epoch, ServerId, Zxid};
 
 mod client_links;
@@ -373,6 +373,11 @@ impl World {
 
     pub fn role(&self, sid: ServerId) -> Option<Role> {
         self.members[self.index(sid)].peer.as_ref().map(Peer::role)
+    }
+
+    /// Of the configuration that it goes by.
+    pub fn config_version(&self, sid: ServerId) -> Option<Zxid> {
+        self.members[self.index(sid)].peer.as_ref().map(|peer| peer.ensemble().active().version)
     }
 
     pub fn timer(&mut self, at: Nanos, timer: u64) {

@@ -23,6 +23,12 @@ impl World {
         m.deadline_at = Nanos::NEVER;
         let mut config = m.config.clone();
         config.seed = m.seed_draws.any();
+        // As `zoo.cfg` would be read.
+        if config.settings.reconfig_enabled {
+            let (active, seen) = config_file::kept(&m.storage.fs).expect("what it wrote can be read");
+            config.view = active.unwrap_or(config.view);
+            config.seen_view = seen;
+        }
         let max_txn = config.settings.max_record();
         m.peer = Some(Peer::new(config, new_state(self.spec.state, max_txn)));
         self.ready.push_back((member, Input::Boot));

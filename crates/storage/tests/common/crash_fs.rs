@@ -212,8 +212,4 @@ impl FileSystem for CrashFs {
         self.name_changes.clear();
         Ok(())
     }
-    /// A file says so, as on a host.
-    fn start_with_config(&mut self, name: &str) -> Result<(), FsError> {
-        storage::fs::write_atomically(self, "zoo.cfg", &[name.as_bytes()]).map_err(|_| self.failure.clone())
-    }
 }
