@@ -41,7 +41,8 @@ fn path(n: usize, flat: bool) -> String {
 }
 
 fn write(server: &mut ZooKeeperServer, zxid: i64, op: i32, body: &Bytes) -> Bytes {
-    let write = WriteRequest { session: SESSION, cxid: 1, op, body, auth: &[], session_error: None };
+    let write =
+        WriteRequest { session: SESSION, cxid: 1, op, body, auth: &[], session_error: None, config: None };
     server.prepare(Zxid(zxid), 1_700_000_000_000 + zxid, &write)
 }
 

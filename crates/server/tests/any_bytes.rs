@@ -131,6 +131,7 @@ fn as_requests_and_transactions() {
                     body: &open,
                     auth: &[],
                     session_error: None,
+                    config: None,
                 };
                 log.push(server.prepare(zxid, n, &write));
                 server.apply(zxid, &log[log.len() - 1]);
@@ -142,8 +143,15 @@ fn as_requests_and_transactions() {
             let client = Some(ClientId(draw.below(3) as u64));
             let read = ReadRequest { client, session, op: kind, body: &body, auth: &auth };
             _ = server.read_request(&read);
-            let write =
-                WriteRequest { session, cxid: 1, op: kind, body: &body, auth: &auth, session_error: None };
+            let write = WriteRequest {
+                session,
+                cxid: 1,
+                op: kind,
+                body: &body,
+                auth: &auth,
+                session_error: None,
+                config: None,
+            };
             let txn = server.prepare(zxid, n, &write);
             done += u32::from(server.apply(zxid, &txn).result.is_ok());
             applied += 1;
@@ -193,6 +201,7 @@ fn as_snapshots() {
             body: &body,
             auth: &[],
             session_error: None,
+            config: None,
         };
         let zxid = Zxid(n as i64 + 1);
         let txn = server.prepare(zxid, 1, &write);
@@ -216,8 +225,15 @@ fn as_snapshots() {
             }
         };
         let (kind, body) = &requests()[8];
-        let write =
-            WriteRequest { session: SessionId(1), cxid: 1, op: *kind, body, auth: &[], session_error: None };
+        let write = WriteRequest {
+            session: SessionId(1),
+            cxid: 1,
+            op: *kind,
+            body,
+            auth: &[],
+            session_error: None,
+            config: None,
+        };
         let txn = server.prepare(Zxid(99), 1, &write);
         server.apply(Zxid(99), &txn);
         if good { loaded += 1 } else { refused += 1 }

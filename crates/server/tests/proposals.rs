@@ -82,6 +82,7 @@ fn propose(version: &str) -> (BTreeMap<i32, u32>, u32) {
                 body: &request.body,
                 auth: request.authinfo.as_deref().unwrap_or_default(),
                 session_error,
+                config: None,
             };
             let ours = server.prepare(zxid, header.time_ms, &write);
             let mut ours = Txn::decode(&ours).expect("a transaction");

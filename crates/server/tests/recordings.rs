@@ -59,7 +59,8 @@ impl Replay {
     fn write(&mut self, conn: u64, cxid: i32, kind: i32, body: &Bytes) -> Result<Bytes, i32> {
         self.last = self.last.next();
         let Connection { session, auth, .. } = &self.connections[&conn];
-        let write = WriteRequest { session: *session, cxid, op: kind, body, auth, session_error: None };
+        let write =
+            WriteRequest { session: *session, cxid, op: kind, body, auth, session_error: None, config: None };
         let txn = self.server.prepare(self.last, 1_700_000_000_000 + self.last.0, &write);
         let result = self.server.apply(self.last, &txn).result;
         for notification in self.server.take_notifications() {

@@ -156,9 +156,14 @@ fn malformed_bodies() {
     assert_eq!(server.mismatches(), 0);
 }
 
+/// | what the leader made of it | client | |
+/// |---|---|---|
+/// | nothing: it does not reconfigure | | ReconfigDisabled |
+/// | an error | | that |
+/// | a configuration | anybody | NoAuth |
+/// | a configuration | super, or where ACLs are skipped | it is written |
 #[test]
-fn reconfig_is_refused() {
-    let mut server = Server::new(Settings::default());
+fn reconfig() {
     let none = || NullableString(None);
     let reconfig = Request::Reconfig(wire::client::ReconfigRequest {
         joining_servers: none(),
@@ -166,9 +171,28 @@ fn reconfig_is_refused() {
         new_members: none(),
         cur_config_id: -1,
     });
-    assert_eq!(server.write(&reconfig), Err(code::RECONFIG_DISABLED));
-    let get = Request::GetData(GetDataRequest { path: text("/zookeeper/config"), watch: false });
-    assert!(matches!(server.read(1, &get), Ok(Response::GetData(_))));
+    let get = Request::GetData(GetDataRequest { path: text("/zookeeper/config"), watch: true });
+    for skip_acl in [false, true] {
+        let mut server = Server::new(Settings { skip_acl, ..Settings::default() });
+        assert_eq!(server.write(&reconfig), Err(code::RECONFIG_DISABLED));
+        server.config = Some(Err(code::NEW_CONFIG_NO_QUORUM));
+        assert_eq!(server.write(&reconfig), Err(code::NEW_CONFIG_NO_QUORUM));
+        server.config = Some(Ok(text("server.1=a:1:2\nversion=7")));
+        if !skip_acl {
+            assert_eq!(server.write(&reconfig), Err(code::NO_AUTH));
+            server.auth.push(Id::of("super", ""));
+        }
+        assert!(matches!(server.read(1, &get), Ok(Response::GetData(_))));
+        let digest = server.server.digest();
+        let written = server.write(&reconfig).expect("it is written");
+        let Response::GetData(reply) = &written else { panic!("{written:?}") };
+        assert_eq!(reply.data, Some(text("server.1=a:1:2\nversion=7")));
+        assert_eq!((reply.stat.version, reply.stat.mzxid), (-1, server.zxid));
+        assert_eq!(server.read(1, &get), Ok(written));
+        assert_eq!(server.events(), ["1 NodeDataChanged /zookeeper/config"]);
+        assert_eq!(server.server.digest(), digest, "it is in no digest");
+        assert_eq!(server.mismatches(), 0);
+    }
 }
 
 /// A session's nodes go with it, those too that were only prepared, and none is made after.
@@ -316,6 +340,7 @@ fn errors_of_sessions() {
             body: &body,
             auth: &[],
             session_error: Some(code::SESSION_MOVED),
+            config: None,
         };
         server.zxid = server.zxid.next();
         let txn = server.server.prepare(server.zxid, 1, &write);

@@ -118,6 +118,8 @@ pub struct Settings {
     /// Configurations that the ensemble agrees on take effect here (`reconfigEnabled`). Off, and the members are those
     /// that `Config::view` says.
     pub reconfig_enabled: bool,
+    /// A server alone is no ensemble (`standaloneEnabled`): a reconfig leaves two voters at least.
+    pub standalone_enabled: bool,
     /// No member of an ensemble: it elects nobody, and serves alone (`ZooKeeperServerMain`).
     pub standalone: bool,
     /// Clients' connections that one address may have (`maxClientCnxns`), and all together (`maxCnxns`). 0: any
@@ -163,6 +165,7 @@ impl Default for Settings {
             max_session_timeout_ms: 40_000,
             sync_enabled: true,
             reconfig_enabled: false,
+            standalone_enabled: true,
             standalone: false,
             max_client_cnxns: 60,
             max_cnxns: 0,

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use wire::ServerId;
+use wire::{ServerId, Zxid};
 
 use crate::config::{Config, LearnerType, Member, View};
 
@@ -74,6 +74,18 @@ impl Ensemble {
     /// The latest one: seen, or else active.
     pub fn latest(&self) -> &View {
         self.seen.as_ref().unwrap_or(&self.active)
+    }
+
+    /// The version of the one that is seen and not active.
+    pub fn pending(&self) -> Option<Zxid> {
+        self.seen.as_ref().map(|seen| seen.version)
+    }
+
+    /// Is a proposal committed that this set has acknowledged? What was proposed before the reconfig that is pending goes
+    /// by the active configuration only.
+    pub fn commits(&self, proposal: Zxid, set: impl IntoIterator<Item = ServerId> + Clone) -> bool {
+        let before = self.pending().is_some_and(|reconfig| proposal < reconfig);
+        if before { self.active.verifier.contains_quorum(set) } else { self.contains_quorum(set) }
     }
 
     pub fn contains_quorum(&self, set: impl IntoIterator<Item = ServerId> + Clone) -> bool {
@@ -162,9 +174,14 @@ impl Ensemble {
         let leader_changes = match (leader, designated) {
             (None, _) => false,
             (Some(leader), Some(designated)) => leader != designated,
-            (Some(leader), None) => !leads_on(&before, view, leader),
+            (Some(leader), None) => !same_voter(&before, view, leader),
         };
         if role_changes || leader_changes { Activation::Major } else { Activation::Minor }
+    }
+
+    /// In the next configuration as in the active one?
+    pub fn leads_on(&self, next: &View, leader: ServerId) -> bool {
+        same_voter(&self.active, next, leader)
     }
 
     /// Where this member does not reconfigure: why it must not go by its own configuration any more, as the ensemble goes by
@@ -219,7 +236,7 @@ fn role_in(view: &View, sid: ServerId) -> LearnerType {
 }
 
 /// A voter in both, at the same address.
-fn leads_on(before: &View, after: &View, leader: ServerId) -> bool {
+fn same_voter(before: &View, after: &View, leader: ServerId) -> bool {
     let address = |view: &View| {
         let member = view.members.get(&leader).filter(|m| m.learner_type == LearnerType::Participant);
         member.map(|member| member.quorum_address().to_owned())

@@ -17,6 +17,7 @@ pub mod learner;
 pub mod marks;
 pub mod processors;
 pub mod quorum_verifier;
+mod reconfig_request;
 pub mod register_map;
 pub mod server_line;
 mod session_map;

@@ -192,6 +192,8 @@ impl<S: StateMachine> Standalone<S> {
             body: &request.body,
             auth: &request.auth,
             session_error,
+            // Java's order: whether it is enabled comes first.
+            config: ctx.io.config.settings.reconfig_enabled.then_some(Err(code::UNIMPLEMENTED)),
         };
         let txn = ctx.db.state.prepare(zxid, ctx.io.now.wall_ms, &write);
         ctx.io.event(Event::Proposed { zxid, digest: ctx.io.txn_digest(&txn) });

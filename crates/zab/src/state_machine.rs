@@ -29,6 +29,9 @@ pub struct WriteRequest<'a> {
     /// The session is not known to the leader, is closing, or moved: an error transaction with
     /// this code is made instead.
     pub session_error: Option<i32>,
+    /// Of a reconfig: the text of the next configuration, or why there is none. None where this server does not
+    /// reconfigure.
+    pub config: Option<Result<Bytes, i32>>,
 }
 
 /// A read with everything that an answer depends on.

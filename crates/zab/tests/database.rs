@@ -19,6 +19,7 @@ fn txns(count: i64) -> Vec<TxnEntry> {
             body: &body,
             auth: &[],
             session_error: None,
+            config: None,
         };
         TxnEntry { zxid, txn: map.prepare(zxid, 0, &write) }
     };

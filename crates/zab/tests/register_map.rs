@@ -9,7 +9,15 @@ use zab::register_map::RegisterMap;
 use zab::{StateMachine, WriteRequest};
 
 fn request<'a>(session: i64, op: i32, body: &'a Bytes) -> WriteRequest<'a> {
-    WriteRequest { session: SessionId(session), cxid: 1, op, body, auth: &[], session_error: None }
+    WriteRequest {
+        session: SessionId(session),
+        cxid: 1,
+        op,
+        body,
+        auth: &[],
+        session_error: None,
+        config: None,
+    }
 }
 
 fn set(map: &mut RegisterMap, zxid: i64, session: i64, path: &str, value: &str) -> Bytes {

@@ -66,7 +66,6 @@ pub struct ZooCfg {
     storage: StorageSettings,
     tree: TreeSettings,
     peer_type: Option<LearnerType>,
-    standalone_enabled: bool,
     dynamic_config_file: Option<PathBuf>,
     /// Of the configuration: what the dynamic file's name says.
     version: Zxid,
@@ -129,7 +128,6 @@ impl ZooCfg {
             storage: StorageSettings::default(),
             tree: TreeSettings::default(),
             peer_type: None,
-            standalone_enabled: true,
             dynamic_config_file: None,
             version: Zxid::ZERO,
             seen_view: None,
@@ -190,7 +188,7 @@ impl ZooCfg {
             "electionAlg" if value != "3" => return Err("3, the only one that is left".into()),
             "electionAlg" => {}
             "reconfigEnabled" => self.settings.reconfig_enabled = boolean(value)?,
-            "standaloneEnabled" => self.standalone_enabled = boolean(value)?,
+            "standaloneEnabled" => self.settings.standalone_enabled = boolean(value)?,
             "peerType" => self.peer_type = Some(peer_type(value)?),
             "4lw.commands.whitelist" => {
                 self.four_letter_words = Some(value.split(',').map(|word| word.trim().into()).collect());
@@ -320,7 +318,7 @@ impl ZooCfg {
 
     /// An ensemble that was reconfigured to one server is one: its history is shared, and servers may be added.
     fn may_be_alone(&self) -> bool {
-        self.standalone_enabled && self.version == Zxid::ZERO
+        self.settings.standalone_enabled && self.version == Zxid::ZERO
     }
 
     /// It writes configurations that the ensemble agrees on.

@@ -11,6 +11,7 @@ mod museum_history;
 mod museum_roles;
 mod museum_sync;
 mod reconfig;
+mod reconfig_leader;
 mod recovery;
 mod script;
 mod sessions;

@@ -16,19 +16,19 @@ fn text(version: i64, voters: &[i64], observers: &[i64]) -> String {
     format!("{lines}version={version:x}")
 }
 
-fn view(version: i64, voters: &[i64], observers: &[i64]) -> View {
+pub fn view(version: i64, voters: &[i64], observers: &[i64]) -> View {
     parse_config_text(text(version, voters, observers).replace('|', "\n").as_bytes())
         .expect("a configuration")
 }
 
 /// It reconfigures, and goes by version 0x100000000.
-fn enabled(mut config: Config) -> Config {
+pub fn enabled(mut config: Config) -> Config {
     config.settings.reconfig_enabled = true;
     config.view.version = wire::Zxid(E1);
     config
 }
 
-fn play(name: &str, config: Config, script: &str) {
+pub fn play(name: &str, config: Config, script: &str) {
     keep("reconfig", name, &converse(config, &disk(1, 1, &LOG), script));
 }
 
@@ -358,7 +358,7 @@ fn a_learner_with_a_later_configuration_is_not_led() {
     );
 }
 
-/// It brings the configuration without itself to a quorum, and leads no longer.
+/// It brings the configuration without itself to a quorum, leads no longer, and goes when they have gone.
 #[test]
 fn who_is_no_voter_leads_no_longer() {
     let mut config = enabled(member(3, 3, 0));
@@ -369,7 +369,8 @@ fn who_is_no_voter_leads_no_longer() {
          L2 says ACKEPOCH last=0x100000001 current=1
          L1 says ACK 0x200000000
          L2 says ACK 0x200000000
-         time +1000";
+         time +1000
+         L1 closes";
     let elected = "boot
          1 votes LOOKING leader=3 zxid=0x100000001 round=1 epoch=1
          2 votes LOOKING leader=3 zxid=0x100000001 round=1 epoch=1

@@ -21,6 +21,7 @@
 //! task runs                              the one that waits longest
 //! client 1 connects as ip:10.0.0.1 | is digest:me | connects for MILLISECONDS
 //! client 1 connects | sets /a=1 | gets /a | syncs | closes | pings | leaves | resumes SESSION
+//! client 1 reconfigs joining=server.4=h4:2888:3888;2181 leaving=1,2 members=LINE|LINE version=0x100000000
 //! disk is an empty one                   and that of a member that had another: before it boots
 //! disk shows its files                   their names
 //! disk rots in NAME                      a bit of this file flips

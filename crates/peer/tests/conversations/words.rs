@@ -2,8 +2,11 @@
 
 use bytes::{Bytes, BytesMut};
 use peer::{ClientId, ClientInput};
+use wire::client::ReconfigRequest;
 use wire::txn::{get_data_request, set_data_request, sync_request};
-use wire::{Id, SNAPSHOT_SIGNATURE, SessionId, SnapshotWriter, StatPersisted, Zxid, op};
+use wire::{
+    Id, Jute, NullableString, SNAPSHOT_SIGNATURE, SessionId, SnapshotWriter, StatPersisted, Zxid, op,
+};
 
 pub fn connect(client: ClientId, resume: Option<SessionId>, last_zxid: Zxid, auth: Vec<Id>) -> ClientInput {
     ClientInput::Connect { client, resume, timeout_ms: 10_000, last_zxid, auth }
@@ -44,8 +47,34 @@ pub fn operation(text: &str) -> Result<(i32, Bytes), String> {
         "closes" => (op::CLOSE_SESSION, Bytes::new()),
         "opens" => (op::CREATE_SESSION, Bytes::copy_from_slice(&10_000i32.to_be_bytes())),
         "deletes" => (op::DELETE, Bytes::new()),
+        "reconfigs" => (op::RECONFIG, reconfig_request(rest)?),
         other => return Err(format!("no operation is called {other}")),
     })
+}
+
+/// `joining=A,B leaving=1,2 members=A|B version=0x100000001`, each where it is asked for.
+fn reconfig_request(text: &str) -> Result<Bytes, String> {
+    let none = || NullableString(None);
+    let mut asked = ReconfigRequest {
+        joining_servers: none(),
+        leaving_servers: none(),
+        new_members: none(),
+        cur_config_id: -1,
+    };
+    for word in text.split_whitespace() {
+        let (key, value) = word.split_once('=').ok_or("joining=, leaving=, members= or version=")?;
+        let list = || NullableString(Some(value.replace('|', "\n").into()));
+        match key {
+            "joining" => asked.joining_servers = list(),
+            "leaving" => asked.leaving_servers = list(),
+            "members" => asked.new_members = list(),
+            "version" => asked.cur_config_id = wire_long(value)?,
+            other => return Err(format!("joining=, leaving=, members= or version=, not {other}")),
+        }
+    }
+    let mut body = BytesMut::new();
+    asked.write(&mut body);
+    Ok(body.freeze())
 }
 
 pub fn wire_long(text: &str) -> Result<i64, String> {

@@ -79,7 +79,7 @@ pub fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&path[..slash], &path[slash + 1..]))
 }
 
-const CONFIG_NODE: &[u8] = b"/zookeeper/config";
+pub const CONFIG_NODE: &[u8] = b"/zookeeper/config";
 
 /// `READ_ACL_UNSAFE`
 fn everybody_reads() -> Vec<Acl> {

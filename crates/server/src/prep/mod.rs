@@ -20,7 +20,8 @@ use zab::state_machine::WriteRequest;
 
 use crate::acl::{check_acl, fixup_acl};
 use crate::data_tree::{
-    DIGEST_VERSION, DataTree, EphemeralType, StatsTrack, is_special, limit_path, listed_len, split,
+    CONFIG_NODE, DIGEST_VERSION, DataTree, EphemeralType, StatsTrack, is_special, limit_path, listed_len,
+    split,
 };
 use crate::settings::Settings;
 use crate::zk_database::ZkDatabase;
@@ -138,7 +139,7 @@ impl PrepRequestProcessor {
             Request::SetData(set) => self.set_data(ctx, set),
             Request::SetACL(set) => self.set_acl(ctx, set),
             Request::Multi(multi) => self.multi(ctx, multi),
-            Request::Reconfig(_) => Err(code::RECONFIG_DISABLED),
+            Request::Reconfig(_) => self.reconfig(ctx),
             Request::CreateSession(create) => {
                 if let Some(err) = ctx.request.session_error {
                     return Err(err);
@@ -223,6 +224,20 @@ impl PrepRequestProcessor {
         node.data = Some(set.data.clone());
         self.changes.add(ctx.tree, ctx.zxid, &set.path, node);
         Ok((op::SET_DATA, TxnBody::SetData(SetDataTxn { path: set.path, data: set.data, version })))
+    }
+
+    /// What the request says the leader has read: here stands the text that came of it.
+    fn reconfig(&mut self, ctx: &Ctx<'_>) -> Prepared {
+        let config = ctx.request.config.clone().ok_or(code::RECONFIG_DISABLED)?;
+        self.check_session(ctx)?;
+        let (path, data) = (Bytes::from_static(CONFIG_NODE), Some(config?));
+        let mut node = self.changes.get(ctx.tree, &path)?;
+        self.check_acl(ctx, &path, &node, perms::WRITE)?;
+        let stat = node.stat_mut();
+        (stat.version, stat.mtime, stat.mzxid) = (-1, ctx.time_ms, ctx.zxid);
+        node.data = Some(data.clone());
+        self.changes.add(ctx.tree, ctx.zxid, &path, node);
+        Ok((op::RECONFIG, TxnBody::SetData(SetDataTxn { path, data, version: -1 })))
     }
 
     fn set_acl(&mut self, ctx: &Ctx<'_>, set: SetACLRequest) -> Prepared {

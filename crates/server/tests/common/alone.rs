@@ -13,6 +13,8 @@ pub struct Server {
     pub server: ZooKeeperServer,
     pub zxid: Zxid,
     pub auth: Vec<Id>,
+    /// What a leader would make of a reconfig.
+    pub config: Option<Result<Bytes, i32>>,
 }
 
 pub fn text(text: &str) -> Bytes {
@@ -45,7 +47,8 @@ pub fn delete(path: &str) -> Request {
 impl Server {
     pub fn new(settings: Settings) -> Server {
         let server = ZooKeeperServer::new(settings);
-        let mut server = Server { server, zxid: Zxid(1 << 32), auth: vec![Id::of("ip", "127.0.0.1")] };
+        let mut server =
+            Server { server, zxid: Zxid(1 << 32), auth: vec![Id::of("ip", "127.0.0.1")], config: None };
         let opened = server.raw(SESSION, op::CREATE_SESSION, &4000.to_bytes());
         assert_eq!(opened, Ok(Bytes::new()));
         server
@@ -53,7 +56,15 @@ impl Server {
 
     pub fn prepare(&mut self, session: SessionId, kind: i32, body: &Bytes) -> (Zxid, Bytes) {
         self.zxid = self.zxid.next();
-        let write = WriteRequest { session, cxid: 1, op: kind, body, auth: &self.auth, session_error: None };
+        let write = WriteRequest {
+            session,
+            cxid: 1,
+            op: kind,
+            body,
+            auth: &self.auth,
+            session_error: None,
+            config: self.config.clone(),
+        };
         (self.zxid, self.server.prepare(self.zxid, 1_700_000_000_000, &write))
     }
 

@@ -131,6 +131,7 @@ impl Run {
             body: &body.freeze(),
             auth: &auth,
             session_error: None,
+            config: None,
         };
         let txn = self.server.prepare(Zxid(self.zxid), self.time, &write);
         self.prepared.push((Zxid(self.zxid), txn, expected, request));
@@ -278,6 +279,7 @@ fn an_unknown_operation_is_an_error_transaction() {
             body: &body,
             auth: &[],
             session_error: None,
+            config: None,
         };
         let txn = server.prepare(Zxid(1), 1, &write);
         assert_eq!(server.apply(Zxid(1), &txn).result, Err(expected));

@@ -3,10 +3,11 @@
 
 use bytes::Bytes;
 use wire::txn::touched_sessions;
-use wire::{Id, Packet, SessionId, TxnHeader, Zxid, code, op};
+use wire::{Id, Packet, ServerId, SessionId, TxnHeader, Zxid, code, op};
 
 use super::session_tracker::Owner;
 use super::{Leader, Phase};
+use crate::config::View;
 use crate::context::{Ctx, Leave, RoleResult};
 use crate::disk::{DiskDone, TxnEntry};
 use crate::event::Event;
@@ -72,12 +73,17 @@ impl<S: StateMachine> Leader<S> {
         let Phase::Established { .. } = self.phase else {
             unreachable!("requests come from clients and synced learners of an established leader")
         };
+        // Nobody could commit it: its client is told nothing, and asks the next leader.
+        if self.is_retired() {
+            return Ok(());
+        }
         let rolls = ctx.io.config.switches.has(Switch::CounterRollsIntoEpoch);
         let Some(zxid) = self.proposals.next_zxid(rolls) else {
             ctx.io.mark("leader: zxid counter at its end");
             return Err(Leave::RollOver);
         };
         let session_error = self.check_session(ctx, request).err();
+        let next_config = self.next_config(ctx, zxid, request);
         let write = WriteRequest {
             session: request.session,
             cxid: request.cxid,
@@ -85,14 +91,19 @@ impl<S: StateMachine> Leader<S> {
             body: &request.body,
             auth: &request.auth,
             session_error,
+            config: next_config.as_ref().map(|next| next.as_ref().map(View::text).map_err(|code| *code)),
         };
         let txn = ctx.db.state.prepare(zxid, ctx.io.now.wall_ms, &write);
+        let entry = TxnEntry { zxid, txn };
+        if let Some(Ok(view)) = &next_config {
+            self.see_reconfig(ctx, &entry, view);
+        }
         // Right: a session whose end is prepared accepts nothing more. Wrong: it does until its end commits.
         if request.op == op::CLOSE_SESSION && ctx.io.config.switches.has(Switch::CreateAfterClose) {
             self.tracker.stays_open(request.session);
             ctx.db.state.stays_open(request.session);
         }
-        self.propose(ctx, TxnEntry { zxid, txn });
+        self.propose(ctx, entry);
         Ok(())
     }
 
@@ -173,18 +184,16 @@ impl<S: StateMachine> Leader<S> {
 
     /// Commit, strictly in order, what a quorum has acknowledged.
     fn try_commit(&mut self, ctx: &mut Ctx<'_, S>) {
-        while let Some(proposal) = self.proposals.pop_committed(ctx.io.ensemble) {
-            let (entry, digest) = (proposal.entry, proposal.digest);
-            let zxid = entry.zxid;
+        while !self.is_retired()
+            && let Some(proposal) = self.proposals.pop_committed(ctx.io.ensemble)
+        {
+            let zxid = proposal.entry.zxid;
             self.last_committed = zxid;
-            ctx.io.event(Event::Committed { zxid, digest });
-            for handler in self.handlers.values_mut().filter(|h| h.forwarding) {
-                if handler.participant {
-                    handler.queue(&mut ctx.io, &Packet::Commit { zxid });
-                } else {
-                    handler.queue(&mut ctx.io, &Packet::Inform { zxid, txn: entry.txn.clone() });
-                }
-            }
+            ctx.io.event(Event::Committed { zxid, digest: proposal.digest });
+            let reconfig = ctx.io.ensemble.pending() == Some(zxid);
+            let leads = reconfig.then(|| self.commit_reconfig(ctx, &proposal));
+            let entry = proposal.entry;
+            self.tell_committed(ctx, &entry, leads);
             if let Some(header) = TxnHeader::peek(&entry.txn)
                 && header.kind == op::CLOSE_SESSION
             {
@@ -199,6 +208,20 @@ impl<S: StateMachine> Leader<S> {
         }
     }
 
+    /// `leads`: of a reconfig, who leads from now on.
+    fn tell_committed(&mut self, ctx: &mut Ctx<'_, S>, entry: &TxnEntry, leads: Option<ServerId>) {
+        let (zxid, txn) = (entry.zxid, || entry.txn.clone());
+        for handler in self.handlers.values_mut().filter(|h| h.forwarding) {
+            let packet = match (handler.participant, leads) {
+                (true, None) => Packet::Commit { zxid },
+                (true, Some(leader)) => Packet::CommitAndActivate { zxid, leader },
+                (false, None) => Packet::Inform { zxid, txn: txn() },
+                (false, Some(leader)) => Packet::InformAndActivate { zxid, leader, txn: txn() },
+            };
+            handler.queue(&mut ctx.io, &packet);
+        }
+    }
+
     fn release_syncs(&mut self, ctx: &mut Ctx<'_, S>, committed: Zxid) {
         while let Some(sync) = self.proposals.pop_released_sync(committed) {
             self.answer_sync(ctx, sync);
@@ -207,6 +230,10 @@ impl<S: StateMachine> Leader<S> {
 
     /// `processSync`: answered behind the COMMIT of everything proposed before it.
     fn process_sync(&mut self, ctx: &mut Ctx<'_, S>, sync: PendingSync) {
+        // The next leader may have committed more.
+        if self.is_retired() {
+            return;
+        }
         if let Some(sync) = self.proposals.sync(sync) {
             self.answer_sync(ctx, sync);
         }

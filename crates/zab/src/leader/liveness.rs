@@ -47,7 +47,7 @@ impl<S: StateMachine> Leader<S> {
             handler.queue(&mut ctx.io, &Packet::Ping { zxid: self.proposals.last_proposed(), touched: None });
         }
         if let Phase::Established { .. } = self.phase {
-            self.check_leads_on(ctx)?;
+            self.check_retired(ctx)?;
             self.close_orphans(ctx)?;
             self.expire_sessions(ctx)?;
             if self.half_ticks.is_multiple_of(CONTAINER_CHECK) {
@@ -93,7 +93,7 @@ impl<S: StateMachine> Leader<S> {
     }
 
     /// {self} and the learners that answered in time must be a quorum.
-    fn check_quorum(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
+    pub(super) fn check_quorum(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
         let tick = self.tick;
         let synced: std::collections::BTreeSet<ServerId> = self
             .handlers

@@ -91,6 +91,8 @@ pub struct Leader<S: StateMachine> {
     followers_without_id: i64,
     /// A configuration that the leader itself proposes with NEWLEADER is being kept.
     keeping_config: Option<OpId>,
+    /// Another server leads on: when this one goes at the latest.
+    retires_at: Option<Nanos>,
 
     tick: u64,
     half_ticks: u64,
@@ -124,6 +126,7 @@ impl<S: StateMachine> Leader<S> {
             new_leader_acks: BTreeSet::new(),
             accepting_late: None,
             keeping_config: None,
+            retires_at: None,
             handlers: BTreeMap::new(),
             reading: BTreeMap::new(),
             followers_without_id: 0,
@@ -179,7 +182,7 @@ impl<S: StateMachine> Leader<S> {
             Input::Closed { conn, .. } => {
                 self.handlers.remove(&conn);
                 self.pin_committed_log(ctx);
-                Ok(())
+                self.check_retired(ctx)
             }
             Input::Drained { conn } => {
                 if let Some(handler) = self.handlers.get_mut(&conn) {

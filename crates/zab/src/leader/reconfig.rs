@@ -1,13 +1,46 @@
-//! Configurations, the leader's side. Ours proposes no reconfig of clients (they are refused); what it finds unfinished
-//! it finishes, with NEWLEADER, as Java does (`Leader.lead`, `startZkServer`; ZOOKEEPER-1324).
+//! Configurations, the leader's side (ZOOKEEPER-107; `PrepRequestProcessor.pRequest2Txn`, `Leader.propose`,
+//! `tryToCommit`, `getDesignatedLeader`). One is under way at a time.
+//!
+//! A client's reconfig is refused, in this order:
+//!
+//! | where | with |
+//! |---|---|
+//! | `reconfigEnabled` is not true | ReconfigDisabled |
+//! | the session is closing, or moved | SessionExpired, SessionMoved |
+//! | a configuration is seen that is not active | ReconfigInProgress |
+//! | it asks for what cannot be (`reconfig_request`) | BadVersion, BadArguments |
+//! | no quorum of the next configuration is connected and synced | NewConfigNoQuorum |
+//! | the client may not write to `/zookeeper/config` | NoAuth |
+//!
+//! Else it is kept, then logged and proposed. It commits, and what is proposed behind it, with quorums of both
+//! configurations; what was proposed before it needs one of the active configuration only. Once it is committed:
+//!
+//! | the leader is in the next configuration | leads on |
+//! |---|---|
+//! | a voter, at the same address | this one |
+//! | otherwise | the designated one: a voter that has acknowledged most of what is outstanding |
+//!
+//! Who leads on no more proposes and commits nothing, and goes when its learners have gone: they close the connections,
+//! so that they have its last commit.
+//!
+//! What a new leader finds unfinished it finishes with NEWLEADER (`Leader.lead`, `startZkServer`; ZOOKEEPER-1324). To
+//! learners that come later NEWLEADER brings the active configuration, and a PROPOSAL the one under way. (Java's brings
+//! that one at once, and its learners make it active with UPTODATE, committed or not.)
 
-use wire::{Epoch, ServerId};
+use std::collections::BTreeSet;
 
-use super::Leader;
+use wire::client::ReconfigRequest;
+use wire::{Epoch, Jute, Reader, ServerId, TxnHeader, Zxid, code, op};
+
+use super::broadcast::Request;
+use super::{Leader, Phase};
+use crate::config::View;
 use crate::context::{Ctx, Leave, RoleResult};
-use crate::disk::DiskOp;
+use crate::disk::{DiskOp, OpId, TxnEntry};
 use crate::ensemble::{Activation, ConfigFile};
 use crate::event::Event;
+use crate::processors::proposal::Proposal;
+use crate::reconfig_request::next_view;
 use crate::state_machine::StateMachine;
 
 impl<S: StateMachine> Leader<S> {
@@ -18,31 +51,119 @@ impl<S: StateMachine> Leader<S> {
         if !ctx.io.config.settings.reconfig_enabled || latest.version.0 > 0 {
             return;
         }
-        let view = crate::config::View { version: epoch.first_zxid(), ..latest.clone() };
-        ctx.io.ensemble.see(&view);
-        ctx.io.event(Event::ConfigSeen { version: view.version });
-        let keep = DiskOp::WriteConfig { file: ConfigFile::Seen, version: view.version, text: view.text() };
-        self.keeping_config = Some(ctx.io.disk(keep));
+        let view = View { version: epoch.first_zxid(), ..latest.clone() };
+        self.keeping_config = Some(see(ctx, &view));
     }
 
     /// A quorum of both configurations has acknowledged NEWLEADER, which brought the later one.
     pub(super) fn activate_config(&mut self, ctx: &mut Ctx<'_, S>) {
         let view = ctx.io.ensemble.latest().clone();
+        self.activate(ctx, &view, None);
+    }
+
+    /// The next configuration, where the request is a reconfig and the leader may.
+    pub(super) fn next_config(
+        &self,
+        ctx: &Ctx<'_, S>,
+        zxid: Zxid,
+        request: &Request,
+    ) -> Option<Result<View, i32>> {
+        let asked = request.op == op::RECONFIG && ctx.io.config.settings.reconfig_enabled;
+        asked.then(|| self.checked_config(ctx, zxid, request))
+    }
+
+    fn checked_config(&self, ctx: &Ctx<'_, S>, zxid: Zxid, request: &Request) -> Result<View, i32> {
+        let (ensemble, settings) = (&ctx.io.ensemble, &ctx.io.config.settings);
+        if ensemble.pending().is_some() {
+            return Err(code::RECONFIG_IN_PROGRESS);
+        }
+        let mut reader = Reader::new(request.body.clone());
+        let asked = ReconfigRequest::read(&mut reader, "reconfig").map_err(|_| code::MARSHALLING_ERROR)?;
+        let view = next_view(&asked, ensemble.active(), zxid, settings.standalone_enabled)?;
+        if !view.verifier.contains_quorum(self.synced_voters(ctx)) {
+            return Err(code::NEW_CONFIG_NO_QUORUM);
+        }
+        Ok(view)
+    }
+
+    /// This server and the followers in step, whatever configuration they are in (`isQuorumSynced`).
+    fn synced_voters(&self, ctx: &Ctx<'_, S>) -> BTreeSet<ServerId> {
+        let live = |h: &&super::LearnerHandler<_>| h.tick_of_next_ack_deadline >= self.tick;
+        let followers = self.handlers.values().filter(|h| h.participant && h.is_synced()).filter(live);
+        followers.map(|h| h.sid).chain(std::iter::once(ctx.io.sid())).collect()
+    }
+
+    /// The transaction is about to be logged and proposed: if it is the reconfig, its configuration is kept before it.
+    pub(super) fn see_reconfig(&mut self, ctx: &mut Ctx<'_, S>, entry: &TxnEntry, view: &View) {
+        if TxnHeader::peek(&entry.txn).is_none_or(|header| header.kind != op::RECONFIG) {
+            return;
+        }
+        see(ctx, view);
+        self.proposals.voters_are(ctx.io.ensemble.voters());
+    }
+
+    /// The reconfig is committed. Gives who leads from now on.
+    pub(super) fn commit_reconfig(&mut self, ctx: &mut Ctx<'_, S>, reconfig: &Proposal) -> ServerId {
+        let view = ctx.io.ensemble.latest().clone();
+        let designated = self.designated_leader(ctx, reconfig, &view);
+        self.activate(ctx, &view, Some(designated));
+        designated
+    }
+
+    fn designated_leader(&self, ctx: &Ctx<'_, S>, reconfig: &Proposal, next: &View) -> ServerId {
         let own = ctx.io.sid();
-        if ctx.io.ensemble.activate(&view, Some(own), None) == Activation::Known {
+        if ctx.io.ensemble.leads_on(next, own) {
+            return own;
+        }
+        let acked = self.proposals.acknowledged_by(reconfig);
+        let mut candidates: Vec<ServerId> =
+            acked.into_iter().filter(|sid| *sid != own && next.is_voter(*sid)).collect();
+        for proposal in self.proposals.outstanding_behind(reconfig.entry.zxid) {
+            let acked = self.proposals.acknowledged_by(proposal);
+            let narrowed: Vec<ServerId> =
+                candidates.iter().copied().filter(|sid| acked.contains(sid)).collect();
+            if narrowed.is_empty() {
+                break;
+            }
+            candidates = narrowed;
+        }
+        // None where this server is all of the next quorum, at another address.
+        candidates.first().copied().unwrap_or(own)
+    }
+
+    fn activate(&mut self, ctx: &mut Ctx<'_, S>, view: &View, designated: Option<ServerId>) {
+        let activation = ctx.io.ensemble.activate(view, Some(ctx.io.sid()), designated);
+        if activation == Activation::Known {
             return;
         }
         let (file, version) = (ConfigFile::Active, view.version);
         ctx.io.disk(DiskOp::WriteConfig { file, version, text: view.text() });
         ctx.io.event(Event::ConfigActivated { version });
+        self.proposals.voters_are(ctx.io.ensemble.voters());
+        if activation == Activation::Major {
+            self.retires_at = Some(ctx.io.now.mono + ctx.io.config.settings.sync_time());
+        }
     }
 
-    /// Who is no voter of the configuration leads until its learners know of it, and no longer.
-    pub(super) fn check_leads_on(&self, ctx: &Ctx<'_, S>) -> RoleResult {
-        let own: ServerId = ctx.io.sid();
-        if ctx.io.ensemble.active().is_voter(own) {
-            return Ok(());
-        }
-        Err(Leave::Reconfigured("this server is no voter any more".into()))
+    /// Does it lead no more, and only wait for its learners to go (`allowedToCommit`)?
+    pub(super) fn is_retired(&self) -> bool {
+        self.retires_at.is_some()
     }
+
+    /// A learner has gone, or time has: who is retired goes without a quorum of learners, or when they had time.
+    pub(super) fn check_retired(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
+        let (Some(deadline), Phase::Established { .. }) = (self.retires_at, self.phase) else {
+            return Ok(());
+        };
+        let left = deadline <= ctx.io.now.mono || self.check_quorum(ctx).is_err();
+        if left { Err(Leave::Reconfigured("another server leads on".into())) } else { Ok(()) }
+    }
+}
+
+fn see<S: StateMachine>(ctx: &mut Ctx<'_, S>, view: &View) -> OpId {
+    let new = ctx.io.ensemble.see(view);
+    assert!(new, "configuration {} is later than every other", view.version);
+    ctx.io.event(Event::ConfigSeen { version: view.version });
+    let (file, version) = (ConfigFile::Seen, view.version);
+    ctx.io.disk(DiskOp::WriteConfig { file, version, text: view.text() })
 }

@@ -220,7 +220,11 @@ impl<S: StateMachine> Leader<S> {
         };
         let Some(handler) = self.handlers.get_mut(&conn) else { return };
         handler.new_leader_queued = true;
-        let config: Option<Bytes> = (!handler.pre_1_0).then(|| ctx.io.ensemble.latest().text());
+        // Until the epoch is established it agrees on the latest one. Later, one that is seen is proposed.
+        let ensemble = &ctx.io.ensemble;
+        let agreed = matches!(self.phase, Phase::Established { .. });
+        let view = if agreed { ensemble.active() } else { ensemble.latest() };
+        let config: Option<Bytes> = (!handler.pre_1_0).then(|| view.text());
         handler.queue(&mut ctx.io, &Packet::NewLeader { zxid: epoch.first_zxid(), config });
         ctx.io.event(Event::NewLeaderSent { epoch, to: handler.sid });
     }

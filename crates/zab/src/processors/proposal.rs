@@ -74,6 +74,25 @@ impl ProposalRequestProcessor {
         (self.last_proposed.counter() < Zxid::ROLL_OVER - 1).then(|| self.last_proposed.next())
     }
 
+    /// The configurations have changed: who voted before and votes still has acknowledged what it has.
+    pub fn voters_are(&mut self, voters: Vec<ServerId>) {
+        assert!(voters.len() <= 2 * MAX_VOTERS, "ensembles of more than 64 voters");
+        let before = std::mem::replace(&mut self.voters, voters);
+        let place = |sid| before.iter().position(|voter| voter == sid);
+        let places: Vec<Option<usize>> = self.voters.iter().map(place).collect();
+        for proposal in &mut self.outstanding {
+            let acked = |place: &Option<usize>| place.is_some_and(|at| proposal.acks & (1 << at) != 0);
+            let acks = places.iter().enumerate().filter(|(_, place)| acked(place));
+            proposal.acks = acks.fold(0, |acks, (at, _)| acks | 1 << at);
+        }
+    }
+
+    /// Voters, ascending.
+    pub fn acknowledged_by(&self, proposal: &Proposal) -> Vec<ServerId> {
+        let voters = self.voters.iter().enumerate();
+        voters.filter(|(at, _)| proposal.acks & (1 << at) != 0).map(|(_, sid)| *sid).collect()
+    }
+
     pub fn propose(&mut self, entry: TxnEntry, digest: u64) {
         if let Some(last) = self.outstanding.back() {
             assert_eq!(entry.zxid.0, last.entry.zxid.0 + 1, "proposals have consecutive zxids");
@@ -115,7 +134,8 @@ impl ProposalRequestProcessor {
         let first = self.outstanding.front()?;
         let acks = first.acks;
         let acked = self.voters.iter().enumerate().filter(|(i, _)| acks & (1u128 << i) != 0);
-        if ensemble.contains_quorum(acked.map(|(_, sid)| *sid)) { self.outstanding.pop_front() } else { None }
+        let committed = ensemble.commits(first.entry.zxid, acked.map(|(_, sid)| *sid));
+        if committed { self.outstanding.pop_front() } else { None }
     }
 
     /// A sync is given back at once where nothing is outstanding; else it waits for what is.
@@ -186,6 +206,43 @@ mod tests {
             processor.ack(ServerId(sid), zxid);
             assert_eq!(processor.pop_committed(&ensemble).is_some(), commits, "{sid}");
         }
+    }
+
+    /// What was proposed before the configuration that is seen goes by the active one.
+    #[test]
+    fn the_active_quorum_commits_what_was_proposed_before() {
+        let (mut processor, mut ensemble) = of_three();
+        let (before, reconfig) = (propose(&mut processor), propose(&mut processor));
+        ensemble.see(&view(reconfig.0, &[1, 4, 5], &[], None));
+        processor.voters_are(ensemble.voters());
+        for zxid in [before, reconfig] {
+            processor.ack(ServerId(1), zxid);
+            processor.ack(ServerId(2), zxid);
+        }
+        assert_eq!(processor.pop_committed(&ensemble).map(|p| p.entry.zxid), Some(before));
+        assert!(processor.pop_committed(&ensemble).is_none());
+        processor.ack(ServerId(5), reconfig);
+        assert_eq!(processor.pop_committed(&ensemble).map(|p| p.entry.zxid), Some(reconfig));
+    }
+
+    #[test]
+    fn acknowledgements_stay_those_of_their_voters() {
+        let (mut processor, mut ensemble) = of_three();
+        let zxid = propose(&mut processor);
+        for sid in [1, 3, 4] {
+            processor.ack(ServerId(sid), zxid);
+        }
+        let acked = |processor: &ProposalRequestProcessor| {
+            let first = processor.outstanding_behind(z(0)).next().expect("one is outstanding");
+            processor.acknowledged_by(first).into_iter().map(|sid| sid.0).collect::<Vec<_>>()
+        };
+        processor.voters_are([0, 1, 2, 3, 4].map(ServerId).to_vec());
+        assert_eq!(acked(&processor), [1, 3], "4 had no vote when it acknowledged");
+        processor.ack(ServerId(4), zxid);
+        processor.voters_are([2, 3, 4].map(ServerId).to_vec());
+        assert_eq!(acked(&processor), [3, 4]);
+        ensemble.activate(&view(2, &[2, 3, 4], &[], None), None, None);
+        assert!(processor.pop_committed(&ensemble).is_some());
     }
 
     #[test]

@@ -226,6 +226,11 @@ impl RegisterMap {
                 self.prepared.insert(path.clone(), (version, zxid));
                 Ok((op::SET_DATA, TxnBody::SetData(SetDataTxn { path, data, version })))
             }
+            op::RECONFIG => {
+                let data = Some(request.config.clone().unwrap_or(Err(code::RECONFIG_DISABLED))?);
+                let path = Bytes::from_static(b"/zookeeper/config");
+                Ok((op::RECONFIG, TxnBody::SetData(SetDataTxn { path, data, version: -1 })))
+            }
             _ => Err(code::UNIMPLEMENTED),
         }
     }
@@ -277,8 +282,11 @@ impl StateMachine for RegisterMap {
                 self.close_session(txn.header.client_id);
                 Applied { result: Ok(Bytes::new()) }
             }
-            // A reconfig has the same record.
-            TxnBody::SetData(SetDataTxn { path, data, version }) if txn.header.kind == op::SET_DATA => {
+            // The same record. It changes no register: the members keep configurations themselves.
+            TxnBody::SetData(SetDataTxn { data, .. }) if txn.header.kind == op::RECONFIG => {
+                Applied { result: Ok(data.unwrap_or_default()) }
+            }
+            TxnBody::SetData(SetDataTxn { path, data, version }) => {
                 if self.prepared.get(&path).is_some_and(|(_, last)| *last == zxid) {
                     self.prepared.swap_remove(&path);
                 }
