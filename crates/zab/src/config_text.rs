@@ -65,10 +65,7 @@ pub fn parse_config_text(text: &[u8]) -> Result<View, String> {
         let id = |id: &str| id.parse::<i64>().map(ServerId).map_err(|_| expected("a number as id"));
         match key.split_once('.') {
             Some(("server", sid)) => {
-                let sid = id(sid)?;
-                if !(0..=254).contains(&sid.0) {
-                    return Err(expected("an id of 0 to 254"));
-                }
+                let sid = server_line::server_id(sid).map_err(|what| expected(&what))?;
                 let server = server_line::server(value).map_err(|what| expected(&what))?;
                 members.insert(sid, server.member());
             }
@@ -179,8 +176,14 @@ mod tests {
         for (text, expected) in [
             (&b""[..], "expected 1 to 64 voters, found 0"),
             (b"server.1=h:1:2:observer", "expected 1 to 64 voters, found 0"),
-            (b"server.x=h:1:2", "`server.x=h:1:2`: expected a number as id"),
-            (b"server.255=h:1:2", "`server.255=h:1:2`: expected an id of 0 to 254"),
+            (
+                b"server.x=h:1:2",
+                "`server.x=h:1:2`: expected an id of 0 to 254, or beyond 255, whose low byte is not 255",
+            ),
+            (
+                b"server.255=h:1:2",
+                "`server.255=h:1:2`: expected an id of 0 to 254, or beyond 255, whose low byte is not 255",
+            ),
             (b"server.1=h:1:2\nweight.1=-1", "`weight.1=-1`: expected a weight of 0 or more"),
             (b"server.1=h:1:2\nserver.2=h:3:4\ngroup.1=1", "expected server 2 in a group, as others are"),
             (b"server.1=h:1:2\nversion=g", "`version=g`: expected a hexadecimal number"),

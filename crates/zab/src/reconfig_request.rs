@@ -92,8 +92,7 @@ fn joiner(line: &str) -> Result<(ServerId, Member), i32> {
 }
 
 fn server_id(text: &str) -> Result<ServerId, i32> {
-    let sid: i64 = text.parse().map_err(|_| code::BAD_ARGUMENTS)?;
-    if (0..=254).contains(&sid) { Ok(ServerId(sid)) } else { Err(code::BAD_ARGUMENTS) }
+    server_line::server_id(text).map_err(|_| code::BAD_ARGUMENTS)
 }
 
 /// `checkAddressDuplicate`. Servers on one host name it by its loopback address, and a client port may be on all.

@@ -1,5 +1,7 @@
 //! `server.N` lines: where the members are. In `zoo.cfg`, in its dynamic file, and in the text of a configuration.
 
+use wire::ServerId;
+
 use crate::config::{LearnerType, Member};
 
 /// A host (name or address) and a port.
@@ -58,6 +60,12 @@ impl Server {
             }),
         }
     }
+}
+
+/// `N` of `server.N`. Sessions' ids begin with its low byte: those of 255 would look like the owners of TTL nodes.
+pub fn server_id(text: &str) -> Result<ServerId, String> {
+    let id = text.parse::<i64>().ok().filter(|id| *id >= 0 && id & 0xff != 0xff);
+    id.map(ServerId).ok_or("an id of 0 to 254, or beyond 255, whose low byte is not 255".into())
 }
 
 pub fn port(value: &str) -> Result<u16, String> {

@@ -254,12 +254,10 @@ impl ZooCfg {
 
     fn membership(&mut self, key: &str, value: &str) -> Result<(), String> {
         let (kind, id) = key.split_once('.').ok_or("server.N, group.N or weight.N")?;
-        let number = id.parse::<i64>().ok().filter(|id| (0..=255).contains(id));
+        let number = id.parse::<i64>().ok().filter(|id| *id >= 0);
         match kind {
             "server" => {
-                // The sessions of 255 would look like TTL nodes' owners.
-                let number = number.filter(|id| *id < 255);
-                let id = ServerId(number.ok_or("server.N with N of 0 to 254")?);
+                let id = server_line::server_id(id).map_err(|what| format!("server.N with {what}"))?;
                 self.servers.insert(id, server_line::server(value)?);
             }
             "group" => {

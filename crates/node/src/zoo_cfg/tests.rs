@@ -57,7 +57,7 @@ fn mistakes_are_told_with_their_line() {
     for (from, to, expected) in [
         ("tickTime=2000", "tickTime=soon", "zoo.cfg:1: `tickTime=soon`: expected a number above 0"),
         ("server.1=a:2888:3888", "server.1=a:2888", "zoo.cfg:6: `server.1=a:2888`: expected host:quorumPort"),
-        ("server.1=a:2888:3888", "server.x=a:1:2", "expected server.N with N of 0 to 254"),
+        ("server.1=a:2888:3888", "server.x=a:1:2", "expected server.N with an id of 0 to 254"),
         ("b:2888:3888:observer", "b:2888:3888:watcher", "zoo.cfg:7"),
         ("dataDir=/d", "# nothing", "zoo.cfg: expected dataDir"),
         ("initLimit=10", "nonsense", "zoo.cfg: expected initLimit and syncLimit"),
@@ -153,8 +153,11 @@ fn settings_of_clients_and_of_the_tree() {
 /// Their sessions' ids would be those of TTL nodes.
 #[test]
 fn ids_whose_low_byte_is_that_of_ttl_nodes() {
-    let why = parse(&format!("{GOOD}server.255=h:1:2\n")).expect_err("no such id").to_string();
-    assert!(why.contains("server.255"), "{why}");
+    for id in [255, 511] {
+        let why = parse(&format!("{GOOD}server.{id}=h:1:2\n")).expect_err("no such id").to_string();
+        assert!(why.contains(&format!("server.{id}")), "{why}");
+    }
+    assert!(parse(&format!("{GOOD}server.999=h:1:2\n")).is_ok());
 }
 
 #[test]
