@@ -39,7 +39,6 @@ const FOR_ALL: [&str; 3] = ["gevent", "eventlet", "pure_sasl"];
 /// Tests that do not pass on nodes, and why. The name is a test's, or all of a class.
 const EXPECTED: &[(&str, &str)] = &[
     ("test_client.py::TestSSLClient", "TLS is not built"),
-    ("test_client.py::TestReconfig", "reconfig is not built where a node leads"),
     ("test_connection.py::TestReadOnlyMode", "read-only mode is not built"),
     ("test_sasl.py::", "SASL is not built"),
 ];

@@ -7,6 +7,8 @@
 //!           Halted
 //! ```
 //!
+//! Where a reconfiguration names the next leader, the way leads past Looking.
+//!
 //! A server that is no member of an ensemble (`Settings::standalone`) goes from Loading to Standalone, and stays.
 //!
 //! A role that ends leaves nothing behind: its connections are closed, its generation is over (late
@@ -16,7 +18,7 @@
 //! its end, only that is read.
 
 use server::ServerCnxnFactory;
-use wire::Zxid;
+use wire::{ServerId, Zxid};
 use zab::election::{Decision, Election};
 use zab::leader::{Leader, LeaderStatus};
 use zab::learner::Learner;
@@ -97,6 +99,8 @@ pub struct Peer<S: StateMachine> {
     phase: Phase<S>,
     /// The epoch that the own vote was raised to in this role.
     vote_epoch: Option<wire::Epoch>,
+    /// Who leads from now on, as the reconfiguration said that ended a role.
+    designated: Option<ServerId>,
     /// Memory is what a role that was left has made of it, not what the disk holds (see `leave_role`).
     memory_is_stale: bool,
     old_writer: OldWriter,
@@ -137,6 +141,7 @@ impl<S: StateMachine> Peer<S> {
             role: Role::Looking,
             phase: Phase::Down,
             vote_epoch: None,
+            designated: None,
             memory_is_stale: false,
             old_writer,
             cnxns: ServerCnxnFactory::default(),
@@ -443,6 +448,11 @@ impl<S: StateMachine> Peer<S> {
         }
         let (last_zxid, current) = (self.db.last_processed, self.epochs.current);
         let mut io = Io { now, out, ids: &mut self.ids, config: &self.config, ensemble: &mut self.ensemble };
+        if let Some(leader) = self.designated.take()
+            && let Some(decision) = self.election.designate(&mut io, leader, last_zxid, current)
+        {
+            return self.enter_role(now, &decision, true, out);
+        }
         io.event(Event::RoleChanged { role: Role::Looking });
         self.election.look(&mut io, last_zxid, current);
         if let Some(why) = self.election.take_refusal() {
@@ -498,18 +508,19 @@ impl<S: StateMachine> Peer<S> {
         }
         if let Some(decision) = decision {
             assert!(matches!(self.phase, Phase::Looking), "an election ends in LOOKING only");
-            self.enter_role(now, &decision, out);
+            self.enter_role(now, &decision, false, out);
         }
     }
 
-    fn enter_role(&mut self, now: Now, decision: &Decision, out: &mut Outbox) {
+    /// `designated`: by a reconfiguration, without an election.
+    fn enter_role(&mut self, now: Now, decision: &Decision, designated: bool, out: &mut Outbox) {
         self.ids.generation += 1;
         self.vote_epoch = None;
         self.role = decision.role;
         out.push(Output::Event(Event::RoleChanged { role: decision.role }));
         let mut ctx = ctx!(self, now, out);
         self.phase = match decision.role {
-            Role::Leading => Phase::Leading(Box::new(Leader::start(&mut ctx))),
+            Role::Leading => Phase::Leading(Box::new(Leader::start(&mut ctx, designated))),
             Role::Following | Role::Observing => {
                 Phase::Learning(Box::new(Learner::start(&mut ctx, decision.vote.leader)))
             }
@@ -580,6 +591,10 @@ impl<S: StateMachine> Peer<S> {
             _ => unreachable!("only a role is left"),
         }
         self.election.leave();
+        self.designated = match leave {
+            Leave::Reconfigured { leader, .. } => *leader,
+            _ => None,
+        };
         let mut ctx = ctx!(self, now, out);
         ctx.io.event(Event::RoleLeft { role, reason: leave.to_string() });
         ctx.db.state.role_ended();

@@ -166,9 +166,10 @@ pub enum Leave {
     LostLeader(String),
     #[error("epoch {got} is below the accepted epoch {accepted}")]
     LowerEpoch { got: Epoch, accepted: Epoch },
-    /// A reconfiguration makes this member's role, or its leader, another.
-    #[error("reconfigured: {0}")]
-    Reconfigured(String),
+    /// A reconfiguration makes this member's role, or its leader, another. `leader`: who leads from now on, where the commit
+    /// said so; nobody is elected then.
+    #[error("reconfigured: {why}")]
+    Reconfigured { why: String, leader: Option<ServerId> },
     /// The ensemble goes by a configuration that this member must not go by, or cannot read: it stops.
     #[error("{0}")]
     RefusedConfig(String),

@@ -109,6 +109,32 @@ fn a_role_ends_where_it_or_the_leader_is_another() {
     ends("is-removed", &[2, 3], &[], 3);
 }
 
+/// Nobody has voted for it: its learners come within a tick, or it looks like everybody else.
+#[test]
+fn the_designated_leader_leads() {
+    let designated = |name: &str, then: &str| {
+        let script = reconfig(V, &text(V, &[1, 2], &[]));
+        let commit = format!("leader says COMMITANDACTIVATE {V:#x} leader=1");
+        serves(name, enabled(member(1, 3, 0)), &format!("{script}\n{commit}\n{then}"));
+    };
+    designated(
+        "designated-and-followed",
+        "L2 connects
+         L2 says FOLLOWERINFO accepted=0x200000000 sid=2 protocol=0x10000 config=8589934593
+         L2 says ACKEPOCH last=0x200000001 current=2
+         L2 says ACK 0x300000000",
+    );
+    designated("designated-and-alone", "time +2000");
+    // It never heard of what comes behind, which the leader did not commit.
+    designated(
+        "designated-and-behind",
+        "L2 connects
+         L2 says FOLLOWERINFO accepted=0x200000000 sid=2 protocol=0x10000 config=8589934593
+         L2 says ACKEPOCH last=0x200000002 current=2
+         time +1",
+    );
+}
+
 #[test]
 fn an_observer_is_informed() {
     let (before, after) = (text(E1, &[1, 2, 3], &[4]), text(V, &[1, 2, 3, 4], &[]));

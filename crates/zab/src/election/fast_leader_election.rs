@@ -464,6 +464,20 @@ impl Election {
         leader_says_so && io.ensemble.active().verifier.contains_quorum(agreeing)
     }
 
+    /// A reconfiguration has named the leader, and nobody is elected (`QuorumPeer.updateVote`, `updateServerState`). It is
+    /// found out as after any election whether it may lead: a learner that has more than it ends the attempt. None where
+    /// it is no voter here.
+    pub fn designate(
+        &mut self,
+        io: &mut Io<'_>,
+        leader: ServerId,
+        last_zxid: Zxid,
+        current_epoch: Epoch,
+    ) -> Option<Decision> {
+        let vote = Vote { leader, zxid: last_zxid, round: self.round, epoch: current_epoch };
+        io.ensemble.active().is_voter(leader).then(|| self.finish(io, vote))
+    }
+
     fn finish(&mut self, io: &mut Io<'_>, vote: Vote) -> Decision {
         let (role, state) = if vote.leader == io.sid() {
             (Role::Leading, ServerState::Leading)

@@ -73,8 +73,8 @@ impl<S: StateMachine> Leader<S> {
         let Phase::Established { .. } = self.phase else {
             unreachable!("requests come from clients and synced learners of an established leader")
         };
-        // Nobody could commit it: its client is told nothing, and asks the next leader.
-        if self.is_retired() {
+        // The client is told nothing, and asks the next leader.
+        if self.is_at_its_end(ctx) {
             return Ok(());
         }
         let rolls = ctx.io.config.switches.has(Switch::CounterRollsIntoEpoch);

@@ -256,6 +256,7 @@ impl<S: StateMachine> Leader<S> {
                             epoch: current_epoch,
                             zxid: last_zxid,
                         });
+                        self.give_way(ctx, sid);
                         return self.drop_learner(ctx, conn, "learner is ahead of the leader".into());
                     }
                     if last_zxid != Zxid::NONE {
@@ -270,6 +271,17 @@ impl<S: StateMachine> Leader<S> {
             Phase::Discovery { .. } | Phase::AcceptingEpoch { .. } => {
                 unreachable!("no LEADERINFO left before the epoch was durable")
             }
+        }
+    }
+
+    /// A voter is ahead of a leader that nobody has voted for: an election will find the one to follow, at once and not when
+    /// this attempt's time is over.
+    fn give_way(&mut self, ctx: &Ctx<'_, S>, to: ServerId) {
+        if let Phase::AwaitingEpochAcks { deadline, .. } = &mut self.phase
+            && self.designated
+            && ctx.io.ensemble.is_voter(to)
+        {
+            *deadline = ctx.io.now.mono;
         }
     }
 
@@ -388,6 +400,9 @@ impl<S: StateMachine> Leader<S> {
             voters.chain(std::iter::once(ctx.io.sid())).collect();
         let enough = ctx.io.ensemble.contains_quorum(present);
         Leave::Because(match self.phase {
+            Phase::Discovery { .. } | Phase::AwaitingEpochAcks { .. } if self.designated => {
+                "it was designated, and no quorum follows it".into()
+            }
             Phase::Discovery { .. } => "no quorum of accepted epochs within initLimit".into(),
             Phase::AwaitingEpochAcks { .. } => "no quorum of ACKEPOCHs within initLimit".into(),
             _ if enough => {

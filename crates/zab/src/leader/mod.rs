@@ -35,6 +35,7 @@ use crate::state_machine::StateMachine;
 use crate::switches::{Switch, Switches};
 use crate::time::Nanos;
 use learner_handler::LearnerHandler;
+use reconfig::Retirement;
 use session_tracker::SessionTracker;
 
 pub use sync_decision::{SyncInputs, SyncOp, SyncPlan, decide, with_disk_log};
@@ -73,6 +74,8 @@ struct StateSummary {
 
 #[derive(Clone)]
 pub struct Leader<S: StateMachine> {
+    /// By a reconfiguration: nobody has voted for it.
+    designated: bool,
     phase: Phase,
     summary: StateSummary,
     /// The epoch to propose: one above the largest accepted epoch heard of until it is fixed.
@@ -91,8 +94,7 @@ pub struct Leader<S: StateMachine> {
     followers_without_id: i64,
     /// A configuration that the leader itself proposes with NEWLEADER is being kept.
     keeping_config: Option<OpId>,
-    /// Another server leads on: when this one goes at the latest.
-    retires_at: Option<Nanos>,
+    retires: Option<Retirement>,
 
     tick: u64,
     half_ticks: u64,
@@ -112,13 +114,16 @@ pub struct Leader<S: StateMachine> {
 }
 
 impl<S: StateMachine> Leader<S> {
-    /// The database is loaded: learners are accepted from now on (`LearnerCnxAcceptor`).
-    pub fn start(ctx: &mut Ctx<'_, S>) -> Leader<S> {
+    /// The database is loaded: learners are accepted from now on (`LearnerCnxAcceptor`). `designated`: by a reconfiguration,
+    /// and nobody has voted. Who knows of it comes at once, and who does not may be needed for an election.
+    pub fn start(ctx: &mut Ctx<'_, S>, designated: bool) -> Leader<S> {
         let now = ctx.io.now.mono;
         let settings = &ctx.io.config.settings;
+        let patience = if designated { settings.tick_time } else { settings.init_time() };
         ctx.io.out.push(Output::Listen(Port::Quorum));
         let mut leader = Leader {
-            phase: Phase::Discovery { deadline: now + settings.init_time() },
+            designated,
+            phase: Phase::Discovery { deadline: now + patience },
             summary: StateSummary { current_epoch: ctx.epochs.current, last_zxid: ctx.db.last_processed },
             next_epoch: ctx.epochs.accepted.next(),
             connecting: BTreeSet::new(),
@@ -126,7 +131,7 @@ impl<S: StateMachine> Leader<S> {
             new_leader_acks: BTreeSet::new(),
             accepting_late: None,
             keeping_config: None,
-            retires_at: None,
+            retires: None,
             handlers: BTreeMap::new(),
             reading: BTreeMap::new(),
             followers_without_id: 0,

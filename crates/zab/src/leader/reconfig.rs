@@ -18,10 +18,12 @@
 //! | the leader is in the next configuration | leads on |
 //! |---|---|
 //! | a voter, at the same address | this one |
-//! | otherwise | the designated one: a voter that has acknowledged most of what is outstanding |
+//! | otherwise | the designated one: a voter of the next configuration that has acknowledged the reconfig |
 //!
-//! Who leads on no more proposes and commits nothing, and goes when its learners have gone: they close the connections,
-//! so that they have its last commit.
+//! Behind a reconfig that ends its time a leader proposes nothing more: whoever has acknowledged that one then has all, and
+//! nobody is ahead of the designated leader. (Java proposes on, commits none of it, and designates who has acknowledged most
+//! of it, as far as it has heard; a voter that has more makes that one wait for initLimit.) It goes when its learners have
+//! gone: they close the connections, so that they have its last commit.
 //!
 //! What a new leader finds unfinished it finishes with NEWLEADER (`Leader.lead`, `startZkServer`; ZOOKEEPER-1324). To
 //! learners that come later NEWLEADER brings the active configuration, and a PROPOSAL the one under way. (Java's brings
@@ -42,6 +44,16 @@ use crate::event::Event;
 use crate::processors::proposal::Proposal;
 use crate::reconfig_request::next_view;
 use crate::state_machine::StateMachine;
+use crate::time::Nanos;
+
+/// Another server leads on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Retirement {
+    /// This one goes then at the latest.
+    at: Nanos,
+    /// The designated one, if any.
+    leader: Option<ServerId>,
+}
 
 impl<S: StateMachine> Leader<S> {
     /// A configuration of files only gets the version of the first NEWLEADER that agrees on it, so that it counts more than
@@ -115,20 +127,10 @@ impl<S: StateMachine> Leader<S> {
         if ctx.io.ensemble.leads_on(next, own) {
             return own;
         }
-        let acked = self.proposals.acknowledged_by(reconfig);
-        let mut candidates: Vec<ServerId> =
-            acked.into_iter().filter(|sid| *sid != own && next.is_voter(*sid)).collect();
-        for proposal in self.proposals.outstanding_behind(reconfig.entry.zxid) {
-            let acked = self.proposals.acknowledged_by(proposal);
-            let narrowed: Vec<ServerId> =
-                candidates.iter().copied().filter(|sid| acked.contains(sid)).collect();
-            if narrowed.is_empty() {
-                break;
-            }
-            candidates = narrowed;
-        }
-        // None where this server is all of the next quorum, at another address.
-        candidates.first().copied().unwrap_or(own)
+        // Nothing is behind it that one of them may have and another not. None where this server is all of the next quorum,
+        // at another address.
+        let acked = self.proposals.acknowledged_by(reconfig).into_iter();
+        acked.filter(|sid| *sid != own).find(|sid| next.is_voter(*sid)).unwrap_or(own)
     }
 
     fn activate(&mut self, ctx: &mut Ctx<'_, S>, view: &View, designated: Option<ServerId>) {
@@ -141,22 +143,31 @@ impl<S: StateMachine> Leader<S> {
         ctx.io.event(Event::ConfigActivated { version });
         self.proposals.voters_are(ctx.io.ensemble.voters());
         if activation == Activation::Major {
-            self.retires_at = Some(ctx.io.now.mono + ctx.io.config.settings.sync_time());
+            let at = ctx.io.now.mono + ctx.io.config.settings.sync_time();
+            self.retires = Some(Retirement { at, leader: designated });
         }
     }
 
-    /// Does it lead no more, and only wait for its learners to go (`allowedToCommit`)?
+    /// It leads on no more, or will not once the reconfig is committed that is proposed: what it proposed now it could
+    /// not commit (`allowedToCommit`).
+    pub(super) fn is_at_its_end(&self, ctx: &Ctx<'_, S>) -> bool {
+        let ensemble = &ctx.io.ensemble;
+        self.is_retired()
+            || ensemble.pending().is_some() && !ensemble.leads_on(ensemble.latest(), ctx.io.sid())
+    }
+
+    /// It only waits for its learners to go.
     pub(super) fn is_retired(&self) -> bool {
-        self.retires_at.is_some()
+        self.retires.is_some()
     }
 
     /// A learner has gone, or time has: who is retired goes without a quorum of learners, or when they had time.
     pub(super) fn check_retired(&mut self, ctx: &mut Ctx<'_, S>) -> RoleResult {
-        let (Some(deadline), Phase::Established { .. }) = (self.retires_at, self.phase) else {
+        let (Some(Retirement { at, leader }), Phase::Established { .. }) = (self.retires, self.phase) else {
             return Ok(());
         };
-        let left = deadline <= ctx.io.now.mono || self.check_quorum(ctx).is_err();
-        if left { Err(Leave::Reconfigured("another server leads on".into())) } else { Ok(()) }
+        let left = at <= ctx.io.now.mono || self.check_quorum(ctx).is_err();
+        if left { Err(Leave::Reconfigured { why: "another server leads on".into(), leader }) } else { Ok(()) }
     }
 }
 

@@ -97,7 +97,8 @@ impl<S: StateMachine> Learner<S> {
         ctx.io.event(Event::ConfigActivated { version: view.version });
         match activation {
             Activation::Major => {
-                Err(Leave::Reconfigured(format!("configuration {} is active", view.version)))
+                let why = format!("configuration {} is active", view.version);
+                Err(Leave::Reconfigured { why, leader: designated })
             }
             Activation::Minor | Activation::Known => Ok(()),
         }

@@ -103,6 +103,7 @@ pub fn all(given: &Given) -> Vec<Check> {
     // It has no reconfigurations. Its commands are not those of 3.8, and neither are its words.
     if given.java_version() != Some(Version::V3_4) {
         all.push(check("nodes go by a Java leader's reconfigurations", Java, 180, reconfigs::applied));
+        all.push(check("Java members go by a leading node's reconfigurations", Java, 180, reconfigs::led));
         all.push(check("a node without reconfigEnabled stops at one", Java, 120, reconfigs::refused));
         all.push(check("zkCli at three nodes", Java, 90, other_clients::zk_cli));
     }

@@ -1,4 +1,5 @@
-//! A Java leader's reconfigurations (ZOOKEEPER-107): nodes go by them, and keep them as Java does; or stop.
+//! Reconfigurations (ZOOKEEPER-107): nodes go by those of a Java leader, and keep them as Java does, or stop; and Java's
+//! servers by those of a node that leads.
 
 use super::{Found, seconds};
 use crate::interop::Given;
@@ -54,6 +55,11 @@ fn agreed(ensemble: &Ensemble, client: &mut Driver, members: &[usize], last: &st
     Ok(version.to_owned())
 }
 
+fn next_leader(ensemble: &Ensemble, members: &[usize]) -> Result<usize, String> {
+    let leads = |sid: &usize| ensemble.mode(*sid).as_deref() == Some("leader");
+    ensemble.poll(seconds(60), "nobody leads on", || members.iter().copied().find(leads))
+}
+
 /// What a node starts with next.
 fn kept(ensemble: &Ensemble, sid: usize, version: &str) -> Result<(), String> {
     let dir = &ensemble.member(sid).dir;
@@ -101,7 +107,10 @@ pub fn applied(given: &Given) -> Found {
 
     // One is killed, and misses what follows.
     ensemble.kill(1);
+    let before = std::time::Instant::now();
     client.ask("reconfig a - 3")?;
+    let next = next_leader(&ensemble, &[2, 4])?;
+    let took = before.elapsed().as_millis();
     client.ask("close a")?;
     ensemble.kill(3);
     let leader = ensemble.settle()?;
@@ -132,7 +141,63 @@ pub fn applied(given: &Given) -> Found {
     for sid in [1, 2, 4] {
         ensemble.wait_for_zxid(sid, last, seconds(10))?;
     }
-    Ok(format!("version {version} on all, kept by the nodes; 3 went, {leader} led as one of 1, 2 and 4"))
+    Ok(format!(
+        "version {version} on all, kept by the nodes; 3 was to go, and {next} led after {took} ms; later {leader}, as one \
+         of 1, 2 and 4"
+    ))
+}
+
+/// Servers 1, 2 and 4 are Java's, and node 3 leads. 4 joins as an observer and gets a vote, as a client of a Java follower
+/// asks; then the node is to go, one of Java's leads on, and the node comes back.
+pub fn led(given: &Given) -> Found {
+    use Kind::{Java, Serving};
+    let mut ensemble = prepare(given, &[Java, Java, Serving, Java], |_| ON)?;
+    for sid in [3, 2, 1] {
+        ensemble.start_member(sid)?;
+    }
+    ensemble.settle_under(3, "equal histories, the largest id")?;
+    let mut client = given.client()?;
+    client.ask(&format!("connect a {} 20000", ensemble.host(1)))?;
+    client.ask(&format!("connect b {} 20000", ensemble.host(3)))?;
+    agreed(&ensemble, &mut client, &[1, 2, 3], "version=100000000")?;
+    client.ask("create a /before v")?;
+
+    ensemble.start_member(4)?;
+    ensemble.wait_for_mode(4, "follower")?;
+    let (observer, voter) = (server(&ensemble, 4, "observer"), server(&ensemble, 4, "participant"));
+    client.ask(&format!("reconfig a {observer} -"))?;
+    ensemble.wait_for_mode(4, "observer")?;
+    agreed(&ensemble, &mut client, &[1, 2, 3, 4], &observer)?;
+    client.ask(&format!("reconfig a {voter} -"))?;
+    ensemble.wait_for_mode(4, "follower")?;
+    let version = agreed(&ensemble, &mut client, &[1, 2, 3, 4], &voter)?;
+    kept(&ensemble, 3, &version)?;
+    let absent = "server.8=127.0.0.1:1:2;3,server.9=127.0.0.1:4:5;6";
+    for (reconfig, error) in
+        [("- 1,2,4".to_owned(), "BadArgumentsError"), (format!("{absent} 1,2"), "NewConfigNoQuorumError")]
+    {
+        let told = client.ask(&format!("reconfig a {reconfig}")).err().unwrap_or("it is taken".into());
+        if !told.contains(error) {
+            return Err(format!("reconfig {reconfig}: expected {error}: {told}"));
+        }
+    }
+
+    let before = std::time::Instant::now();
+    client.ask("reconfig b - 3")?;
+    let leader = next_leader(&ensemble, &[1, 2, 4])?;
+    let took = before.elapsed().as_millis();
+    ensemble.wait_for_mode(3, "follower")?;
+    client.ask("create a /without-its-vote v")?;
+    agreed(&ensemble, &mut client, &[1, 2, 4], &voter)?;
+    let back = server(&ensemble, 3, "participant");
+    client.ask(&format!("reconfig a {back} -"))?;
+    let version = agreed(&ensemble, &mut client, &[1, 2, 3, 4], &back)?;
+    kept(&ensemble, 3, &version)?;
+    client.ask("create b /at-the-end v")?;
+    for sid in 1..=4 {
+        ensemble.wait_for_zxid(sid, leader, seconds(10))?;
+    }
+    Ok(format!("version {version} on all; 3 was to go, and {leader} led after {took} ms"))
 }
 
 /// Server 1 is a node whose `reconfigEnabled` is not true. Observers come and go; another voter is not its ensemble's.
