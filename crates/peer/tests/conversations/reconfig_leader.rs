@@ -114,12 +114,12 @@ fn another_server_leads_on() {
              --- servers 1 and 2 are in step with server 3
              {leaves}
              # It proposes nothing behind that.
-             client 1 sets /behind=1
+             L1 asks session=0x10 cxid=1 sets /behind=1
              L2 says ACK 0x200000002
              L1 says ACK 0x200000002
              # And answers no sync.
-             client 1 sets /later=1
              client 1 syncs
+             client 1 sets /later=1
              L1 closes
              # 2 alone is no quorum of 1 and 2.
              time +200"
@@ -134,6 +134,19 @@ fn another_server_leads_on() {
          L1 says ACK 0x200000002
          L2 says ACK 0x200000002
          L1 closes",
+    );
+    // Of those that have acknowledged, 1 is no voter any more.
+    leads(
+        "leader-leaves-with-another",
+        three(),
+        &format!(
+            "4 follows
+             --- servers 1, 2 and 4 are in step with server 3
+             {JOINS_4} leaving=1,3
+             L1 says ACK 0x200000002
+             L2 says ACK 0x200000002
+             L4 says ACK 0x200000002"
+        ),
     );
     leads(
         "leader-moves",
@@ -195,6 +208,21 @@ fn it_is_refused() {
         &format!(
             "L2 closes
              {JOINS_4} leaving=1
+             L1 says ACK 0x200000002"
+        ),
+    );
+    // 4 is there, and observes; 5 is on its way.
+    leads(
+        "refuses-who-does-not-follow",
+        three(),
+        &format!(
+            "4 observes
+             L5 connects
+             L5 says FOLLOWERINFO accepted=0x100000000 sid=5 protocol=0x10000 config=4294967296
+             L5 says ACKEPOCH last=0x100000001 current=1
+             --- servers 1 and 2 are in step with server 3
+             L2 closes
+             {JOINS_4},server.5=h5:2888:3888;2181 leaving=1
              L1 says ACK 0x200000002"
         ),
     );

@@ -184,9 +184,7 @@ impl<S: StateMachine> Leader<S> {
 
     /// Commit, strictly in order, what a quorum has acknowledged.
     fn try_commit(&mut self, ctx: &mut Ctx<'_, S>) {
-        while !self.is_retired()
-            && let Some(proposal) = self.proposals.pop_committed(ctx.io.ensemble)
-        {
+        while let Some(proposal) = self.proposals.pop_committed(ctx.io.ensemble) {
             let zxid = proposal.entry.zxid;
             self.last_committed = zxid;
             ctx.io.event(Event::Committed { zxid, digest: proposal.digest });

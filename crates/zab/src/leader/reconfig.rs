@@ -143,6 +143,7 @@ impl<S: StateMachine> Leader<S> {
         ctx.io.event(Event::ConfigActivated { version });
         self.proposals.voters_are(ctx.io.ensemble.voters());
         if activation == Activation::Major {
+            assert_eq!(self.proposals.outstanding_len(), 0, "nothing is proposed behind the end");
             let at = ctx.io.now.mono + ctx.io.config.settings.sync_time();
             self.retires = Some(Retirement { at, leader: designated });
         }
