@@ -200,6 +200,13 @@ fn it_is_refused() {
         three(),
         "client 1 reconfigs leaving=2,3 version=7\n L1 says ACK 0x200000002",
     );
+    let mut of_elsewhere = three();
+    of_elsewhere.view.version = wire::Zxid(0x2_0000_0002);
+    refuses(
+        "refuses-behind-a-later-version",
+        of_elsewhere,
+        "client 1 reconfigs joining=server.4=h4:2888:3888:observer;2181\n L1 says ACK 0x200000002",
+    );
     refuses("refuses-one-voter", three(), "client 1 reconfigs leaving=2,3\n L1 says ACK 0x200000002");
     // Of 2, 3 and 4, where only 3 is there.
     refuses(

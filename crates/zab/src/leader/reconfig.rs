@@ -8,6 +8,7 @@
 //! | `reconfigEnabled` is not true | ReconfigDisabled |
 //! | the session is closing, or moved | SessionExpired, SessionMoved |
 //! | a configuration is seen that is not active | ReconfigInProgress |
+//! | the active configuration has a version beyond the history | BadVersion |
 //! | it asks for what cannot be (`reconfig_request`) | BadVersion, BadArguments |
 //! | no quorum of the next configuration is connected and synced | NewConfigNoQuorum |
 //! | the client may not write to `/zookeeper/config` | NoAuth |
@@ -88,6 +89,10 @@ impl<S: StateMachine> Leader<S> {
         let (ensemble, settings) = (&ctx.io.ensemble, &ctx.io.config.settings);
         if ensemble.pending().is_some() {
             return Err(code::RECONFIG_IN_PROGRESS);
+        }
+        // Of a file from elsewhere, or of a history that was set back: nobody would take the next one for a later one.
+        if zxid <= ensemble.active().version {
+            return Err(code::BAD_VERSION);
         }
         let mut reader = Reader::new(request.body.clone());
         let asked = ReconfigRequest::read(&mut reader, "reconfig").map_err(|_| code::MARSHALLING_ERROR)?;
