@@ -9,9 +9,9 @@ use crate::client_history::ClientHistory;
 use crate::ghost::{Ghost, Member};
 use crate::history::History;
 use crate::invariants::{
-    assertions, commit_consistency, committed_log_monotonicity, convergence, durability, epoch_monotonicity,
-    epoch_quorum, gap, history_consistency, initial_history, integrity, leadership, primary_order,
-    process_consistency, total_order, tree_equality, zxid_uniqueness,
+    assertions, commit_consistency, committed_log_monotonicity, configurations, convergence, durability,
+    epoch_monotonicity, epoch_quorum, gap, history_consistency, initial_history, integrity, leadership,
+    primary_order, process_consistency, total_order, tree_equality, zxid_uniqueness,
 };
 use crate::observation::{ClientObservation, EnsembleSpec, FinalState, Observation, TreeObservation};
 use crate::report::{Report, Violation};
@@ -129,6 +129,10 @@ impl Checkers {
                     self.ghost.members[learner].sync_point = Some(known);
                 }
             }
+            Event::ConfigSeen { ref view, .. } => configurations::seen(&mut self.ghost, view),
+            Event::ConfigActivated { ref view, .. } => {
+                configurations::activated(&mut self.ghost, m, view, &mut self.report);
+            }
             Event::NewLeaderSent { epoch, .. } => self.new_leader_sent(m, epoch),
             Event::Established { epoch } => self.established(m, epoch),
             Event::NewLeaderAckSent { epoch } => self.new_leader_ack_sent(m, epoch),
@@ -211,7 +215,7 @@ impl Checkers {
         let prev = member.log.last();
         if zxid <= prev {
             // An observer may have applied it before.
-            if member.voter || !member.log.holds(zxid) {
+            if member.role != Role::Observing || !member.log.holds(zxid) {
                 primary_order::steps_back(g, m, "log", prev, zxid, report);
             }
             return;
@@ -265,7 +269,7 @@ impl Checkers {
         tree_equality::reached(&mut self.ghost, m, zxid, tree, &mut self.report);
         integrity::broadcast(&mut self.ghost, m, zxid, &mut self.report);
         let member = &mut self.ghost.members[m];
-        if !member.voter && zxid > member.log.last() {
+        if member.role == Role::Observing && zxid > member.log.last() {
             // An observer may keep no log; its history is what it applied.
             member.log.push(zxid);
         }
@@ -332,7 +336,8 @@ impl Checkers {
                 && all_of(&lost.history)
                 && all_of(&g.committed)
         };
-        g.quorums.contains(g.voters_where(stands_in))
+        let standing_in = g.mask_where(|_, member| stands_in(member));
+        std::iter::once(&g.config).chain(&g.seen).all(|config| config.has_quorum(standing_in))
     }
 
     // --- discovery and synchronisation

@@ -7,7 +7,7 @@ use zab::Role;
 
 use crate::history::{History, end_before};
 use crate::observation::EnsembleSpec;
-use crate::quorum::{Quorums, is_voter};
+use crate::quorum::Configuration;
 use crate::txns::{Attempt, Epochs};
 
 /// What a member's disk stands for.
@@ -90,7 +90,6 @@ impl Disk {
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub sid: ServerId,
-    pub voter: bool,
     /// Its process runs.
     pub up: bool,
     /// The last crash took the power.
@@ -160,8 +159,12 @@ impl Member {
 #[derive(Clone, Debug)]
 pub(crate) struct Ghost {
     pub members: Vec<Member>,
-    pub quorums: Quorums,
-    pub voters: u64,
+    /// The one that a leader made active last.
+    pub config: Configuration,
+    /// What was proposed later, or agreed on with NEWLEADER, and may be active one day.
+    pub seen: Vec<Configuration>,
+    /// Versions that leaders have made active.
+    pub activated: Vec<Zxid>,
     pub allow_zxid_jumps: bool,
     pub epochs: Epochs,
     /// `C`.
@@ -177,7 +180,6 @@ impl Ghost {
             .iter()
             .map(|member| Member {
                 sid: member.sid,
-                voter: is_voter(member),
                 up: false,
                 power_lost: false,
                 fresh: true,
@@ -200,12 +202,11 @@ impl Ghost {
                 last_step: "never started",
             })
             .collect();
-        let voters =
-            members.iter().enumerate().filter(|(_, m)| m.voter).fold(0, |mask, (at, _)| mask | 1 << at);
         Ghost {
-            quorums: Quorums::new(&spec.verifier, &spec.members),
+            config: Configuration::first(&spec.verifier, &spec.members),
+            seen: Vec::new(),
+            activated: Vec::new(),
             members,
-            voters,
             allow_zxid_jumps: spec.allow_zxid_jumps,
             epochs: Epochs::default(),
             committed: History::default(),
@@ -226,16 +227,26 @@ impl Ghost {
         self.members[member].sid
     }
 
-    /// Voters for which `holds` is true, as a mask.
+    /// Voters of the active configuration for which `holds` is true, as a mask.
     #[inline]
     pub fn voters_where(&self, holds: impl Fn(&Member) -> bool) -> u64 {
+        let voters = self.config.voters;
+        self.mask_where(|at, member| voters & 1 << at != 0 && holds(member))
+    }
+
+    #[inline]
+    pub fn mask_where(&self, holds: impl Fn(usize, &Member) -> bool) -> u64 {
         let mut mask = 0;
         for (at, member) in self.members.iter().enumerate() {
-            if member.voter && holds(member) {
+            if holds(at, member) {
                 mask |= 1 << at;
             }
         }
         mask
+    }
+
+    pub fn sids(&self) -> Vec<ServerId> {
+        self.members.iter().map(|member| member.sid).collect()
     }
 
     /// Sids of a mask, for reports.

@@ -1,26 +1,60 @@
 //! Quorums over bit masks: the same answers as `QuorumVerifier`, without a set for each question.
 
-use zab::{LearnerType, QuorumVerifier};
+use wire::{ServerId, Zxid};
+use zab::{LearnerType, QuorumVerifier, View};
 
 use crate::observation::MemberSpec;
 
+/// A configuration, as far as quorums go.
+#[derive(Clone, Debug)]
+pub(crate) struct Configuration {
+    pub version: Zxid,
+    /// Voters, as a mask.
+    pub voters: u64,
+    quorums: Quorums,
+}
+
+impl Configuration {
+    /// Of the beginning.
+    pub fn first(verifier: &QuorumVerifier, members: &[MemberSpec]) -> Configuration {
+        let sids: Vec<ServerId> = members.iter().map(|member| member.sid).collect();
+        let votes = |member: &MemberSpec| member.learner_type == LearnerType::Participant;
+        let voters = members.iter().enumerate().filter(|(_, member)| votes(member));
+        let voters = voters.fold(0, |mask, (at, _)| mask | 1 << at);
+        Configuration { version: Zxid::ZERO, voters, quorums: Quorums::new(verifier, &sids) }
+    }
+
+    /// `sids`: of all members that are watched, in their order.
+    pub fn of(view: &View, sids: &[ServerId]) -> Configuration {
+        let voters = sids.iter().enumerate().filter(|(_, sid)| view.is_voter(**sid));
+        let voters = voters.fold(0, |mask, (at, _)| mask | 1 << at);
+        Configuration { version: view.version, voters, quorums: Quorums::new(&view.verifier, sids) }
+    }
+
+    /// Who is no voter does not count.
+    #[inline]
+    pub fn has_quorum(&self, mask: u64) -> bool {
+        self.quorums.contains(mask & self.voters)
+    }
+}
+
 /// Bit `i` of a mask is member `i` of the ensemble.
 #[derive(Clone, Debug)]
-pub(crate) enum Quorums {
+enum Quorums {
     Majority { voters: u64, more_than: u32 },
     Hierarchical { groups: Vec<Group> },
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Group {
+struct Group {
     total: i64,
     weights: Vec<(u64, i64)>,
 }
 
 impl Quorums {
-    pub fn new(verifier: &QuorumVerifier, members: &[MemberSpec]) -> Quorums {
+    fn new(verifier: &QuorumVerifier, members: &[ServerId]) -> Quorums {
         assert!(members.len() <= 64, "at most 64 members are watched");
-        let bit_of = |sid| members.iter().position(|m| m.sid == sid).map_or(0, |at| 1u64 << at);
+        let bit_of = |sid| members.iter().position(|m| *m == sid).map_or(0, |at| 1u64 << at);
         match verifier {
             QuorumVerifier::Majority { voters } => Quorums::Majority {
                 voters: voters.iter().map(|sid| bit_of(*sid)).fold(0, |mask, bit| mask | bit),
@@ -39,7 +73,7 @@ impl Quorums {
         }
     }
 
-    pub fn contains(&self, mask: u64) -> bool {
+    fn contains(&self, mask: u64) -> bool {
         match self {
             Quorums::Majority { voters, more_than } => (mask & voters).count_ones() > *more_than,
             Quorums::Hierarchical { groups } => {
@@ -57,11 +91,6 @@ impl Group {
     }
 }
 
-/// Whether the member's word counts in a quorum of any kind.
-pub(crate) fn is_voter(member: &MemberSpec) -> bool {
-    member.learner_type == LearnerType::Participant
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -70,8 +99,8 @@ mod tests {
 
     use super::*;
 
-    fn members(n: i64) -> Vec<MemberSpec> {
-        (1..=n).map(|sid| MemberSpec { sid: ServerId(sid), learner_type: LearnerType::Participant }).collect()
+    fn members(n: i64) -> Vec<ServerId> {
+        (1..=n).map(ServerId).collect()
     }
 
     fn same_as_verifier(verifier: &QuorumVerifier, n: i64) {

@@ -15,6 +15,10 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("ZXU", "equal zxids are equal transactions"),
     ("LLC", "a leader that is established has everything that was committed in earlier epochs"),
     ("CLD", "what is committed is durable on a quorum"),
+    (
+        "CFG",
+        "a leader makes configurations active in order, with a quorum of each; nobody else does before it",
+    ),
     ("EPQ", "an established epoch and its initial history are durable on a quorum"),
     ("EPM", "durable epochs never decrease, and history never exceeds currentEpoch"),
     ("CLM", "in one life deliveries only grow; what is committed is never cut"),

@@ -119,8 +119,8 @@ impl EventLog {
             Event::SyncStarted { mode: how, zxid } => {
                 info!("the leader synchronises us to {zxid} by {}", mode(*how));
             }
-            Event::ConfigSeen { version } => info!("configuration {version} is proposed"),
-            Event::ConfigActivated { version } => info!("configuration {version} is active"),
+            Event::ConfigSeen { version, .. } => info!("configuration {version} is proposed"),
+            Event::ConfigActivated { version, .. } => info!("configuration {version} is active"),
             Event::UpToDate { epoch } => info!("up to date in epoch {epoch}"),
             Event::SnapshotTaken { zxid } => info!("snapshot taken at {zxid}"),
             Event::Warning { what } | Event::Exception { what } => warn!("{what}"),

@@ -135,7 +135,7 @@ impl<S: StateMachine> Ctx<'_, S> {
         let view = crate::config_text::parse_config_text(&self.db.state.config()?).ok()?;
         if self.io.config.settings.reconfig_enabled {
             if self.io.ensemble.see(&view) {
-                self.io.event(Event::ConfigSeen { version: view.version });
+                self.io.event(Event::config_seen(&view));
             }
             return None;
         }

@@ -1,8 +1,12 @@
 //! Typed events: what a member tells about itself. One vocabulary for checkers, scenario triggers,
 //! coverage marks, traces and reports.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use wire::{Epoch, ServerId, SessionId, Zxid};
+
+use crate::config::View;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -146,10 +150,15 @@ pub enum Event {
     /// A configuration was proposed, and decisions need its quorums, too; or NEWLEADER's takes the place of such a one.
     ConfigSeen {
         version: Zxid,
+        /// For checkers.
+        #[serde(skip)]
+        view: Arc<View>,
     },
     /// It is committed, and the one to go by.
     ConfigActivated {
         version: Zxid,
+        #[serde(skip)]
+        view: Arc<View>,
     },
     /// History and currentEpoch are durable; the ACK of NEWLEADER leaves now.
     NewLeaderAckSent {
@@ -215,6 +224,14 @@ pub enum Event {
 }
 
 impl Event {
+    pub fn config_seen(view: &View) -> Event {
+        Event::ConfigSeen { version: view.version, view: Arc::new(view.clone()) }
+    }
+
+    pub fn config_activated(view: &View) -> Event {
+        Event::ConfigActivated { version: view.version, view: Arc::new(view.clone()) }
+    }
+
     /// As traces print it and triggers name it.
     pub fn name(&self) -> &'static str {
         match self {

@@ -34,7 +34,8 @@ pub(crate) fn new_leader_ack_sent(g: &Ghost, m: usize, epoch: Epoch, report: &mu
         let detail = format!("acknowledges epoch {epoch}, currentEpoch is {}", disk.current);
         return report.add("AST-ACK", member.sid, detail);
     }
-    if !member.voter {
+    // It keeps no log, or acknowledges without it.
+    if member.role == Role::Observing {
         return;
     }
     let initial = g.epochs.peek(epoch).and_then(|state| state.initial.as_ref());

@@ -25,7 +25,7 @@ pub(crate) fn check(g: &Ghost, end: &FinalState, report: &mut Report) {
     }
     let running: Vec<usize> = end.running.iter().filter_map(|sid| g.index(*sid)).collect();
     let mask = running.iter().fold(0u64, |mask, at| mask | 1 << at);
-    if !g.quorums.contains(mask & g.voters) {
+    if !g.config.has_quorum(mask) {
         return;
     }
     if let Some((leader, epoch)) = the_leader(g, &running, report) {
@@ -74,7 +74,7 @@ fn learners(g: &Ghost, running: &[usize], leader: usize, epoch: Epoch, report: &
         }
     }
     let live = g.voters_where(|member| member.up && in_epoch(member));
-    if !g.quorums.contains(live) {
+    if !g.config.has_quorum(live) {
         let detail = format!("leads epoch {epoch} with {} only", g.names(live));
         report.add("LV-STEP", g.sid(leader), detail);
     }

@@ -2,7 +2,9 @@
 //! what recovery would give (`dur[p]`, or a durable snapshot that recovery would use).
 //!
 //! Checked for each transaction when its commit is decided, and for all of `C` again after anything
-//! that can take coverage away: a recovery, a truncation, an installed snapshot, a damaged disk.
+//! that can take coverage away: a recovery, a truncation, an installed snapshot, a damaged disk. A quorum is one of the
+//! configuration that a leader made active last. It made it so with everything before on a quorum of it: that is
+//! asked then (CFG), and so a reconfig commits with a quorum of both.
 //!
 //! DUR, a promise of the disk: what a completed sync made durable is there after every recovery, unless
 //! a fault damaged the disk, or it stands above currentEpoch and is cut. A process that died while it
@@ -19,7 +21,7 @@ use crate::report::Report;
 #[inline]
 pub(crate) fn decided(g: &Ghost, m: usize, zxid: Zxid, report: &mut Report) {
     let holding = g.voters_where(|member| member.disk.covers(zxid));
-    if !g.quorums.contains(holding) {
+    if !g.config.has_quorum(holding) {
         lost(g, m, zxid, holding, report);
     }
 }
@@ -35,13 +37,13 @@ pub(crate) fn all(g: &Ghost, m: usize, report: &mut Report) {
     let committed = &g.committed;
     let whole = g
         .voters_where(|member| member.disk.first_uncovered(committed, Zxid::MIN, committed.last()).is_none());
-    if g.quorums.contains(whole) {
+    if g.config.has_quorum(whole) {
         return;
     }
     // Nobody's coverage changes inside a piece between two edges.
     for piece in pieces(g) {
         let holding = g.voters_where(|member| member.disk.covers(piece));
-        if !g.quorums.contains(holding) {
+        if !g.config.has_quorum(holding) {
             return lost(g, m, piece, holding, report);
         }
     }
@@ -54,7 +56,7 @@ fn pieces(g: &Ghost) -> Vec<Zxid> {
     for run in g.committed.segs() {
         edges.push(run.first);
     }
-    for member in g.members.iter().filter(|member| member.voter) {
+    for member in &g.members {
         let disk = &member.disk;
         edges.extend([disk.covered, disk.snapshot, disk.history.last(), disk.history.base()].map(after));
         for run in disk.history.segs() {

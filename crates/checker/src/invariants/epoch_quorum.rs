@@ -12,7 +12,7 @@ pub(crate) fn established(g: &Ghost, m: usize, epoch: Epoch, report: &mut Report
     let entered = g.voters_where(|member| member.disk.current >= epoch);
     let holding =
         g.voters_where(|member| member.disk.first_uncovered(initial, Zxid::MIN, initial.last()).is_none());
-    if !g.quorums.contains(entered & holding) {
+    if !g.config.has_quorum(entered & holding) {
         let detail = format!(
             "epoch {epoch} is established; currentEpoch is durable on {}, I[{epoch}] on {}",
             g.names(entered),

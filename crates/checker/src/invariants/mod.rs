@@ -4,6 +4,7 @@
 pub(crate) mod assertions;
 pub(crate) mod commit_consistency;
 pub(crate) mod committed_log_monotonicity;
+pub(crate) mod configurations;
 pub(crate) mod convergence;
 pub(crate) mod durability;
 pub(crate) mod epoch_monotonicity;

@@ -348,7 +348,7 @@ impl Election {
         if reconfig {
             io.disk(DiskOp::WriteConfig { file: ConfigFile::Active, version, text: view.text() });
         }
-        io.event(Event::ConfigActivated { version });
+        io.event(Event::config_activated(&view));
         before.members != view.members || before.verifier != view.verifier
     }
 

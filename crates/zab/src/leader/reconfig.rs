@@ -145,7 +145,7 @@ impl<S: StateMachine> Leader<S> {
         }
         let (file, version) = (ConfigFile::Active, view.version);
         ctx.io.disk(DiskOp::WriteConfig { file, version, text: view.text() });
-        ctx.io.event(Event::ConfigActivated { version });
+        ctx.io.event(Event::config_activated(view));
         self.proposals.voters_are(ctx.io.ensemble.voters());
         if activation == Activation::Major {
             assert_eq!(self.proposals.outstanding_len(), 0, "nothing is proposed behind the end");
@@ -180,7 +180,7 @@ impl<S: StateMachine> Leader<S> {
 fn see<S: StateMachine>(ctx: &mut Ctx<'_, S>, view: &View) -> OpId {
     let new = ctx.io.ensemble.see(view);
     assert!(new, "configuration {} is later than every other", view.version);
-    ctx.io.event(Event::ConfigSeen { version: view.version });
+    ctx.io.event(Event::config_seen(view));
     let (file, version) = (ConfigFile::Seen, view.version);
     ctx.io.disk(DiskOp::WriteConfig { file, version, text: view.text() })
 }

@@ -63,7 +63,7 @@ impl<S: StateMachine> Learner<S> {
             && let Some(view) = config_of(entry)?
             && ctx.io.ensemble.see(&view)
         {
-            ctx.io.event(Event::ConfigSeen { version: view.version });
+            ctx.io.event(Event::config_seen(&view));
             keep(ctx, ConfigFile::Seen, &view);
         }
         Ok(())
@@ -94,7 +94,7 @@ impl<S: StateMachine> Learner<S> {
             return Ok(());
         }
         keep(ctx, ConfigFile::Active, view);
-        ctx.io.event(Event::ConfigActivated { version: view.version });
+        ctx.io.event(Event::config_activated(view));
         match activation {
             Activation::Major => {
                 let why = format!("configuration {} is active", view.version);
@@ -110,7 +110,7 @@ pub(super) fn agree<S: StateMachine>(ctx: &mut Ctx<'_, S>, view: &View) -> Optio
     if !ctx.io.config.settings.reconfig_enabled || !ctx.io.ensemble.agree(view) {
         return None;
     }
-    ctx.io.event(Event::ConfigSeen { version: view.version });
+    ctx.io.event(Event::config_seen(view));
     keep(ctx, ConfigFile::Seen, view)
 }
 
