@@ -21,6 +21,7 @@ pub enum Concern {
     ClientNetwork = 10,
     Clients = 11,
     State = 12,
+    Reconfigs = 13,
 }
 
 #[derive(Clone, Debug)]

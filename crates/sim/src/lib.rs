@@ -5,6 +5,7 @@ pub mod draw;
 pub mod enumerate;
 pub mod faults;
 pub mod network;
+mod operator;
 pub mod plan;
 pub mod queue;
 pub mod run;

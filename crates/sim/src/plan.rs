@@ -155,6 +155,21 @@ pub enum Action {
     MoveClients {
         member: Who,
     },
+    /// A client that may reconfigure asks for it (`reconfigEnabled`): these servers vote from now on, these observe, these
+    /// leave, and the others stay as they are. With `all` there are no others (`newMembers`).
+    Reconfig {
+        #[serde(default)]
+        voters: Vec<Who>,
+        #[serde(default)]
+        observers: Vec<Who>,
+        #[serde(default)]
+        leave: Vec<Who>,
+        #[serde(default)]
+        all: bool,
+        /// Only if the configuration has this version.
+        #[serde(default)]
+        from: Option<i64>,
+    },
     StopWorkload {},
 }
 

@@ -35,7 +35,14 @@ impl LogLane {
             DiskOp::ReadLogBehind { snapshot, through } => {
                 return read_log_behind(fs, *snapshot, *through).map(DiskAnswer::Log);
             }
-            DiskOp::WriteConfig { file, version, text } => config_file::write(fs, *file, *version, text)?,
+            DiskOp::WriteConfig { file, version, text } => {
+                let kept = config_file::write(fs, *file, *version, text);
+                // A reconfig is not logged before its configuration is kept.
+                if kept.is_err() {
+                    self.log.fail();
+                }
+                kept?;
+            }
             op => unreachable!("{} is not of the log lane alone", op.name()),
         }
         Ok(DiskAnswer::Done)

@@ -152,6 +152,11 @@ impl TxnLog {
         self.open.as_ref().map_or(0, |open| open.position)
     }
 
+    /// Nothing more is written until the next Load.
+    pub fn fail(&mut self) {
+        self.failed = true;
+    }
+
     pub fn has_failed(&self) -> bool {
         self.failed
     }

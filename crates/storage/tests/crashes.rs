@@ -240,7 +240,7 @@ fn write_config() {
     }
 }
 
-/// What does not fit is told as such, whatever it is that is in the way.
+/// What does not fit is told as such, whatever it is that is in the way; the reconfig, which is next, is not logged then.
 #[test]
 fn a_configuration_that_is_not_kept() {
     let mut storage = storage(CrashFs::new(&MemFs::default()));
@@ -248,6 +248,11 @@ fn a_configuration_that_is_not_kept() {
     let (file, version) = (ConfigFile::Seen, Zxid(1));
     let outcome = storage.execute(&DiskOp::WriteConfig { file, version, text: Default::default() });
     assert!(matches!(outcome, Err(DiskError::ConfigNotKept(why)) if why.contains(SEEN)));
+    (storage.fs.calls_left, storage.fs.failure) = (u32::MAX, FsError::NoSpace);
+    assert!(storage.execute(&DiskOp::Append(entries(1, 1..=1))).is_err());
+    let loaded = storage.execute(&DiskOp::Load).expect("loaded");
+    assert!(matches!(loaded, DiskAnswer::Loaded(recovered) if recovered.log.is_empty()));
+    assert!(storage.execute(&DiskOp::Append(entries(1, 1..=1))).is_ok());
 }
 
 #[test]

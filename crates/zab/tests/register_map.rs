@@ -282,3 +282,27 @@ fn a_fuzzy_snapshot_and_the_log_behind_it_give_the_state() {
         assert_eq!(again.digest(), map.digest(), "a change every {} slices", cut + 1);
     }
 }
+
+/// It changes no register and no digest, and is there in snapshots; what is older does not take its place.
+#[test]
+fn the_configuration_of_a_reconfig() {
+    let mut map = RegisterMap::new();
+    let body = Bytes::new();
+    let asked = |config| WriteRequest { config, ..request(7, op::RECONFIG, &body) };
+    let refused = map.prepare(Zxid(1), 0, &asked(Some(Err(code::BAD_VERSION))));
+    assert_eq!(map.apply(Zxid(1), &refused).result, Err(code::BAD_VERSION));
+    let disabled = map.prepare(Zxid(2), 0, &asked(None));
+    assert_eq!(map.apply(Zxid(2), &disabled).result, Err(code::RECONFIG_DISABLED));
+    assert_eq!(map.config(), None);
+    let digest = map.digest();
+    let text = Bytes::from_static(b"server.1=h:1:2\nversion=3");
+    let first = map.prepare(Zxid(3), 0, &asked(Some(Ok(text.clone()))));
+    let second = map.prepare(Zxid(4), 0, &asked(Some(Ok(Bytes::from_static(b"later")))));
+    assert_eq!(map.apply(Zxid(3), &first).result, Ok(text.clone()));
+    assert_eq!((map.config(), map.digest(), map.is_whole()), (Some(text), digest, true));
+    let _ = map.apply(Zxid(4), &second);
+    let mut restored = restore(snapshot(&map));
+    assert!(restored.is_whole());
+    let _ = restored.apply(Zxid(3), &first);
+    assert_eq!((restored.config(), restored.digest()), (Some(Bytes::from_static(b"later")), digest));
+}

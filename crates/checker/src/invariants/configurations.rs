@@ -1,6 +1,6 @@
 //! CFG, configurations (ZOOKEEPER-107): judged when one becomes active, as events tell.
 //!
-//! * A leader makes a later one active than any before it, and then everything that is committed is durable on a quorum of
+//! * A leader makes a later one active than any before it (or the last one again: it may not know), and then everything that is committed is durable on a quorum of
 //!   it: the reconfig itself, with which it commits, and what it brings to a new epoch with NEWLEADER.
 //! * Nobody else makes one active before a leader has.
 
@@ -28,7 +28,7 @@ pub(crate) fn activated(g: &mut Ghost, m: usize, view: &View, report: &mut Repor
         }
         return;
     }
-    if view.version <= g.config.version {
+    if view.version < g.config.version {
         let detail = format!("makes configuration {} active behind {}", view.version, g.config.version);
         report.add("CFG", g.sid(m), detail);
         return;

@@ -242,7 +242,9 @@ impl TreeHistory {
             TxnBody::Delete(t) => self.delete(header.zxid, &t.path),
             TxnBody::SetData(t) => {
                 let (zxid, time) = (header.zxid, header.time_ms);
-                if self.now(&t.path).is_some_and(|node| node.version.wrapping_add(1) != t.version) {
+                // A configuration has a version of its own, in its data.
+                let next = |version: i32| if kind == op::RECONFIG { -1 } else { version.wrapping_add(1) };
+                if self.now(&t.path).is_some_and(|node| next(node.version) != t.version) {
                     self.is_impossible(zxid, "sets", &t.path, "at another version than the next");
                 }
                 let data = t.data.clone();

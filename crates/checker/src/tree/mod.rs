@@ -33,7 +33,7 @@ pub(crate) struct TreeCheckers {
     /// By client, of its connection.
     watches: BTreeMap<u64, ConnectionWatches>,
     /// The ensemble's configuration, as it was told first.
-    config: Option<Bytes>,
+    config: BTreeMap<Zxid, Bytes>,
     /// Transactions that were logged somewhere and are not committed yet.
     logged: BTreeMap<Zxid, Bytes>,
     /// A committed transaction was never seen: nothing is judged any more.
@@ -47,7 +47,7 @@ impl TreeCheckers {
             sessions: Sessions::default(),
             sequential: Sequential::default(),
             watches: BTreeMap::new(),
-            config: None,
+            config: BTreeMap::new(),
             logged: BTreeMap::new(),
             blind: false,
         }

@@ -6,6 +6,8 @@
 //! writes, are MONR and RYW.) A part of a multi shows the tree behind that part. NoAuth is right exactly where
 //! the ACL says so, as far as that does not depend on who asks.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use wire::client::{
     ErrorResponse, GetChildrenRequest, GetDataRequest, GetDataResponse, Op, OpResult, Request, Response,
@@ -130,11 +132,11 @@ fn parts(h: &TreeHistory, zxid: Zxid, told: &[OpResult]) -> Option<String> {
 
 const CONFIG_NODE: &[u8] = b"/zookeeper/config";
 
-/// The configuration stands in no transaction: each member has it from its own file or from the leader, and all have the
-/// same members, under versions that the leaders give it; a version is the mzxid, too. The mtime is when the member began
-/// to serve. `known`: as it was told first.
+/// A configuration may stand in no transaction: each member has it from its own file or from the leader, and all that have
+/// one version have the same; that is the mzxid, too. The mtime is when it was reconfigured, or the member began to serve.
+/// `known`: as they were told first, by version. Of files (0) there may be several: who left has one of its own.
 pub(crate) fn configuration(
-    known: &mut Option<Bytes>,
+    known: &mut BTreeMap<Zxid, Bytes>,
     request: &Request,
     result: Result<&Response, i32>,
 ) -> Option<String> {
@@ -156,9 +158,11 @@ pub(crate) fn configuration(
         data_length: data.len() as i32,
         ..Stat::default()
     };
-    let known = known.get_or_insert_with(|| data.clone());
-    let is_right = members_and_version(known).is_some_and(|(known, _)| known == members) && *stat == expected;
-    (!is_right).then(|| format!("the configuration is {data:?} with {stat:?}, which is {known:?}"))
+    let known = known.entry(version).or_insert_with(|| data.clone());
+    let is_known =
+        version == Zxid::ZERO || members_and_version(known).is_some_and(|(known, _)| known == members);
+    (!is_known || *stat != expected)
+        .then(|| format!("the configuration is {data:?} with {stat:?}, which is {known:?}"))
 }
 
 /// `...version=V`

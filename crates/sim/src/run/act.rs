@@ -1,5 +1,8 @@
 //! The actions of a plan, carried out on the world.
 
+use wire::NullableString;
+use wire::client::ReconfigRequest;
+
 use super::*;
 
 impl Runner {
@@ -131,11 +134,31 @@ impl Runner {
                     load.reconnect_all(world);
                 });
             }
+            Action::Reconfig { .. } => self.reconfigure(action, it),
             Action::StopWorkload {} => {
                 self.workload.stop();
                 self.tree_load(|load, _| load.stop());
             }
         }
+    }
+
+    fn reconfigure(&mut self, action: &Action, it: Option<ServerId>) {
+        let Action::Reconfig { voters, observers, leave, all, from } = action else { return };
+        let ids = |who: &[Who]| who.iter().filter_map(|who| self.who(who, it)).collect::<Vec<_>>();
+        let line = |sid: ServerId, role: &str| format!("server.{sid}=10.0.0.{sid}:2888:3888:{role};2181");
+        let votes = ids(voters).into_iter().map(|sid| line(sid, "participant"));
+        let observes = ids(observers).into_iter().map(|sid| line(sid, "observer"));
+        let joining: Vec<String> = votes.chain(observes).collect();
+        let leaving: Vec<String> = ids(leave).iter().map(ServerId::to_string).collect();
+        let list = |items: &[String]| NullableString((!items.is_empty()).then(|| items.join(",").into()));
+        let none = || NullableString(None);
+        let request = ReconfigRequest {
+            joining_servers: if *all { none() } else { list(&joining) },
+            leaving_servers: if *all { none() } else { list(&leaving) },
+            new_members: if *all { list(&joining) } else { none() },
+            cur_config_id: from.unwrap_or(-1),
+        };
+        self.operator.ask(&mut self.world, &request);
     }
 
     fn act_on_disk(&mut self, action: &Action, it: Option<ServerId>) {

@@ -10,6 +10,7 @@ use peer::{ClientId, ClientInput, ClientOutput, Event, Nanos, Role, StateKind, S
 use wire::txn::set_data_request;
 use wire::{ServerId, Zxid, code, op};
 
+use crate::operator::{self, Operator};
 use crate::plan::{Action, Fields, Named, Pending, Step, Who, event_json, has_fields, millis};
 use crate::tree_workload::{self, TreeWorkload};
 use crate::workload::{Workload, WorkloadSpec};
@@ -74,6 +75,7 @@ pub struct Runner {
     workload: Workload,
     /// The workload, where the state is a tree; the other one then has no clients.
     tree: Option<Box<TreeWorkload>>,
+    operator: Operator,
     steps: Vec<Pending>,
     /// Those that wait for an event or a moment, in order.
     waiting: Vec<usize>,
@@ -126,6 +128,7 @@ impl Runner {
             workload,
             waiting: (0..steps.len()).filter(|index| steps[*index].step.when.is_some()).collect(),
             tree: tree.map(Box::new),
+            operator: Operator::default(),
             steps,
             stats: Stats::default(),
             story: Story::default(),
@@ -205,6 +208,9 @@ impl Runner {
         match happened {
             Happened::Timer(timer) if timer >> 56 == 0xfe => self.try_fresh(),
             Happened::Timer(timer) if timer >> 56 == 0xfd => self.act_step((timer & 0xffff_ffff) as usize),
+            Happened::Timer(timer) if timer >> 56 == operator::TIMER => {
+                self.operator.on_timer(&mut self.world, timer);
+            }
             Happened::Timer(timer) if timer >> 56 == tree_workload::TICK => {
                 self.tree_load(|load, world| load.on_timer(world, timer));
             }
@@ -312,6 +318,9 @@ impl Runner {
             ClientOutput::Disconnected { client: FRESH } | ClientOutput::Expired { client: FRESH } => {
                 self.fresh_asked = false;
             }
+            output if self.operator.is(output.client()) => {
+                self.operator.on_output(&mut self.world, output);
+            }
             output => self.workload.on_output(&mut self.world, output),
         }
     }
@@ -346,6 +355,7 @@ impl Runner {
                 self.syncs_of.entry(learner.0).or_default().push(*mode);
             }
             Event::EpochAcked { .. }
+            | Event::ConfigActivated { .. }
             | Event::UpToDate { .. }
             | Event::RoleLeft { .. }
             | Event::LearnerAhead { .. } => {}
@@ -411,6 +421,7 @@ impl Runner {
         self.tell(Told::Heal);
         self.workload.only = None;
         self.tree_load(|load, _| load.only = None);
+        self.operator.stop();
         self.world.heal();
         for sid in self.world.member_ids() {
             self.world.calm(sid);
@@ -507,6 +518,7 @@ impl Runner {
         self.stats.committed = self.world.committed;
         self.stats.acknowledged_writes = self.workload.acknowledged;
         self.stats.unknown_outcomes = self.workload.unknown;
+        self.stats.reconfigs = std::mem::take(&mut self.operator.answers);
         if let Some(tree) = &self.tree {
             self.stats.acknowledged_writes += tree.acknowledged;
             self.stats.unknown_outcomes += tree.unknown;

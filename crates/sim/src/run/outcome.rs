@@ -37,6 +37,9 @@ pub struct Stats {
     /// Faults that took effect while a write was in flight.
     pub effects_amid_writes: u64,
     pub snapshots: u64,
+    /// Answers to reconfigs by error code.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub reconfigs: BTreeMap<i32, u64>,
     pub warnings: u64,
     pub marks: BTreeMap<String, u64>,
     /// Of clients of the data tree.

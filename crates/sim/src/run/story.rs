@@ -47,6 +47,10 @@ fn words(told: &Told) -> String {
             Event::UpToDate { epoch } => format!("{member} is up to date in epoch {epoch}"),
             Event::RoleLeft { role, reason } => format!("{member} leaves {role:?}: {reason}"),
             Event::LearnerAhead { learner, .. } => format!("{member} refuses {learner}: it is ahead"),
+            Event::ConfigActivated { version, view } => {
+                let voters: Vec<String> = view.voters().map(|sid| sid.to_string()).collect();
+                format!("{member} goes by configuration {version}, in which {} vote", voters.join(", "))
+            }
             event => format!("{member}: {}", event.name()),
         },
     }

@@ -20,6 +20,7 @@ use crate::world::{DISK_BYTES, DiskSpec, WorldSpec};
 
 mod aimed;
 mod faults;
+mod reconfigs;
 
 /// A view of voters `1..=voters` and observers behind them.
 pub fn view(voters: u64, observers: u64, verifier: Option<QuorumVerifier>) -> View {
@@ -100,10 +101,14 @@ pub fn plan_registers(seed: u64, switches: Switches) -> RunSpec {
     // elected asks again as long after that.
     let silence = settings.max_notification_interval.0 * 2 + GIVES_UP_AFTER.0;
     let bound = (silence + 6 * settings.init_time().0) / 1_000_000;
+    let mut timeline = faults::timeline(seed, count, (start, heal), pace_ms, sync_ms);
+    if settings.reconfig_enabled {
+        timeline.extend(reconfigs::timeline(seed, &view, (start, heal)));
+    }
     RunSpec {
         world,
         workload,
-        timeline: faults::timeline(seed, count, (start, heal), pace_ms, sync_ms),
+        timeline,
         start_later: Vec::new(),
         heal_at: Nanos::from_millis(heal),
         end_at: Nanos::from_millis(heal + bound),
@@ -178,7 +183,8 @@ fn late_settings(seed: u64, settings: Settings) -> Settings {
         connect_first_retry: one_of(&mut draws, &[settings.connect_first_retry, Nanos::ZERO]),
         // Of a whole ensemble, so that no member is left with nothing.
         global_outstanding_limit: one_of(&mut draws, &[1000, 1000, 1000, 20, 7]),
-        // Members stay the same, but the configuration gets versions, which are told, kept and compared.
+        // The configuration gets versions, which are told, kept and compared; in most of these runs members come and go
+        // (`reconfigs`).
         reconfig_enabled: draws.chance(250),
         ..settings
     }

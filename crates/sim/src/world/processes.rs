@@ -1,10 +1,25 @@
 //! Processes of the simulated members: boot, kill, power loss, pause, and their clocks.
 
+use peer::{LearnerType, Member, View};
+
 use super::*;
 
 /// Of a process that starts.
 pub(super) fn new_state(kind: StateKind, max_txn: usize) -> State {
     State::new(kind, server::Settings { extended_types: true, max_txn, ..server::Settings::default() })
+}
+
+/// A server that left and is to be added again is given a file with the members and itself, by whoever operates it: one
+/// without itself it does not start with. It observes, so that those who left elect nobody among themselves.
+fn list_itself(config: &mut Config, first: &View) {
+    let (sid, seen) = (config.sid, config.seen_view.as_ref());
+    let listed = |view: &View| view.members.contains_key(&sid);
+    if listed(&config.view) || seen.is_some_and(listed) {
+        return;
+    }
+    let itself = Member { learner_type: LearnerType::Observer, ..first.members[&sid].clone() };
+    config.view.members.insert(sid, itself);
+    config.view.version = Zxid::ZERO;
 }
 
 impl World {
@@ -28,6 +43,7 @@ impl World {
             let (active, seen) = config_file::kept(&m.storage.fs).expect("what it wrote can be read");
             config.view = active.unwrap_or(config.view);
             config.seen_view = seen;
+            list_itself(&mut config, &m.config.view);
         }
         let max_txn = config.settings.max_record();
         m.peer = Some(Peer::new(config, new_state(self.spec.state, max_txn)));

@@ -69,9 +69,13 @@ pub struct RegisterMap {
     digest: u64,
     /// The part of the digest that sessions make up.
     sessions_digest: u64,
+    /// Of the last reconfig, and its zxid: no register, and in no digest.
+    config: Option<(Bytes, Zxid)>,
     /// Something was applied or restored that is no register and no session.
     foreign: bool,
 }
+
+const CONFIG_NODE: &[u8] = b"/zookeeper/config";
 
 fn is_owned(path: &[u8]) -> bool {
     path.starts_with(b"/e/")
@@ -228,7 +232,7 @@ impl RegisterMap {
             }
             op::RECONFIG => {
                 let data = Some(request.config.clone().unwrap_or(Err(code::RECONFIG_DISABLED))?);
-                let path = Bytes::from_static(b"/zookeeper/config");
+                let path = Bytes::from_static(CONFIG_NODE);
                 Ok((op::RECONFIG, TxnBody::SetData(SetDataTxn { path, data, version: -1 })))
             }
             _ => Err(code::UNIMPLEMENTED),
@@ -282,9 +286,13 @@ impl StateMachine for RegisterMap {
                 self.close_session(txn.header.client_id);
                 Applied { result: Ok(Bytes::new()) }
             }
-            // The same record. It changes no register: the members keep configurations themselves.
+            // The same record.
             TxnBody::SetData(SetDataTxn { data, .. }) if txn.header.kind == op::RECONFIG => {
-                Applied { result: Ok(data.unwrap_or_default()) }
+                let text = data.unwrap_or_default();
+                if self.config.as_ref().is_none_or(|(_, before)| *before < zxid) {
+                    self.config = Some((text.clone(), zxid));
+                }
+                Applied { result: Ok(text) }
             }
             TxnBody::SetData(SetDataTxn { path, data, version }) => {
                 if self.prepared.get(&path).is_some_and(|(_, last)| *last == zxid) {
@@ -342,6 +350,10 @@ impl StateMachine for RegisterMap {
         self.sessions.iter().map(|(session, timeout)| (*session, *timeout)).collect()
     }
 
+    fn config(&self) -> Option<Bytes> {
+        self.config.as_ref().map(|(text, _)| text.clone())
+    }
+
     fn snapshot_begin(&self) -> Cursor {
         Cursor::new(self)
     }
@@ -358,6 +370,11 @@ impl StateMachine for RegisterMap {
         match record {
             SnapshotRecord::Session { id, timeout_ms } => self.open_session(id, timeout_ms),
             SnapshotRecord::AclEntry { .. } => self.foreign = true,
+            SnapshotRecord::Node { path, data: Some(text), acl_key: -1, stat }
+                if path == CONFIG_NODE && !text.is_empty() =>
+            {
+                self.config = Some((text, stat.mzxid));
+            }
             SnapshotRecord::Node { path, data, acl_key, stat } => {
                 if !is_scaffolding(&path, data.as_deref(), acl_key, &stat) {
                     self.foreign |= !is_register(&path, acl_key, &stat);

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use wire::{SessionId, SnapshotRecord, SnapshotWriter, StatPersisted};
 
-use super::RegisterMap;
+use super::{CONFIG_NODE, RegisterMap};
 
 /// The nodes that stand above registers.
 pub(super) const SCAFFOLDING: [&[u8]; 4] = [b"", b"/zookeeper", b"/zookeeper/quota", b"/e"];
@@ -65,5 +65,9 @@ fn write_head(map: &RegisterMap, out: &mut BytesMut) {
     let nothing = StatPersisted::default();
     for path in SCAFFOLDING {
         SnapshotWriter::node(out, path, Some(b""), -1, &nothing);
+    }
+    if let Some((text, mzxid)) = &map.config {
+        let stat = StatPersisted { mzxid: *mzxid, ..nothing };
+        SnapshotWriter::node(out, CONFIG_NODE, Some(text), -1, &stat);
     }
 }
