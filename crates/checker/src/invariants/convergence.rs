@@ -25,7 +25,8 @@ pub(crate) fn check(g: &Ghost, end: &FinalState, report: &mut Report) {
     }
     let running: Vec<usize> = end.running.iter().filter_map(|sid| g.index(*sid)).collect();
     let mask = running.iter().fold(0u64, |mask, at| mask | 1 << at);
-    if !g.config.has_quorum(mask) {
+    // Who has seen a configuration that is pending elects nobody without its quorum, and perhaps nobody else can be elected.
+    if !std::iter::once(&g.config).chain(&g.seen).all(|config| config.has_quorum(mask)) {
         return;
     }
     if let Some((leader, epoch)) = the_leader(g, &running, report) {

@@ -400,7 +400,11 @@ impl Election {
             *finalize = None;
             io.mark("election: better vote in finalizeWait");
         }
-        if n.round > self.round {
+        // Who has no vote of its own goes by the round of the first voter that it hears, though its own be later: nobody
+        // hears of that one (a vote for nobody is no vote). Java's ignores them, and is ignored, for ever, where it votes in
+        // a configuration that they have seen and it has not.
+        let begins = self.vote.leader == ServerId::NONE;
+        if n.round > self.round || begins && n.round < self.round {
             self.round = n.round;
             self.recvset.clear();
             self.initial.round = n.round;
