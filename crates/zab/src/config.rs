@@ -60,6 +60,9 @@ impl View {
     pub fn is_voter(&self, sid: ServerId) -> bool {
         self.members.get(&sid).is_some_and(|m| m.learner_type == LearnerType::Participant)
     }
+    pub fn observes(&self, sid: ServerId) -> bool {
+        self.members.get(&sid).is_some_and(|m| m.learner_type == LearnerType::Observer)
+    }
     pub fn voters(&self) -> impl Iterator<Item = ServerId> + '_ {
         self.members.iter().filter(|(_, m)| m.learner_type == LearnerType::Participant).map(|(sid, _)| *sid)
     }

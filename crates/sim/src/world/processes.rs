@@ -1,6 +1,6 @@
 //! Processes of the simulated members: boot, kill, power loss, pause, and their clocks.
 
-use peer::{LearnerType, Member, View};
+use peer::{LearnerType, Member, QuorumVerifier, View};
 
 use super::*;
 
@@ -9,16 +9,21 @@ pub(super) fn new_state(kind: StateKind, max_txn: usize) -> State {
     State::new(kind, server::Settings { extended_types: true, max_txn, ..server::Settings::default() })
 }
 
-/// A server that left and is to be added again is given a file with the members and itself, by whoever operates it: one
-/// without itself it does not start with. It observes, so that those who left elect nobody among themselves.
+/// A server that left and is to be added again is given a file with the members and itself, by whoever operates it, as
+/// ZooKeeper's documentation says: without itself in the file it does not start.
 fn list_itself(config: &mut Config, first: &View) {
     let (sid, seen) = (config.sid, config.seen_view.as_ref());
     let listed = |view: &View| view.members.contains_key(&sid);
     if listed(&config.view) || seen.is_some_and(listed) {
         return;
     }
-    let itself = Member { learner_type: LearnerType::Observer, ..first.members[&sid].clone() };
+    let itself = Member { learner_type: LearnerType::Participant, ..first.members[&sid].clone() };
     config.view.members.insert(sid, itself);
+    match &mut config.view.verifier {
+        QuorumVerifier::Majority { voters } => _ = voters.insert(sid),
+        // In a group of its own.
+        QuorumVerifier::Hierarchical { group_of, .. } => _ = group_of.insert(sid, 1000 + sid.0),
+    }
     config.view.version = Zxid::ZERO;
 }
 

@@ -274,7 +274,8 @@ impl Election {
     /// | LOOKING | other voter | none; the vote is counted |
     /// | FOLLOWING, LEADING | LOOKING voter | my vote and state; its own is kept |
     /// | FOLLOWING, LEADING | settled voter | none |
-    /// | OBSERVING | voter | none |
+    /// | OBSERVING | voter, LOOKING with an earlier configuration | my vote and state: it may know no other member |
+    /// | OBSERVING | other voter | none |
     ///
     /// Java answers every message of who is no voter, and its observers answer every voter that is LOOKING. A voter
     /// takes nothing from an observer, so such answers are of no use; but each asks for the next, and the two keep the
@@ -296,7 +297,12 @@ impl Election {
                 }
                 None
             }
-            Phase::Settled(ServerState::Observing) => None,
+            Phase::Settled(ServerState::Observing) => {
+                if n.state == ServerState::Looking && has_earlier_config(io, n) {
+                    self.send(io, sid, self.vote, ServerState::Observing, self.vote.round);
+                }
+                None
+            }
             Phase::Settled(state) => {
                 if n.state == ServerState::Looking && sid != io.sid() {
                     self.send(io, sid, self.vote, *state, self.vote.round);
@@ -498,4 +504,13 @@ impl Election {
         io.event(Event::ElectionDecided { leader, zxid, epoch, round });
         Decision { role, vote }
     }
+}
+
+/// Where configurations are learned from notifications.
+fn has_earlier_config(io: &Io<'_>, n: &Notification) -> bool {
+    let Layout::V2 { config, .. } = &n.layout else { return false };
+    let active = io.ensemble.active();
+    io.config.settings.reconfig_enabled
+        && *config != io.ensemble.active_text()
+        && parse_config_text(config).is_ok_and(|theirs| theirs.version < active.version)
 }

@@ -103,10 +103,13 @@ impl<S: StateMachine> Leader<S> {
         Ok(view)
     }
 
-    /// This server and the followers in step, whatever configuration they are in (`isQuorumSynced`).
+    /// This server and the followers in step, members or not (`isQuorumSynced`). One that has not heard yet that it observes
+    /// does not count, unlike in Java: it comes back as an observer, and acknowledges nothing more.
     fn synced_voters(&self, ctx: &Ctx<'_, S>) -> BTreeSet<ServerId> {
+        let stays = |h: &&super::LearnerHandler<_>| !ctx.io.ensemble.active().observes(h.sid);
         let live = |h: &&super::LearnerHandler<_>| h.tick_of_next_ack_deadline >= self.tick;
-        let followers = self.handlers.values().filter(|h| h.participant && h.is_synced()).filter(live);
+        let followers =
+            self.handlers.values().filter(|h| h.participant && h.is_synced()).filter(live).filter(stays);
         followers.map(|h| h.sid).chain(std::iter::once(ctx.io.sid())).collect()
     }
 
