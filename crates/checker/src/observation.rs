@@ -178,6 +178,8 @@ pub struct FinalState {
     pub converged: bool,
     /// Members that run and reach each other. The others are asked for nothing.
     pub running: Vec<ServerId>,
+    /// Members that lost their disk, and that no leader has brought up to date since: they vote for nobody.
+    pub voteless: Vec<ServerId>,
     /// Members that had crashes only and refuse to start, with the reason.
     pub refused: Vec<(ServerId, String)>,
     /// The versions of the configurations that they go by.

@@ -28,6 +28,8 @@ pub struct Ensemble {
     active_text: Bytes,
     /// Later than the active one.
     seen: Option<View>,
+    /// As the last configuration says that this member is in: without one it says where it is, to be added again.
+    own_election_address: String,
     /// `host:port` of their election ports, as their hellos stated them, in the order in which they came.
     strangers: VecDeque<(ServerId, String)>,
 }
@@ -54,13 +56,30 @@ pub enum ConfigFile {
 impl Ensemble {
     pub fn new(config: &Config) -> Ensemble {
         let seen = config.seen_view.clone().filter(|seen| seen.version > config.view.version);
-        Ensemble {
+        let mut ensemble = Ensemble {
             sid: config.sid,
             active_text: config.view.text(),
             active: config.view.clone(),
-            seen,
+            seen: None,
+            own_election_address: String::new(),
             strangers: VecDeque::new(),
+        };
+        ensemble.learn_own_address(&config.view);
+        if let Some(seen) = &seen {
+            ensemble.learn_own_address(seen);
         }
+        Ensemble { seen, ..ensemble }
+    }
+
+    fn learn_own_address(&mut self, view: &View) {
+        if let Some(member) = view.members.get(&self.sid) {
+            self.own_election_address.clone_from(&member.election_address);
+        }
+    }
+
+    /// `host:port`; none where no configuration that was known had this member.
+    pub fn own_election_address(&self) -> &str {
+        &self.own_election_address
     }
 
     pub fn active(&self) -> &View {
@@ -141,6 +160,7 @@ impl Ensemble {
             return false;
         }
         self.seen = Some(view.clone());
+        self.learn_own_address(view);
         true
     }
 
@@ -152,6 +172,7 @@ impl Ensemble {
             return false;
         }
         self.seen = Some(view.clone()).filter(|seen| seen.version > self.active.version);
+        self.learn_own_address(view);
         true
     }
 
@@ -167,6 +188,7 @@ impl Ensemble {
             return Activation::Known;
         }
         let before = std::mem::replace(&mut self.active, view.clone());
+        self.learn_own_address(view);
         self.active_text = self.active.text();
         self.seen.take_if(|seen| seen.version <= view.version);
         self.strangers.retain(|(sid, _)| !view.members.contains_key(sid));

@@ -40,25 +40,29 @@ pub(crate) fn activated(g: &mut Ghost, m: usize, view: &View, report: &mut Repor
 }
 
 #[cfg(test)]
-mod tests {
-    use wire::{ServerId, Zxid};
-    use zab::{Event, LearnerType, Member, QuorumVerifier, View};
-
-    use crate::testing::{Run, z};
-
-    fn view(version: Zxid, voters: &[i64]) -> View {
-        let member = |id: &i64| {
-            let member = Member {
-                learner_type: LearnerType::Participant,
-                quorum_address: format!("h{id}:1:2"),
-                election_address: format!("h{id}:2"),
-                client_address: None,
-            };
-            (ServerId(*id), member)
+pub(super) fn view(version: wire::Zxid, voters: &[i64]) -> View {
+    use wire::ServerId;
+    use zab::{LearnerType, Member, QuorumVerifier};
+    let member = |id: &i64| {
+        let member = Member {
+            learner_type: LearnerType::Participant,
+            quorum_address: format!("h{id}:1:2"),
+            election_address: format!("h{id}:2"),
+            client_address: None,
         };
-        let verifier = QuorumVerifier::Majority { voters: voters.iter().copied().map(ServerId).collect() };
-        View { members: voters.iter().map(member).collect(), verifier, version }
-    }
+        (ServerId(*id), member)
+    };
+    let verifier = QuorumVerifier::Majority { voters: voters.iter().copied().map(ServerId).collect() };
+    View { members: voters.iter().map(member).collect(), verifier, version }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::ServerId;
+    use zab::{Event, View};
+
+    use super::view;
+    use crate::testing::{Run, z};
 
     /// Server 1 of five leads 2 and 3, and proposes a configuration; these have its reconfig on their disks.
     fn proposed(voters: &[i64], durable: &[i64]) -> (Run, View) {

@@ -25,8 +25,7 @@ pub(crate) fn check(g: &Ghost, end: &FinalState, report: &mut Report) {
     }
     let running: Vec<usize> = end.running.iter().filter_map(|sid| g.index(*sid)).collect();
     let mask = running.iter().fold(0u64, |mask, at| mask | 1 << at);
-    // Who has seen a configuration that is pending elects nobody without its quorum, and perhaps nobody else can be elected.
-    if !std::iter::once(&g.config).chain(&g.seen).all(|config| config.has_quorum(mask)) {
+    if !can_elect(g, mask, &end.voteless) {
         return;
     }
     if let Some((leader, epoch)) = the_leader(g, &running, report) {
@@ -34,6 +33,13 @@ pub(crate) fn check(g: &Ghost, end: &FinalState, report: &mut Report) {
         serving(g, &running, leader, end.fresh_write, report);
         configurations(&end.configs, g.sid(leader), report);
     }
+}
+
+/// Who has seen a configuration that is pending elects nobody without its quorum, and perhaps nobody else can be elected.
+/// That needs those who were to vote in it when it was proposed, also where their disks have gone meanwhile.
+fn can_elect(g: &Ghost, running: u64, voteless: &[ServerId]) -> bool {
+    let vote = running & g.mask_where(|_, member| !voteless.contains(&member.sid));
+    g.config.has_quorum(running) && g.seen.iter().all(|pending| pending.has_quorum(vote))
 }
 
 /// The one member that leads an established epoch.
@@ -139,6 +145,20 @@ mod tests {
         let mut run = Run::booted(3);
         run.finish(&all_of_three());
         run.first_is("LV-ELECT");
+    }
+
+    /// With a configuration pending that needs one who does not run, or has lost its disk.
+    #[test]
+    fn nobody_can_lead() {
+        for (running, voteless, asked) in
+            [(&[1, 2][..], &[][..], false), (&[1, 2, 3], &[3], false), (&[1, 2, 3], &[], true)]
+        {
+            let mut run = Run::booted(3);
+            run.event(1, zab::Event::config_seen(&super::super::configurations::view(z(1, 1), &[1, 3])));
+            let ids = |ids: &[i64]| ids.iter().copied().map(ServerId).collect();
+            run.finish(&FinalState { running: ids(running), voteless: ids(voteless), ..all_of_three() });
+            if asked { run.first_is("LV-ELECT") } else { run.sound() }
+        }
     }
 
     #[test]

@@ -490,6 +490,7 @@ impl Runner {
         FinalState {
             converged: !stopped,
             running: members.iter().copied().filter(|sid| self.world.is_up(*sid)).collect(),
+            voteless: members.iter().copied().filter(|sid| self.world.has_lost_disk(*sid)).collect(),
             refused: members
                 .iter()
                 .filter(|sid| !self.world.is_rotten(**sid))

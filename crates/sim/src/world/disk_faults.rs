@@ -78,6 +78,11 @@ impl World {
         self.observe_damage(member);
     }
 
+    /// And no leader has brought it up to date since.
+    pub fn has_lost_disk(&self, sid: ServerId) -> bool {
+        self.members[self.index(sid)].lost_disk
+    }
+
     /// Within the fault budget: it is down, and a quorum of the others holds whatever its disk does.
     fn may_lose_disk(&self, member: usize) -> bool {
         let m = &self.members[member];

@@ -113,8 +113,7 @@ impl QuorumCnxManager {
         let Some(&sid) = self.by_conn.get(&conn) else { return };
         let own = io.sid();
         // Who was removed says where it was: it may be added again.
-        let of_file = io.config.view.members.get(&own).map(|member| member.election_address.as_str());
-        let address = io.ensemble.election_address(own).or(of_file).unwrap_or_default().to_owned();
+        let address = io.ensemble.own_election_address().to_owned();
         let mut hello = BytesMut::new();
         Hello { layout: HelloLayout::V1, sid: own, address: Bytes::copy_from_slice(address.as_bytes()) }
             .encode(&mut hello);

@@ -202,3 +202,23 @@ fn strangers_are_dialled_at_what_they_say_and_are_few() {
     assert_eq!(members.election_address(ServerId(5)), Some("h5:3888"), "a member now");
     assert_eq!(members.quorum_address(ServerId(5)), Some("h5:2888"));
 }
+
+/// From the file, from what was seen, and from then on whatever becomes of it.
+#[test]
+fn who_is_in_no_configuration_knows_where_it_is() {
+    let of = |view, seen| Ensemble::new(&config(1, view, seen));
+    let (with, without) = (view(1, &[1, 2], &[], None), view(1, &[2, 3], &[], None));
+    assert_eq!(of(with.clone(), None).own_election_address(), "h1:3888");
+    assert_eq!(of(without.clone(), None).own_election_address(), "");
+    let moved = view(2, &[1, 2], &[], Some(1));
+    assert_eq!(of(with, Some(moved.clone())).own_election_address(), "m1:3888");
+    let mut members = of(without.clone(), Some(moved));
+    members.agree(&without);
+    assert!(!members.is_member(ServerId(1)));
+    assert_eq!(members.own_election_address(), "m1:3888");
+    let mut members = of(without, None);
+    members.see(&view(3, &[1], &[], None));
+    assert_eq!(members.own_election_address(), "h1:3888");
+    members.activate(&view(4, &[2], &[1], Some(1)), None, None);
+    assert_eq!(members.own_election_address(), "m1:3888");
+}
