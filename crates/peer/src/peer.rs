@@ -447,6 +447,7 @@ impl<S: StateMachine> Peer<S> {
             self.epochs = Epochs { accepted: epoch, current: epoch };
         }
         let (last_zxid, current) = (self.db.last_processed, self.epochs.current);
+        self.ensemble.forget_unlogged(last_zxid, current);
         let mut io = Io { now, out, ids: &mut self.ids, config: &self.config, ensemble: &mut self.ensemble };
         if let Some(leader) = self.designated.take()
             && let Some(decision) = self.election.designate(&mut io, leader, last_zxid, current)

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use wire::{ServerId, Zxid};
+use wire::{Epoch, ServerId, Zxid};
 
 use crate::config::{Config, LearnerType, Member, View};
 
@@ -125,6 +125,12 @@ impl Ensemble {
         self.active.is_voter(sid) || self.seen.as_ref().is_some_and(|seen| seen.is_voter(sid))
     }
 
+    /// May it be voted for (`QuorumVerifier.getWeight`)?
+    pub fn weighs(&self, sid: ServerId) -> bool {
+        let weighs = |view: &View| view.is_voter(sid) && view.verifier.weight(sid) != 0;
+        weighs(&self.active) || self.seen.as_ref().is_some_and(weighs)
+    }
+
     /// Of both, ascending.
     pub fn voters(&self) -> Vec<ServerId> {
         let seen = self.seen.iter().flat_map(View::voters);
@@ -174,6 +180,16 @@ impl Ensemble {
         self.seen = Some(view.clone()).filter(|seen| seen.version > self.active.version);
         self.learn_own_address(view);
         true
+    }
+
+    /// The member begins to look, with this history: what was kept and not logged counts no more, a reconfig that was proposed
+    /// in the history's epoch or a configuration of a NEWLEADER. It was never acknowledged, and perhaps nobody has it.
+    pub fn forget_unlogged(&mut self, last_zxid: Zxid, current_epoch: Epoch) {
+        self.seen.take_if(|seen| {
+            let (version, of_new_leader) = (seen.version, seen.version.counter() == 0);
+            let epoch = version.epoch();
+            version > last_zxid && (epoch > current_epoch || epoch == current_epoch && !of_new_leader)
+        });
     }
 
     /// `processReconfig`: the configuration is committed. `leader`: of the role that is being played. `designated`: who

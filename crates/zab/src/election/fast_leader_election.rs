@@ -117,6 +117,8 @@ impl Election {
         self.round += 1;
         self.history = (last_zxid, current_epoch);
         let observer = io.ensemble.learner_type() == LearnerType::Observer;
+        // Who votes in the configuration only that is pending may lead, too: it may have more than anybody who votes in the
+        // active one, and without it there may be no quorum. (In Java it votes for others, who then refuse it.)
         self.initial = if observer || !io.ensemble.votes() {
             Vote::none(self.round)
         } else {

@@ -24,7 +24,7 @@ impl Vote {
     }
     /// The total order: epoch, then zxid, then sid (ZOOKEEPER-1419). A server of weight 0 never wins.
     pub fn better_than(&self, other: &Vote, io: &Io<'_>) -> bool {
-        io.ensemble.active().verifier.weight(self.leader) != 0
+        io.ensemble.weighs(self.leader)
             && if io.config.switches.has(Switch::VoteOrderPrecedence) {
                 // The last clause forgets the epoch.
                 self.epoch > other.epoch

@@ -1,4 +1,4 @@
-use wire::Zxid;
+use wire::{Epoch, Zxid};
 
 use super::*;
 use crate::config::Settings;
@@ -221,4 +221,30 @@ fn who_is_in_no_configuration_knows_where_it_is() {
     assert_eq!(members.own_election_address(), "h1:3888");
     members.activate(&view(4, &[2], &[1], Some(1)), None, None);
     assert_eq!(members.own_election_address(), "m1:3888");
+}
+
+/// | version | the history's end, currentEpoch | |
+/// |---|---|---|
+/// | in the history | any | counts |
+/// | behind it, in the same epoch | | never logged |
+/// | behind it, in an earlier epoch | | NEWLEADER of the epoch brought it, and was acknowledged |
+/// | the first of the epoch | | the same |
+/// | in a later epoch | | NEWLEADER was not acknowledged |
+#[test]
+fn what_was_never_logged_does_not_count() {
+    for (version, last, current, counts) in [
+        ((2, 5), (2, 5), 2, true),
+        ((2, 5), (2, 4), 2, false),
+        ((2, 5), (1, 9), 2, false),
+        ((2, 5), (2, 4), 3, true),
+        ((3, 0), (2, 4), 3, true),
+        ((3, 0), (2, 4), 2, false),
+        ((3, 1), (2, 4), 2, false),
+    ] {
+        let zxid = |(epoch, counter)| Zxid::new(Epoch(epoch), counter);
+        let seen = view(zxid(version).0, &[1, 2], &[], None);
+        let mut members = Ensemble::new(&config(1, view(1, &[1, 2, 3], &[], None), Some(seen)));
+        members.forget_unlogged(zxid(last), Epoch(current));
+        assert_eq!(members.pending().is_some(), counts, "{version:?} {last:?} {current}");
+    }
 }
