@@ -2,7 +2,7 @@
 //! observation to the invariants that it touches and keeps the ghost state; what must hold is told in
 //! `invariants`.
 
-use wire::{Epoch, ServerId, TxnHeader, Zxid};
+use wire::{Epoch, ServerId, TxnHeader, Zxid, op};
 use zab::{EpochFile, Event, Nanos, Recovered, Role, TxnEntry, txn_digest};
 
 use crate::client_history::ClientHistory;
@@ -258,6 +258,7 @@ impl Checkers {
         assertions::commits(g, m, expected, zxid, report);
         durability::decided(g, m, zxid, report);
         self.ghost.committed.push(zxid);
+        configurations::committed(&mut self.ghost, m, zxid, &mut self.report);
         self.clients.committed(&self.ghost, m, zxid, &mut self.report);
         if let Some(tree) = &mut self.tree {
             tree.0.committed(self.ghost.sid(m), zxid, &mut self.report);
@@ -390,6 +391,7 @@ impl Checkers {
         }
         let mut last = before;
         while let Some(zxid) = self.ghost.committed.next(last) {
+            configurations::committed(&mut self.ghost, m, zxid, &mut self.report);
             self.clients.committed(&self.ghost, m, zxid, &mut self.report);
             if let Some(tree) = &mut self.tree {
                 tree.0.committed(self.ghost.sid(m), zxid, &mut self.report);
@@ -463,6 +465,9 @@ impl Checkers {
         let Some(header) = TxnHeader::peek(&entry.txn) else { return };
         slot.flags |= HEADER;
         (slot.session, slot.cxid, slot.kind) = (header.client_id.0, header.cxid, header.kind);
+        if header.kind == op::RECONFIG {
+            configurations::logged(&mut self.ghost, m, entry, &mut self.report);
+        }
         self.clients.prepared(self.ghost.members[m].sid, entry, &header, &mut self.report);
         if self.ghost.committed.holds(entry.zxid) {
             self.clients.committed(&self.ghost, m, entry.zxid, &mut self.report);

@@ -2,6 +2,9 @@
 //! its disk and what it delivered; for each epoch who leads it and what was broadcast; and `C`.
 //! `checkers` keeps it up to date and asks the invariants about it.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 use wire::{Epoch, ServerId, Zxid};
 use zab::Role;
 
@@ -159,11 +162,15 @@ impl Member {
 #[derive(Clone, Debug)]
 pub(crate) struct Ghost {
     pub members: Vec<Member>,
-    /// The one that a leader made active last.
+    /// The one of the last reconfig in `C`; before the first, that of the beginning.
     pub config: Configuration,
-    /// What was proposed later, or agreed on with NEWLEADER, and may be active one day.
+    /// The list that all have in their files, without a version.
+    pub first: Configuration,
+    /// Of reconfigs that stand in some log: text and quorums.
+    pub reconfigs: BTreeMap<Zxid, (Bytes, Configuration)>,
+    /// What members have seen beyond it, proposed or brought by a NEWLEADER, and may be active one day.
     pub seen: Vec<Configuration>,
-    /// Versions that leaders have made active.
+    /// Versions that leaders gave to the first one, and made active.
     pub activated: Vec<Zxid>,
     pub allow_zxid_jumps: bool,
     pub epochs: Epochs,
@@ -204,6 +211,8 @@ impl Ghost {
             .collect();
         Ghost {
             config: Configuration::first(&spec.verifier, &spec.members),
+            first: Configuration::first(&spec.verifier, &spec.members),
+            reconfigs: BTreeMap::new(),
             seen: Vec::new(),
             activated: Vec::new(),
             members,
@@ -227,7 +236,7 @@ impl Ghost {
         self.members[member].sid
     }
 
-    /// Voters of the active configuration for which `holds` is true, as a mask.
+    /// Voters of the configuration in force for which `holds` is true, as a mask.
     #[inline]
     pub fn voters_where(&self, holds: impl Fn(&Member) -> bool) -> u64 {
         let voters = self.config.voters;

@@ -6,7 +6,7 @@ use zab::{LearnerType, QuorumVerifier, View};
 use crate::observation::MemberSpec;
 
 /// A configuration, as far as quorums go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Configuration {
     pub version: Zxid,
     /// Voters, as a mask.
@@ -31,6 +31,11 @@ impl Configuration {
         Configuration { version: view.version, voters, quorums: Quorums::new(&view.verifier, sids) }
     }
 
+    /// The same sets are quorums, whatever the versions are.
+    pub fn same_quorums(&self, other: &Configuration) -> bool {
+        (self.voters, &self.quorums) == (other.voters, &other.quorums)
+    }
+
     /// Who is no voter does not count.
     #[inline]
     pub fn has_quorum(&self, mask: u64) -> bool {
@@ -39,13 +44,13 @@ impl Configuration {
 }
 
 /// Bit `i` of a mask is member `i` of the ensemble.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Quorums {
     Majority { voters: u64, more_than: u32 },
     Hierarchical { groups: Vec<Group> },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Group {
     total: i64,
     weights: Vec<(u64, i64)>,

@@ -1,8 +1,11 @@
 //! A small language for the checkers' tests: runs of an ensemble in the words of the protocol, each
 //! turned into the observations that a host would feed.
 
+use std::collections::BTreeMap;
+
 use bytes::{BufMut, Bytes, BytesMut};
-use wire::{Epoch, ServerId, SessionId, TxnHeader, Zxid, op};
+use wire::txn::SetDataTxn;
+use wire::{Epoch, ServerId, SessionId, Txn, TxnBody, TxnHeader, Zxid, op};
 use zab::{EpochFile, Event, LearnerType, Nanos, QuorumVerifier, Recovered, Role, TxnEntry, txn_digest};
 
 use crate::checkers::Checkers;
@@ -29,6 +32,14 @@ pub(crate) fn entry_of(zxid: Zxid, session: SessionId, cxid: i32, kind: i32, bod
     TxnEntry { zxid, txn: txn.freeze() }
 }
 
+/// A reconfig with this configuration.
+pub(crate) fn reconfig(zxid: Zxid, text: Bytes) -> TxnEntry {
+    let (session, cxid) = asked_by(zxid);
+    let header = TxnHeader { client_id: session, cxid, zxid, time_ms: 0, kind: op::RECONFIG };
+    let set = SetDataTxn { path: "/zookeeper/config".into(), data: Some(text), version: -1 };
+    TxnEntry { zxid, txn: Txn::new(header, TxnBody::SetData(set), None).to_bytes() }
+}
+
 pub(crate) fn digest(zxid: Zxid) -> u64 {
     txn_digest(&entry(zxid).txn)
 }
@@ -42,9 +53,12 @@ pub struct Disk {
     current: i64,
 }
 
+#[derive(Clone)]
 pub(crate) struct Run {
     pub checkers: Checkers,
     disks: Vec<Disk>,
+    /// By whatever member.
+    written: BTreeMap<Zxid, TxnEntry>,
     leader: i64,
     epoch: i64,
     learners: Vec<i64>,
@@ -69,6 +83,7 @@ impl Run {
         let mut run = Run {
             checkers: Checkers::new(&spec),
             disks: vec![Disk::default(); (voters + observers) as usize],
+            written: BTreeMap::new(),
             leader: 0,
             epoch: 0,
             learners: Vec::new(),
@@ -123,7 +138,7 @@ impl Run {
                 .log
                 .iter()
                 .filter(|zxid| Some(**zxid) > disk.snapshot)
-                .map(|zxid| entry(*zxid))
+                .map(|zxid| self.written.get(zxid).cloned().unwrap_or_else(|| entry(*zxid)))
                 .collect(),
             before_snapshot: Vec::new(),
             accepted_epoch: Epoch(disk.accepted),
@@ -326,6 +341,7 @@ impl Run {
     }
     pub fn append_entry(&mut self, sid: i64, entry: TxnEntry) {
         self.disk(sid).log.push(entry.zxid);
+        self.written.insert(entry.zxid, entry.clone());
         self.observe(sid, &Observation::Appended(&[entry]));
     }
     pub fn append(&mut self, sid: i64, zxid: Zxid) {
@@ -371,6 +387,24 @@ impl Run {
         for sid in self.live() {
             self.deliver(sid, zxid);
         }
+    }
+    pub fn propose_entry(&mut self, entry: &TxnEntry) {
+        let (zxid, digest) = (entry.zxid, txn_digest(&entry.txn));
+        self.event(self.leader, Event::Proposed { zxid, digest });
+    }
+    /// Logged and synced.
+    pub fn log_entry(&mut self, sid: i64, entry: &TxnEntry) {
+        self.log_with_digest(sid, entry.zxid, txn_digest(&entry.txn));
+        self.append_entry(sid, entry.clone());
+        self.observe(sid, &Observation::Synced);
+    }
+    pub fn commit_entry(&mut self, entry: &TxnEntry) {
+        let (zxid, digest) = (entry.zxid, txn_digest(&entry.txn));
+        self.event(self.leader, Event::Committed { zxid, digest });
+    }
+    pub fn deliver_entry(&mut self, sid: i64, entry: &TxnEntry) {
+        let (zxid, digest) = (entry.zxid, txn_digest(&entry.txn));
+        self.event(sid, Event::Delivered { zxid, digest, tree: tree_at(zxid) });
     }
     /// A write of this session.
     pub fn write_entry(&mut self, entry: &TxnEntry) {

@@ -2,9 +2,11 @@
 //!
 //! * LV-START: a member that had crashes only starts.
 //! * LV-ELECT: exactly one member leads an established epoch, and if nobody does, who is stuck.
-//! * LV-CONFIG: each goes by the leader's configuration.
+//! * LV-CONFIG: each goes by the leader's configuration, and that is the one in force.
 //! * LV-STEP: a member in role LEADING has a quorum of learners that are up to date.
-//! * LV-JOIN: everybody else that runs follows or observes it.
+//! * LV-JOIN: everybody else that runs follows or observes it. So does a server that a configuration left out: it follows
+//!   without a vote, and may be added again; its operator has listed the members of the time and itself in its file, which is
+//!   all that it needs to find them. Quorums are of those in the configuration in force.
 //! * LV-SYNC: each of them passed UPTODATE of its epoch.
 //! * LV-SERVE: each delivered all of `C`, and a fresh client's write was acknowledged. Equal trees at
 //!   equal zxids are TREE's matter, at every zxid.
@@ -31,7 +33,7 @@ pub(crate) fn check(g: &Ghost, end: &FinalState, report: &mut Report) {
     if let Some((leader, epoch)) = the_leader(g, &running, report) {
         learners(g, &running, leader, epoch, report);
         serving(g, &running, leader, end.fresh_write, report);
-        configurations(&end.configs, g.sid(leader), report);
+        configurations(g, &end.configs, g.sid(leader), report);
     }
 }
 
@@ -100,8 +102,12 @@ fn serving(g: &Ghost, running: &[usize], leader: usize, fresh: FreshWrite, repor
     }
 }
 
-fn configurations(configs: &[(ServerId, Zxid)], leader: ServerId, report: &mut Report) {
+fn configurations(g: &Ghost, configs: &[(ServerId, Zxid)], leader: ServerId, report: &mut Report) {
     let Some((_, leaders)) = configs.iter().find(|(sid, _)| *sid == leader) else { return };
+    let in_force = g.config.version;
+    if in_force > Zxid::ZERO && in_force != *leaders {
+        report.add("LV-CONFIG", leader, format!("leads by configuration {leaders}, {in_force} is committed"));
+    }
     for (sid, version) in configs.iter().filter(|(_, version)| version != leaders) {
         let detail = format!("goes by configuration {version}, the leader {leader} by {leaders}");
         report.add("LV-CONFIG", *sid, detail);
@@ -126,7 +132,7 @@ mod tests {
     use wire::{ServerId, Zxid};
 
     use crate::observation::{FinalState, FreshWrite};
-    use crate::testing::{Run, z};
+    use crate::testing::{Run, reconfig, z};
 
     fn all_of_three() -> FinalState {
         FinalState { converged: true, running: [1, 2, 3].map(ServerId).to_vec(), ..FinalState::default() }
@@ -236,6 +242,52 @@ mod tests {
         let mut run = Run::established(3, 1);
         run.finish(&FinalState { configs: of(6), ..all_of_three() });
         run.first_is("LV-CONFIG");
+    }
+
+    #[test]
+    fn not_the_configuration_that_is_committed() {
+        let view = super::super::configurations::view(z(1, 1), &[1, 2]);
+        for (version, right) in [(view.version, true), (z(1, 0), false)] {
+            let mut run = Run::established(3, 1);
+            let entry = reconfig(z(1, 1), view.text());
+            run.propose_entry(&entry);
+            for sid in 1..=3 {
+                run.log_entry(sid, &entry);
+            }
+            run.commit_entry(&entry);
+            for sid in 1..=3 {
+                run.deliver_entry(sid, &entry);
+            }
+            let configs = [1, 2, 3].map(|sid| (ServerId(sid), version)).to_vec();
+            run.finish(&FinalState { configs, ..all_of_three() });
+            if right { run.sound() } else { run.first_is("LV-CONFIG") }
+        }
+    }
+
+    /// 3 left, and follows all the same; 1 and 2 are a quorum without it.
+    #[test]
+    fn who_has_left() {
+        let view = super::super::configurations::view(z(1, 1), &[1, 2]);
+        let mut run = Run::established(3, 1);
+        let entry = reconfig(z(1, 1), view.text());
+        run.propose_entry(&entry);
+        for sid in 1..=3 {
+            run.log_entry(sid, &entry);
+        }
+        run.commit_entry(&entry);
+        for sid in 1..=3 {
+            run.deliver_entry(sid, &entry);
+        }
+        let mut joined = run.clone();
+        joined.finish(&all_of_three());
+        joined.sound();
+        run.restart(3);
+        let mut asked = run.clone();
+        asked.finish(&all_of_three());
+        asked.first_is("LV-JOIN");
+        // Of who does not run nothing is asked. 3 alone, or with one of two, is no quorum any more.
+        run.finish(&FinalState { running: [1, 2].map(ServerId).to_vec(), ..all_of_three() });
+        run.sound();
     }
 
     #[test]

@@ -3,8 +3,7 @@
 //!
 //! Checked for each transaction when its commit is decided, and for all of `C` again after anything
 //! that can take coverage away: a recovery, a truncation, an installed snapshot, a damaged disk. A quorum is one of the
-//! configuration that a leader made active last. It made it so with everything before on a quorum of it: that is
-//! asked then (CFG), and so a reconfig commits with a quorum of both.
+//! configuration in force: of the last reconfig in `C` (CFG).
 //!
 //! DUR, a promise of the disk: what a completed sync made durable is there after every recovery, unless
 //! a fault damaged the disk, or it stands above currentEpoch and is cut. A process that died while it

@@ -1,18 +1,23 @@
 //! EPQ, epoch quorum: when e is established, a quorum of voters has durable currentEpoch >= e and the
-//! whole of `I[e]` durable.
+//! whole of `I[e]` durable. Of the configuration in force, and of that of every reconfig in `I[e]` which is not
+//! committed before: e commits it.
 
 use wire::{Epoch, Zxid};
 
-use crate::ghost::Ghost;
+use crate::ghost::{Ghost, Member};
+use crate::invariants::configurations;
 use crate::report::Report;
 
 /// `epoch` was established by `m`.
 pub(crate) fn established(g: &Ghost, m: usize, epoch: Epoch, report: &mut Report) {
     let Some(initial) = g.epochs.peek(epoch).and_then(|state| state.initial.as_ref()) else { return };
-    let entered = g.voters_where(|member| member.disk.current >= epoch);
-    let holding =
-        g.voters_where(|member| member.disk.first_uncovered(initial, Zxid::MIN, initial.last()).is_none());
-    if !g.config.has_quorum(entered & holding) {
+    let entered = g.mask_where(|_, member| member.disk.current >= epoch);
+    let whole = |member: &Member| member.disk.first_uncovered(initial, Zxid::MIN, initial.last()).is_none();
+    let holding = g.mask_where(|_, member| whole(member));
+    let both = entered & holding;
+    if !g.config.has_quorum(both)
+        || !configurations::brought_by(g, initial).iter().all(|c| c.has_quorum(both))
+    {
         let detail = format!(
             "epoch {epoch} is established; currentEpoch is durable on {}, I[{epoch}] on {}",
             g.names(entered),

@@ -133,7 +133,7 @@ impl TreeCheckers {
         let h = &self.history;
         found("READ", reads::judge(h, session, zxid, request, result));
         found("READ", reads::rights(h, zxid, request, result));
-        found("READ", reads::configuration(&mut self.config, request, result));
+        found("READ", reads::configuration(h, &mut self.config, zxid, request, result));
         let err = result.err().unwrap_or(0);
         let watches = self.watches.entry(client).or_default();
         found("WATCH", watches.answered(h, zxid, request, err));

@@ -83,6 +83,10 @@ pub(crate) fn rights(
     request: &Request,
     result: Result<&Response, i32>,
 ) -> Option<String> {
+    // Only `super` may, which no client of the tree is.
+    if let (Request::Reconfig(_), Ok(_)) = (request, result) {
+        return Some("it may reconfigure".into());
+    }
     // A write is judged by the tree before it.
     let before = Zxid(zxid.0.saturating_sub(1));
     let (zxid, path, needed) = match request {
@@ -134,9 +138,12 @@ const CONFIG_NODE: &[u8] = b"/zookeeper/config";
 
 /// A configuration may stand in no transaction: each member has it from its own file or from the leader, and all that have
 /// one version have the same; that is the mzxid, too. The mtime is when it was reconfigured, or the member began to serve.
-/// `known`: as they were told first, by version. Of files (0) there may be several: who left has one of its own.
+/// `known`: as they were told first, by version. Of files (0) there may be several: who left has one of its own. Once there was
+/// a reconfig, it is that of the last one before the reply.
 pub(crate) fn configuration(
+    h: &TreeHistory,
     known: &mut BTreeMap<Zxid, Bytes>,
+    zxid: Zxid,
     request: &Request,
     result: Result<&Response, i32>,
 ) -> Option<String> {
@@ -158,6 +165,12 @@ pub(crate) fn configuration(
         data_length: data.len() as i32,
         ..Stat::default()
     };
+    if let Some(node) = h.at(CONFIG_NODE, zxid)
+        && node.mzxid > Zxid::ZERO
+        && (node.mzxid, node.data.as_ref()) != (version, Some(data))
+    {
+        return Some(format!("the configuration is {data:?}, and was reconfigured at {}", node.mzxid));
+    }
     let known = known.entry(version).or_insert_with(|| data.clone());
     let is_known =
         version == Zxid::ZERO || members_and_version(known).is_some_and(|(known, _)| known == members);
@@ -373,5 +386,54 @@ mod tests {
             run.answer(z(1), &get, other.as_ref().map_err(|err| *err));
             run.first_is("READ");
         }
+    }
+
+    /// Version and data are those of the last reconfig before the reply.
+    #[test]
+    fn the_configuration_of_a_reconfig() {
+        let text = |version: Zxid, word: &str| format!("{word}\nversion={:x}", version.0);
+        let told = |version: Zxid, word: &str| {
+            let data = text(version, word);
+            let data_length = data.len() as i32;
+            let stat = Stat { mzxid: version, version: -1, aversion: -1, data_length, ..Stat::default() };
+            Response::GetData(GetDataResponse { data: Some(data.into()), stat })
+        };
+        let before = z(1);
+        for (behind, version, word, right) in [
+            (false, 0, "m", true),
+            (true, 3, "n", true),
+            (true, 0, "m", false),
+            (true, 3, "m", false),
+            (false, 3, "n", true),
+        ] {
+            let mut run = TreeRun::new();
+            run.commit(A, 1, create("/a", false));
+            let (_, body) = set("/zookeeper/config", &text(z(3), "n"), -1);
+            let zxid = run.commit(A, 2, (op::RECONFIG, body));
+            let zxid = if behind { zxid } else { before };
+            run.answer(
+                zxid,
+                &get("/zookeeper/config"),
+                Ok(&told(if version == 0 { Zxid::ZERO } else { z(version) }, word)),
+            );
+            if right { run.sound() } else { run.first_is("READ") }
+        }
+    }
+
+    #[test]
+    fn who_may_reconfigure() {
+        let none = || wire::NullableString(None);
+        let asked = Request::Reconfig(wire::client::ReconfigRequest {
+            joining_servers: none(),
+            leaving_servers: none(),
+            new_members: none(),
+            cur_config_id: -1,
+        });
+        let mut run = TreeRun::new();
+        run.answer(z(1), &asked, Err(code::NO_AUTH));
+        run.sound();
+        let stat = Stat::default();
+        run.answer(z(1), &asked, Ok(&Response::GetData(GetDataResponse { data: None, stat })));
+        run.first_is("READ");
     }
 }
