@@ -1,9 +1,9 @@
-//! The kinds of faults, and how often each was injected and took effect: a partition that held back no
+//! The kinds of faults (and reconfigurations, which are none), and how often each was injected and took effect: a partition that held back no
 //! segment, a crash that lost no byte, is no test.
 
 use serde::{Deserialize, Serialize};
 
-const COUNT: usize = 21;
+const COUNT: usize = 22;
 
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
@@ -32,6 +32,8 @@ pub enum FaultKind {
     ConnectionStorm,
     SlowProcess,
     CutFrame,
+    /// Asked for; it takes effect when it is done.
+    Reconfig,
 }
 
 impl FaultKind {
@@ -57,6 +59,7 @@ impl FaultKind {
         FaultKind::ConnectionStorm,
         FaultKind::SlowProcess,
         FaultKind::CutFrame,
+        FaultKind::Reconfig,
     ];
     pub fn name(self) -> &'static str {
         match self {
@@ -81,6 +84,7 @@ impl FaultKind {
             FaultKind::ConnectionStorm => "connection storm",
             FaultKind::SlowProcess => "slow process",
             FaultKind::CutFrame => "cut frame",
+            FaultKind::Reconfig => "reconfig",
         }
     }
 }

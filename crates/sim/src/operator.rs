@@ -1,5 +1,5 @@
-//! The operator: a client that may reconfigure (`Action::Reconfig`). It asks for one configuration after another, of whoever
-//! leads, and again where it lost its connection: then it does not know what became of it, as real ones do not. The runner
+//! The operator: a client that may reconfigure (`Action::Reconfig`). It asks for one configuration after another, mostly of
+//! whoever leads, and again where it lost its connection: then it does not know what became of it, as real ones do not. The runner
 //! hands it outputs and timers.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -9,6 +9,7 @@ use peer::{ClientId, ClientInput, ClientOutput, Nanos, Role};
 use wire::client::ReconfigRequest;
 use wire::{Id, Jute, ServerId, Zxid, code, op};
 
+use crate::faults::FaultKind;
 use crate::world::World;
 
 /// The kind of its timers.
@@ -22,8 +23,8 @@ const TRIES: u32 = 5;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Operator {
-    /// What is asked for first, and has not been answered.
-    queue: VecDeque<Bytes>,
+    /// What has not been answered: the first is asked for. Through this member, or the leader.
+    queue: VecDeque<(Bytes, Option<ServerId>)>,
     /// Counts connections: what an older one tells is not heard.
     attempt: u32,
     member: Option<ServerId>,
@@ -33,10 +34,11 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
-    pub fn ask(&mut self, world: &mut World, request: &ReconfigRequest) {
+    pub fn ask(&mut self, world: &mut World, request: &ReconfigRequest, through: Option<ServerId>) {
+        world.faults.inject(FaultKind::Reconfig);
         let mut body = BytesMut::new();
         request.write(&mut body);
-        self.queue.push_back(body.freeze());
+        self.queue.push_back((body.freeze(), through));
         if self.queue.len() == 1 {
             self.connect(world);
         }
@@ -58,8 +60,10 @@ impl Operator {
 
     fn connect(&mut self, world: &mut World) {
         let up = || world.member_ids().into_iter().filter(|sid| world.is_up(*sid));
-        let leader = up().find(|sid| world.role(*sid) == Some(Role::Leading));
-        let member = leader.or_else(|| up().next());
+        let through = self.queue.front().and_then(|(_, through)| *through).filter(|_| self.tries == 0);
+        let through = through.filter(|sid| world.is_up(*sid));
+        let leader = || up().find(|sid| world.role(*sid) == Some(Role::Leading));
+        let member = through.or_else(leader).or_else(|| up().next());
         self.attempt += 1;
         self.member = member;
         world.timer(world.now + ANSWERS_WITHIN, TIMER << 56 | u64::from(self.attempt));
@@ -98,9 +102,10 @@ impl Operator {
         }
     }
 
-    pub fn on_output(&mut self, world: &mut World, output: &ClientOutput) {
-        let (true, Some(member)) = (output.client() == self.id(), self.member) else { return };
-        let Some(body) = self.queue.front().cloned() else { return };
+    /// Gives the answer to a reconfig, if it is one.
+    pub fn on_output(&mut self, world: &mut World, output: &ClientOutput) -> Option<i32> {
+        let member = self.member.filter(|_| output.client() == self.id())?;
+        let (body, _) = self.queue.front()?.clone();
         match output {
             ClientOutput::Connected { client, .. } => {
                 let request = ClientInput::Request { client: *client, cxid: 1, op: op::RECONFIG, body };
@@ -109,8 +114,12 @@ impl Operator {
             ClientOutput::Reply { result, .. } => {
                 let answer = result.as_ref().err().copied().unwrap_or(code::OK);
                 *self.answers.entry(answer).or_default() += 1;
+                if answer == code::OK {
+                    world.faults.effect(FaultKind::Reconfig);
+                }
                 self.disconnect(world);
                 self.next(world);
+                return Some(answer);
             }
             ClientOutput::Disconnected { .. } | ClientOutput::Expired { .. } => {
                 self.member = None;
@@ -119,5 +128,6 @@ impl Operator {
             }
             ClientOutput::Notification { .. } => {}
         }
+        None
     }
 }

@@ -156,7 +156,8 @@ pub enum Action {
         member: Who,
     },
     /// A client that may reconfigure asks for it (`reconfigEnabled`): these servers vote from now on, these observe, these
-    /// leave, and the others stay as they are. With `all` there are no others (`newMembers`).
+    /// leave, and the others stay as they are. With `all` there are no others (`newMembers`). It is asked for again as long as
+    /// nobody answers; refusals end it. Who left goes on and follows without a vote.
     Reconfig {
         #[serde(default)]
         voters: Vec<Who>,
@@ -169,6 +170,12 @@ pub enum Action {
         /// Only if the configuration has this version.
         #[serde(default)]
         from: Option<i64>,
+        /// Behind those that join, as it stands here: to be refused, or a server that is not there.
+        #[serde(default)]
+        text: Option<String>,
+        /// The client is connected to this member; to the leader if not given.
+        #[serde(default)]
+        through: Option<Who>,
     },
     StopWorkload {},
 }

@@ -143,12 +143,12 @@ impl Runner {
     }
 
     fn reconfigure(&mut self, action: &Action, it: Option<ServerId>) {
-        let Action::Reconfig { voters, observers, leave, all, from } = action else { return };
+        let Action::Reconfig { voters, observers, leave, all, from, text, through } = action else { return };
         let ids = |who: &[Who]| who.iter().filter_map(|who| self.who(who, it)).collect::<Vec<_>>();
         let line = |sid: ServerId, role: &str| format!("server.{sid}=10.0.0.{sid}:2888:3888:{role};2181");
         let votes = ids(voters).into_iter().map(|sid| line(sid, "participant"));
         let observes = ids(observers).into_iter().map(|sid| line(sid, "observer"));
-        let joining: Vec<String> = votes.chain(observes).collect();
+        let joining: Vec<String> = votes.chain(observes).chain(text.clone()).collect();
         let leaving: Vec<String> = ids(leave).iter().map(ServerId::to_string).collect();
         let list = |items: &[String]| NullableString((!items.is_empty()).then(|| items.join(",").into()));
         let none = || NullableString(None);
@@ -158,7 +158,8 @@ impl Runner {
             new_members: if *all { list(&joining) } else { none() },
             cur_config_id: from.unwrap_or(-1),
         };
-        self.operator.ask(&mut self.world, &request);
+        let through = through.as_ref().and_then(|who| self.who(who, it));
+        self.operator.ask(&mut self.world, &request, through);
     }
 
     fn act_on_disk(&mut self, action: &Action, it: Option<ServerId>) {

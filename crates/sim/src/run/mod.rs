@@ -319,7 +319,9 @@ impl Runner {
                 self.fresh_asked = false;
             }
             output if self.operator.is(output.client()) => {
-                self.operator.on_output(&mut self.world, output);
+                if let Some(answer) = self.operator.on_output(&mut self.world, output) {
+                    self.tell(Told::Reconfig(answer));
+                }
             }
             output => self.workload.on_output(&mut self.world, output),
         }

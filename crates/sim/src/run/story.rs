@@ -2,7 +2,7 @@
 //! sweep that is one run in thousands).
 
 use peer::{Event, Nanos};
-use wire::ServerId;
+use wire::{ErrorCode, ServerId};
 
 use crate::plan::Action;
 
@@ -14,6 +14,8 @@ pub(super) enum Told {
     Action(Action),
     Event(ServerId, Event),
     Heal,
+    /// It was answered with this error code, or 0.
+    Reconfig(i32),
 }
 
 impl Story {
@@ -35,6 +37,8 @@ fn words(told: &Told) -> String {
     match told {
         Told::Action(action) => format!("-- {}", serde_json::to_string(action).unwrap_or_default()),
         Told::Heal => "-- everything heals, everybody starts".into(),
+        Told::Reconfig(0) => "-- the reconfiguration is done".into(),
+        Told::Reconfig(err) => format!("-- the reconfiguration is refused: {}", error_name(*err)),
         Told::Event(member, event) => match event {
             Event::ElectionDecided { round, epoch, .. } => {
                 format!("{member} is elected (round {round}, epoch {epoch} behind it)")
@@ -54,4 +58,8 @@ fn words(told: &Told) -> String {
             event => format!("{member}: {}", event.name()),
         },
     }
+}
+
+fn error_name(err: i32) -> String {
+    ErrorCode::of(err).map_or_else(|| err.to_string(), |code| code.name().to_owned())
 }

@@ -209,6 +209,10 @@ impl SyncName {
     }
 }
 
+/// Fields of actions that name members.
+pub(crate) const MEMBERS_OF_ACTIONS: [&str; 9] =
+    ["member", "a", "b", "from", "to", "voters", "observers", "leave", "through"];
+
 /// A file that is no scenario: where in it, and what was expected there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("at {path}: {what}")]
@@ -302,7 +306,9 @@ impl Scenario {
                 Ok(())
             }
             serde_json::Value::Object(fields) => {
-                for key in ["member", "a", "b", "from", "to"] {
+                let asks = fields.get("do").is_some_and(|name| name == "reconfig");
+                // The version of a configuration is no member.
+                for key in MEMBERS_OF_ACTIONS.into_iter().filter(|key| !asks || *key != "from") {
                     let named: Vec<i64> = match fields.get(key) {
                         Some(serde_json::Value::Number(n)) => n.as_i64().into_iter().collect(),
                         Some(serde_json::Value::Array(ids)) => {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{Edit, is_relief};
-use crate::plan::{Action, Step};
-use crate::scenario::{ClockEntry, DiskEntry, NetworkEntry, Scenario, SettingsEntry};
+use crate::plan::{Action, Step, Who};
+use crate::scenario::{ClockEntry, DiskEntry, MEMBERS_OF_ACTIONS, NetworkEntry, Scenario, SettingsEntry};
 use crate::workload::WorkloadSpec;
 
 /// Single actions of steps that hold several, from the last to the first.
@@ -67,9 +67,16 @@ pub(super) fn members(scenario: &Scenario) -> Vec<Edit> {
 
 /// Takes the member out of the action; false where nothing is left of it.
 fn forget(action: &mut Action, id: i64) -> bool {
+    if let Action::Reconfig { voters, observers, leave, text, through, .. } = action {
+        for list in [&mut *voters, &mut *observers, &mut *leave] {
+            list.retain(|who| *who != Who::Id(id));
+        }
+        through.take_if(|who| *who == Who::Id(id));
+        return !(voters.is_empty() && observers.is_empty() && leave.is_empty() && text.is_none());
+    }
     let Ok(mut value) = serde_json::to_value(&*action) else { return true };
     let Some(fields) = value.as_object_mut() else { return true };
-    for key in ["member", "a", "b", "from", "to"] {
+    for key in MEMBERS_OF_ACTIONS {
         match fields.get_mut(key) {
             Some(Value::Number(n)) if n.as_i64() == Some(id) => return false,
             Some(Value::Array(ids)) => {
@@ -202,8 +209,45 @@ fn simpler(action: &Action) -> Vec<Action> {
         Action::Partition { from, to, one_way: false } if from.len() == 1 && to.len() > 1 => {
             vec![Action::Isolate { member: from[0].clone() }]
         }
+        Action::Reconfig { .. } => simpler_reconfigs(action),
         _ => Vec::new(),
     }
+}
+
+/// One server less in one of the lists; any version; through the leader; without the text.
+fn simpler_reconfigs(action: &Action) -> Vec<Action> {
+    let mut simpler = Vec::new();
+    let mut with = |edit: &dyn Fn(&mut Lists<'_>)| {
+        let mut changed = action.clone();
+        let Action::Reconfig { voters, observers, leave, from, text, through, .. } = &mut changed else {
+            return;
+        };
+        edit(&mut Lists { lists: [voters, observers, leave], from, text, through });
+        if changed != *action {
+            simpler.push(changed);
+        }
+    };
+    for list in 0..3 {
+        for at in 0..9 {
+            with(&|all| {
+                let list = &mut all.lists[list];
+                if at < list.len() {
+                    list.remove(at);
+                }
+            });
+        }
+    }
+    with(&|all| *all.from = None);
+    with(&|all| *all.text = None);
+    with(&|all| *all.through = None);
+    simpler
+}
+
+struct Lists<'a> {
+    lists: [&'a mut Vec<Who>; 3],
+    from: &'a mut Option<i64>,
+    text: &'a mut Option<String>,
+    through: &'a mut Option<Who>,
 }
 
 /// A small seed for what is left to chance.

@@ -7,6 +7,17 @@ use super::{one_of, pick};
 use crate::draw::{Concern, Draws};
 use crate::plan::{Action, Fields, Named, Step, When, Who};
 
+/// No server; servers that are not there: one among the voters, three of them, one that observes; an address that
+/// another has.
+const TEXTS: [&str; 5] = [
+    "server.x=10.0.0.1:2888:3888:participant;2181",
+    "server.101=10.0.0.101:2888:3888:participant;2181",
+    "server.101=10.0.0.101:2888:3888:participant;2181,server.102=10.0.0.102:2888:3888:participant;2181,\
+     server.103=10.0.0.103:2888:3888:participant;2181",
+    "server.101=10.0.0.101:2888:3888:observer;2181",
+    "server.101=10.0.0.1:2888:3888:participant;2181",
+];
+
 /// None in four of ten runs. `(start, heal)`: ms.
 pub(super) fn timeline(seed: u64, view: &View, (start, heal): (u64, u64)) -> Vec<Step> {
     let mut draws = Draws::new(seed, Concern::Reconfigs, 0);
@@ -67,7 +78,9 @@ impl Plan {
         }
         // Of a version that there never was.
         let from = self.draws.chance(40).then_some(7);
-        Action::Reconfig { voters, observers, leave, all, from }
+        let text = self.draws.chance(60).then(|| one_of(&mut self.draws, &TEXTS).to_owned());
+        let through = self.draws.chance(250).then(|| self.anybody());
+        Action::Reconfig { voters, observers, leave, all, from, text, through }
     }
 
     /// Whoever comes to the moment so many-th dies there, and comes back.

@@ -6,7 +6,9 @@ use crate::network::GIVES_UP_AFTER;
 
 impl World {
     pub(super) fn connect(&mut self, member: usize, conn: ConnId, to: ServerId, port: Port) {
-        let to = self.index(to);
+        let Some(to) = self.members.iter().position(|m| m.sid == to) else {
+            return self.connect_to_nobody(member, conn);
+        };
         let connection = self.network.open(Connection {
             ends: [End { member, conn, open: true }, End { member: to, conn: ConnId(0), open: false }],
             directions: [Direction::default(), Direction::default()],
@@ -17,6 +19,21 @@ impl World {
         });
         self.members[member].conns.insert(conn, (connection, 0));
         self.transmit(connection, 0, Segment::Syn { port }, 0);
+    }
+
+    /// A configuration may name a server that is not there: its host refuses.
+    fn connect_to_nobody(&mut self, member: usize, conn: ConnId) {
+        self.members[member].dials_nobody.insert(conn);
+        let incarnation = self.members[member].incarnation;
+        let at = self.now + Nanos(self.spec.network.mean_latency_ns);
+        self.queue.push(at, What::Nobody { member, incarnation, conn });
+    }
+
+    pub(super) fn refused_by_nobody(&mut self, member: usize, incarnation: u32, conn: ConnId) {
+        let m = &mut self.members[member];
+        if m.incarnation == incarnation && m.dials_nobody.remove(&conn) {
+            self.ready.push_back((member, Input::Closed { conn, reason: CloseReason::Refused }));
+        }
     }
 
     pub(super) fn transmit(&mut self, connection: usize, direction: usize, segment: Segment, len: usize) {
@@ -50,7 +67,7 @@ impl World {
     pub(super) fn close(&mut self, member: usize, conn: ConnId, reason: CloseReason) {
         if let Some((connection, end)) = self.members[member].conns.remove(&conn) {
             self.end_connection(connection, end, reason);
-        } else {
+        } else if !self.members[member].dials_nobody.remove(&conn) {
             self.close_to_client(member, conn, reason);
         }
     }

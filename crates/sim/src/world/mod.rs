@@ -1,7 +1,7 @@
 //! `World`: members, network, disks and clocks under one virtual time. Called by the runner, which
 //! steps it and injects faults.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use checker::{Checkers, EnsembleSpec, Observation};
@@ -107,6 +107,12 @@ enum What {
         incarnation: u32,
         task: Task,
     },
+    /// A server that is not there refuses.
+    Nobody {
+        member: usize,
+        incarnation: u32,
+        conn: ConnId,
+    },
     Resume {
         member: usize,
     },
@@ -157,6 +163,8 @@ struct Member {
     lanes: [VecDeque<(OpId, DiskOp)>; 3],
     lane_busy: [bool; 3],
     conns: BTreeMap<ConnId, (usize, usize)>,
+    /// Dialled to servers that are not in this world, and not refused yet.
+    dials_nobody: BTreeSet<ConnId>,
     /// Connections of clients that speak ZooKeeper's protocol.
     client_conns: BTreeMap<ConnId, LinkId>,
     next_accepted: u64,
@@ -299,6 +307,7 @@ impl World {
                     lanes: Default::default(),
                     lane_busy: [false; 3],
                     conns: BTreeMap::new(),
+                    dials_nobody: BTreeSet::new(),
                     client_conns: BTreeMap::new(),
                     next_accepted: 0,
                     paused_until: Nanos::ZERO,
@@ -470,6 +479,7 @@ impl World {
                     self.crash(self.members[member].sid, power);
                 }
             }
+            What::Nobody { member, incarnation, conn } => self.refused_by_nobody(member, incarnation, conn),
             What::GiveUp { connection, end } => self.give_up(connection, end),
             What::Boot { member } => self.boot_now(member),
             What::DiskFreed { member } => self.disk_freed(member),

@@ -112,6 +112,7 @@ impl World {
         m.incarnation += 1;
         m.listening = [false; 2];
         m.held.clear();
+        m.dials_nobody.clear();
         m.paused_until = Nanos::ZERO;
         m.installing = None;
         m.crash_amid_write = None;
