@@ -161,6 +161,8 @@ pub(crate) struct Ghost {
     pub members: Vec<Member>,
     /// The one that a leader made active last.
     pub config: Configuration,
+    /// In which epoch.
+    pub configured_in: Epoch,
     /// What was proposed later, or agreed on with NEWLEADER, and may be active one day.
     pub seen: Vec<Configuration>,
     /// Versions that leaders have made active.
@@ -204,6 +206,7 @@ impl Ghost {
             .collect();
         Ghost {
             config: Configuration::first(&spec.verifier, &spec.members),
+            configured_in: Epoch::NONE,
             seen: Vec::new(),
             activated: Vec::new(),
             members,

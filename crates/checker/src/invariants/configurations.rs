@@ -1,9 +1,11 @@
 //! CFG, configurations (ZOOKEEPER-107): judged when one becomes active, as events tell.
 //!
-//! * A leader makes a later one active than any before it (or the last one again: it may not know), and then everything that is committed is durable on a quorum of
+//! * A leader makes a later one active than any leader up to its epoch before it (or the last one again: it may not know), and
+//!   then everything that is committed is durable on a quorum of
 //!   it: the reconfig itself, with which it commits, and what it brings to a new epoch with NEWLEADER.
 //! * Nobody else makes one active before a leader has.
 
+use wire::Epoch;
 use zab::{Role, View};
 
 use crate::ghost::Ghost;
@@ -28,12 +30,20 @@ pub(crate) fn activated(g: &mut Ghost, m: usize, view: &View, report: &mut Repor
         }
         return;
     }
+    let epoch = g.members[m].established.unwrap_or(Epoch::NONE);
+    if !g.activated.contains(&view.version) {
+        g.activated.push(view.version);
+    }
+    if epoch < g.configured_in {
+        // It does not know yet that another server leads.
+        return;
+    }
+    g.configured_in = epoch;
     if view.version < g.config.version {
         let detail = format!("makes configuration {} active behind {}", view.version, g.config.version);
         report.add("CFG", g.sid(m), detail);
         return;
     }
-    g.activated.push(view.version);
     g.config = Configuration::of(view, &g.sids());
     g.seen.retain(|other| other.version > view.version);
     durability::all(g, m, report);
@@ -145,6 +155,19 @@ mod tests {
         run.sound();
         run.event(1, Event::config_activated(&view(z(1, 0), &[1, 2, 3])));
         run.first_is("CFG");
+    }
+
+    /// Its quorum acknowledged NEWLEADER, and it slept while others went on.
+    #[test]
+    fn an_older_one_of_who_slept() {
+        let mut run = Run::booted(3);
+        run.lead(1, 1);
+        run.follow(2, 1, 1);
+        run.new_leader_with(3, 2, &[2]);
+        run.event(3, Event::config_activated(&view(z(2, 0), &[1, 2, 3])));
+        run.established_event(1, 1);
+        run.event(1, Event::config_activated(&view(z(1, 0), &[1, 2, 3])));
+        run.sound();
     }
 
     /// What is proposed may be the active one tomorrow: its quorum, too, must do without the disk.
