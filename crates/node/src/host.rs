@@ -407,7 +407,7 @@ impl Host {
     }
 
     async fn listen(&mut self, port: Port) -> Result<(), NodeError> {
-        let own = &self.cfg.servers[&self.cfg.my_id];
+        let own = self.cfg.own_server().expect("who is alone listens for no member");
         let now = self.peer.ensemble().quorum_address(self.cfg.my_id).and_then(|at| at.parse().ok());
         let address = match port {
             Port::Election => own.election_address(),

@@ -24,9 +24,9 @@ use zab::leader::{Leader, LeaderStatus};
 use zab::learner::Learner;
 use zab::standalone::Standalone;
 use zab::{
-    ClientInput, ClientOutput, Config, Ctx, DiskAnswer, DiskDone, DiskError, DiskOp, Ensemble, Epochs, Event,
-    Halt, Ids, Input, Io, Leave, LogTail, Nanos, Now, OpId, Outbox, Output, Port, Recovered, Role,
-    StateMachine, Switch, Task, ZkDatabase,
+    ClientInput, ClientOutput, Config, ConfigFile, Ctx, DiskAnswer, DiskDone, DiskError, DiskOp, Ensemble,
+    Epochs, Event, Halt, Ids, Input, Io, Leave, LogTail, Nanos, Now, OpId, Outbox, Output, Port, Recovered,
+    Role, StateMachine, Switch, Task, ZkDatabase,
 };
 
 use crate::old_writer::OldWriter;
@@ -447,7 +447,10 @@ impl<S: StateMachine> Peer<S> {
             self.epochs = Epochs { accepted: epoch, current: epoch };
         }
         let (last_zxid, current) = (self.db.last_processed, self.epochs.current);
-        self.ensemble.forget_unlogged(last_zxid, current);
+        if self.ensemble.forget_unlogged(last_zxid, current) {
+            let (version, text) = (self.ensemble.active().version, self.ensemble.active_text());
+            self.io(now, out).disk(DiskOp::WriteConfig { file: ConfigFile::Seen, version, text });
+        }
         let mut io = Io { now, out, ids: &mut self.ids, config: &self.config, ensemble: &mut self.ensemble };
         if let Some(leader) = self.designated.take()
             && let Some(decision) = self.election.designate(&mut io, leader, last_zxid, current)

@@ -183,13 +183,15 @@ impl Ensemble {
     }
 
     /// The member begins to look, with this history: what was kept and not logged counts no more, a reconfig that was proposed
-    /// in the history's epoch or a configuration of a NEWLEADER. It was never acknowledged, and perhaps nobody has it.
-    pub fn forget_unlogged(&mut self, last_zxid: Zxid, current_epoch: Epoch) {
-        self.seen.take_if(|seen| {
+    /// in the history's epoch or a configuration of a NEWLEADER. It was never acknowledged, and perhaps nobody has it. True
+    /// where there is such a one: it must not be kept any more, or it would seem to be of the history once that is longer.
+    pub fn forget_unlogged(&mut self, last_zxid: Zxid, current_epoch: Epoch) -> bool {
+        let unlogged = self.seen.take_if(|seen| {
             let (version, of_new_leader) = (seen.version, seen.version.counter() == 0);
             let epoch = version.epoch();
             version > last_zxid && (epoch > current_epoch || epoch == current_epoch && !of_new_leader)
         });
+        unlogged.is_some()
     }
 
     /// `processReconfig`: the configuration is committed. `leader`: of the role that is being played. `designated`: who

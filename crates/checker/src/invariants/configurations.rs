@@ -288,6 +288,19 @@ mod tests {
         }
     }
 
+    /// Its quorum acknowledged NEWLEADER, and it slept while others went on.
+    #[test]
+    fn an_older_one_of_who_slept() {
+        let mut run = Run::booted(3);
+        run.lead(1, 1);
+        run.follow(2, 1, 1);
+        run.new_leader_with(3, 2, &[2]);
+        run.event(3, Event::config_activated(&view(z(2, 0), &[1, 2, 3])));
+        run.established_event(1, 1);
+        run.event(1, Event::config_activated(&view(z(1, 0), &[1, 2, 3])));
+        run.sound();
+    }
+
     /// What is proposed may be the active one tomorrow: its quorum, too, must do without the disk.
     #[test]
     fn which_disks_may_be_lost() {

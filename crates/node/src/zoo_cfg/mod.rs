@@ -71,6 +71,8 @@ pub struct ZooCfg {
     version: Zxid,
     /// `zoo.cfg.dynamic.next`
     seen_view: Option<View>,
+    /// Its lines.
+    seen_servers: BTreeMap<ServerId, Server>,
     /// `autopurge.purgeInterval` is above 0. Ours purges with each snapshot.
     purges: bool,
     retained: usize,
@@ -89,8 +91,8 @@ impl ZooCfg {
         if cfg.is_standalone() {
             cfg.my_id = ServerId(1);
         } else {
-            cfg.identify()?;
             cfg.read_seen()?;
+            cfg.identify()?;
         }
         Ok(cfg)
     }
@@ -131,6 +133,7 @@ impl ZooCfg {
             dynamic_config_file: None,
             version: Zxid::ZERO,
             seen_view: None,
+            seen_servers: BTreeMap::new(),
             purges: false,
             retained: MIN_SNAP_RETAIN_COUNT,
             groups: BTreeMap::new(),
@@ -165,8 +168,16 @@ impl ZooCfg {
     fn read_seen(&mut self) -> Result<(), ConfigError> {
         let path = dynamic::path_of(&self.path, storage::config_file::SEEN);
         if self.settings.reconfig_enabled && path.exists() {
-            let seen = parse_config_text(read(&path)?.as_bytes());
-            self.seen_view = Some(seen.map_err(|why| ConfigError::Unreadable { path, why })?);
+            let text = read(&path)?;
+            let unreadable = |why| ConfigError::Unreadable { path: path.clone(), why };
+            let seen = parse_config_text(text.as_bytes()).map_err(unreadable)?;
+            for property in properties::read(&text) {
+                if let Some(id) = property.key.strip_prefix("server.") {
+                    let id = server_line::server_id(id).map_err(unreadable)?;
+                    self.seen_servers.insert(id, server_line::server(&property.value).map_err(unreadable)?);
+                }
+            }
+            self.seen_view = Some(seen);
         }
         Ok(())
     }
@@ -326,7 +337,14 @@ impl ZooCfg {
 
     /// This member's line; none of a server that is alone.
     pub fn own_server(&self) -> Option<&Server> {
-        self.servers.get(&self.my_id).filter(|_| !self.is_standalone())
+        self.listed().filter(|_| !self.is_standalone())
+    }
+
+    /// Among the members, or among those that have been proposed: then it has voted for that, perhaps, and is needed.
+    fn listed(&self) -> Option<&Server> {
+        let proposed = self.seen_view.as_ref().filter(|seen| seen.version > self.version);
+        let proposed = proposed.and_then(|_| self.seen_servers.get(&self.my_id));
+        self.servers.get(&self.my_id).or(proposed)
     }
 
     fn check_standalone(&mut self) -> Result<(), ConfigError> {
@@ -388,7 +406,7 @@ impl ZooCfg {
             expected,
         })?;
         self.my_id = ServerId(id);
-        let Some(own) = self.servers.get(&self.my_id) else {
+        let Some(own) = self.listed().cloned() else {
             if self.version > Zxid::ZERO
                 && let Some(dynamic) = &self.dynamic_config_file
             {
@@ -404,7 +422,7 @@ impl ZooCfg {
             return Err(ConfigError::Missing { path: self.path.clone(), expected });
         };
         if own.client_port.is_some() {
-            (self.client_port, self.client_address) = (own.client_port, own.client_address.clone());
+            (self.client_port, self.client_address) = (own.client_port, own.client_address);
         }
         let listed = if own.observer { LearnerType::Observer } else { LearnerType::Participant };
         if self.peer_type.is_some_and(|said| said != listed) {

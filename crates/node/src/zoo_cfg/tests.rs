@@ -248,6 +248,30 @@ fn what_reconfigurations_leave() {
     );
 }
 
+/// It follows without a vote, and was proposed to have one: it is needed for that.
+#[test]
+fn what_is_proposed_lists_the_server() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| dir.path().join(name);
+    let fixed = GOOD.split_once("server.1").expect("members behind the rest").0;
+    let fixed = fixed.replace("dataDir=/d", &format!("dataDir={}", dir.path().display()));
+    let active = at("zoo.cfg.dynamic.1a");
+    std::fs::write(&active, "server.1=a:2888:3888\nserver.2=b:2888:3888").expect("written");
+    let text = format!("{fixed}dynamicConfigFile={}\nreconfigEnabled=true\n", active.display());
+    std::fs::write(at("zoo.cfg"), text).expect("written");
+    std::fs::write(at("myid"), "3").expect("written");
+    let load = |next: &str| {
+        std::fs::write(at("zoo.cfg.dynamic.next"), next).expect("written");
+        ZooCfg::load(&at("zoo.cfg")).map_err(|why| why.to_string())
+    };
+    let three =
+        "server.1=a:2888:3888\nserver.2=b:2888:3888\nserver.3=c:2889:3889:participant;c:2182\nversion=";
+    let cfg = load(&format!("{three}1b")).expect("it is proposed");
+    let own = cfg.own_server().expect("its line");
+    assert_eq!((own.host.as_str(), own.quorum_port, cfg.client_port), ("c", 2889, Some(2182)));
+    assert!(load(&format!("{three}1a")).is_err_and(|why| why.contains("has removed this server")));
+}
+
 /// | `reconfigEnabled` | `zoo.cfg.dynamic.next` | seen |
 /// |---|---|---|
 /// | no | any | nothing |

@@ -406,3 +406,17 @@ fn who_is_no_voter_leads_no_longer() {
          --- server 3 is elected, server 1 has registered";
     play("no-voter-any-more", config, &format!("{elected}\n{script}"));
 }
+
+/// It was kept, and the machine lost its power before its reconfig was logged. It must not come back once the history is longer.
+#[test]
+fn a_proposal_that_was_never_logged_is_forgotten() {
+    let mut config = enabled(member(3, 3, 0));
+    config.seen_view = Some(view(E1 | 2, &[3, 4, 5], &[]));
+    let script = "boot
+         --- server 3 looks
+         1 votes LOOKING leader=3 zxid=0x100000001 round=1 epoch=1
+         # 3 and 1 are enough.
+         time +200
+         disk shows its files";
+    play("never-logged", config, script);
+}

@@ -12,7 +12,8 @@ pub(super) fn new_state(kind: StateKind, max_txn: usize) -> State {
 /// A server that left and is to be added again is given a file with the members and itself, by whoever operates it, as
 /// ZooKeeper's documentation says: without itself in the file it does not start.
 fn list_itself(config: &mut Config, first: &View) {
-    let (sid, seen) = (config.sid, config.seen_view.as_ref());
+    let (sid, active) = (config.sid, config.view.version);
+    let seen = config.seen_view.as_ref().filter(|seen| seen.version > active);
     let listed = |view: &View| view.members.contains_key(&sid);
     if listed(&config.view) || seen.is_some_and(listed) {
         return;

@@ -22,8 +22,11 @@ impl Vote {
     pub fn of(n: &Notification) -> Vote {
         Vote { leader: n.leader, zxid: n.zxid, round: n.round, epoch: n.peer_epoch }
     }
-    /// The total order: epoch, then zxid, then sid (ZOOKEEPER-1419). A server of weight 0 never wins.
+    /// The total order: epoch, then zxid, then sid (ZOOKEEPER-1419). A server of weight 0 never wins. One that votes in the
+    /// pending configuration only stands behind the others of equal history: who does not know that configuration would not
+    /// have it.
     pub fn better_than(&self, other: &Vote, io: &Io<'_>) -> bool {
+        let active = io.ensemble.active();
         io.ensemble.weighs(self.leader)
             && if io.config.switches.has(Switch::VoteOrderPrecedence) {
                 // The last clause forgets the epoch.
@@ -31,7 +34,8 @@ impl Vote {
                     || self.epoch == other.epoch && self.zxid > other.zxid
                     || self.zxid == other.zxid && self.leader > other.leader
             } else {
-                (self.epoch, self.zxid, self.leader) > (other.epoch, other.zxid, other.leader)
+                let rank = |vote: &Vote| (vote.epoch, vote.zxid, active.is_voter(vote.leader), vote.leader);
+                rank(self) > rank(other)
             }
     }
 }
