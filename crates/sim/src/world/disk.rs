@@ -48,6 +48,8 @@ impl World {
             self.count_disk_faults(member, felt);
         }
         if result == Err(DiskError::Killed) {
+            // What stands behind it in its lane was not begun.
+            self.members[member].lanes[lane_index(op.lane())].clear();
             return self.crash_inside_call(member);
         }
         if self.check {
@@ -126,5 +128,39 @@ pub(super) fn lane_index(lane: Lane) -> usize {
         Lane::Log => 0,
         Lane::Epoch => 1,
         Lane::Snapshot => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use peer::{ConfigFile, Switches};
+    use storage::FileSystem;
+
+    use super::*;
+    use crate::run::{Options, Runner};
+    use crate::swarm::plan;
+
+    /// A process dies inside an operation: what waits behind it in the lane never begins.
+    #[test]
+    fn nothing_overtakes_what_the_process_died_in() {
+        let mut runner = Runner::new(&plan(1, Switches::NONE), Options::default());
+        let world = &mut runner.world;
+        while world.now < Nanos::from_millis(100) {
+            world.next(Nanos::from_millis(100));
+        }
+        let text = world.members[0].config.view.text();
+        let write = |file, seq| {
+            let op = DiskOp::WriteConfig { file, version: Zxid(1), text: text.clone() };
+            (OpId { generation: u32::MAX, seq }, op)
+        };
+        let mut lane: VecDeque<_> = [write(ConfigFile::Active, 1), write(ConfigFile::Seen, 2)].into();
+        world.members[0].lanes[0].clear();
+        world.members[0].lane_busy[0] = true;
+        std::mem::swap(&mut world.members[0].lanes[0], &mut lane);
+        world.crash_at_call(ServerId(1), false, 0);
+        world.disk_done(0, 0);
+        assert!(!world.is_up(ServerId(1)));
+        let seen = world.members[0].storage.fs.read(config_file::SEEN);
+        assert!(seen.is_err(), "the second one was begun");
     }
 }
