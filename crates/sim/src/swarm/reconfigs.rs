@@ -78,7 +78,15 @@ impl Plan {
         }
         // Of a version that there never was.
         let from = self.draws.chance(40).then_some(7);
-        let text = self.draws.chance(60).then(|| one_of(&mut self.draws, &TEXTS).to_owned());
+        let text = match self.draws.below(100) {
+            0..=5 => Some(one_of(&mut self.draws, &TEXTS).to_owned()),
+            // A voter at another address: if it leads, it does not lead on.
+            6..=9 => {
+                let (id, port) = (self.draws.range(1, self.members), self.draws.range(2889, 2890));
+                Some(format!("server.{id}=10.0.0.{id}:{port}:3888:participant;2181"))
+            }
+            _ => None,
+        };
         let through = self.draws.chance(250).then(|| self.anybody());
         Action::Reconfig { voters, observers, leave, all, from, text, through }
     }
