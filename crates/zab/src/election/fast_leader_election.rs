@@ -8,7 +8,7 @@ use wire::election::{Layout, Notification, ServerState};
 use wire::{Epoch, ServerId, Zxid};
 
 use super::quorum_cnx_manager::QuorumCnxManager;
-use super::vote::{Received, Vote};
+use super::vote::{Received, Vote, may_lead};
 use crate::config::LearnerType;
 use crate::config_text::parse_config_text;
 use crate::context::Io;
@@ -117,13 +117,7 @@ impl Election {
         self.round += 1;
         self.history = (last_zxid, current_epoch);
         let observer = io.ensemble.learner_type() == LearnerType::Observer;
-        // Who votes in the configuration only that is pending may lead, too: it may have more than anybody who votes in the
-        // active one, and without it there may be no quorum. (In Java it votes for others, who then refuse it.)
-        self.initial = if observer || !io.ensemble.votes() {
-            Vote::none(self.round)
-        } else {
-            Vote { leader: io.sid(), zxid: last_zxid, round: self.round, epoch: current_epoch }
-        };
+        self.initial = self.initial_vote(io);
         self.vote = self.initial;
         self.recvset.clear();
         self.outofelection.clear();
@@ -138,6 +132,18 @@ impl Election {
         } else {
             self.begin(io);
         }
+    }
+
+    /// For itself, or for nobody. Who votes in the pending configuration only may lead, too, in every other round: it may
+    /// have more than anybody who votes in the active one, and without it there may be no quorum; or those who do not know
+    /// that configuration, and would not have it, may be needed. (In Java it votes for others, who may refuse it then.)
+    fn initial_vote(&self, io: &Io<'_>) -> Vote {
+        let (zxid, epoch) = self.history;
+        let observer = io.ensemble.learner_type() == LearnerType::Observer;
+        if observer || !may_lead(io, io.sid(), self.round) {
+            return Vote::none(self.round);
+        }
+        Vote { leader: io.sid(), zxid, round: self.round, epoch }
     }
 
     fn begin(&mut self, io: &mut Io<'_>) {
@@ -230,6 +236,11 @@ impl Election {
                 if self.cnx.nothing_delivered() {
                     self.cnx.connect_all(io);
                 } else {
+                    let least = io.config.settings.min_notification_interval;
+                    let tried_before = *interval > least + least;
+                    if tried_before {
+                        self.try_another_round(io);
+                    }
                     self.send_notifications(io);
                     return self.count_heard(io);
                 }
@@ -237,6 +248,16 @@ impl Election {
             _ => {}
         }
         None
+    }
+
+    /// With a configuration pending nobody was elected in this round: perhaps who may lead in the next one is.
+    fn try_another_round(&mut self, io: &Io<'_>) {
+        if io.ensemble.pending().is_some() {
+            self.round += 1;
+            self.recvset.clear();
+            self.initial = self.initial_vote(io);
+            self.vote = self.initial;
+        }
     }
 
     fn send_notifications(&mut self, io: &mut Io<'_>) {
@@ -415,7 +436,7 @@ impl Election {
         if n.round > self.round || begins && n.round < self.round {
             self.round = n.round;
             self.recvset.clear();
-            self.initial.round = n.round;
+            self.initial = self.initial_vote(io);
             self.vote = if theirs.better_than(&self.initial, io) { theirs } else { self.initial };
             self.send_notifications(io);
         } else if n.round < self.round {

@@ -27,7 +27,7 @@ impl Vote {
     /// have it.
     pub fn better_than(&self, other: &Vote, io: &Io<'_>) -> bool {
         let active = io.ensemble.active();
-        io.ensemble.weighs(self.leader)
+        may_lead(io, self.leader, self.round)
             && if io.config.switches.has(Switch::VoteOrderPrecedence) {
                 // The last clause forgets the epoch.
                 self.epoch > other.epoch
@@ -38,6 +38,11 @@ impl Vote {
                 rank(self) > rank(other)
             }
     }
+}
+
+/// Those who vote in the pending configuration only may in even rounds.
+pub fn may_lead(io: &Io<'_>, sid: ServerId, round: i64) -> bool {
+    io.ensemble.weighs(sid) && (io.ensemble.active().is_voter(sid) || round % 2 == 0)
 }
 
 /// A vote as it was received: from whom does not matter, in which state does.
