@@ -420,3 +420,50 @@ fn a_proposal_that_was_never_logged_is_forgotten() {
          disk shows its files";
     play("never-logged", config, script);
 }
+
+/// It may have slept while all others that it knows became observers.
+#[test]
+fn an_observer_tells_a_voter_of_its_configuration() {
+    let (earlier, same) = (text(7, &[1, 2, 3], &[4]), text(E1, &[1, 2, 3], &[4]));
+    serves(
+        "observer-tells",
+        enabled(member(4, 3, 1)),
+        &format!(
+            "2 votes LOOKING leader=2 zxid=0x100000001 round=5 epoch=1 config={earlier}
+             2 votes LOOKING leader=2 zxid=0x100000001 round=6 epoch=1 config={same}"
+        ),
+    );
+}
+
+/// Nobody hears of its own round.
+#[test]
+fn who_has_no_vote_goes_by_the_round_of_a_voter() {
+    let mut config = enabled(member(1, 3, 0));
+    config.view = view(E1, &[2, 3], &[]);
+    let script = "boot
+         --- server 1 looks, in round 1
+         2 votes LOOKING leader=2 zxid=0x100000001 round=0 epoch=1
+         # Then it is one of them.
+         3 votes LOOKING leader=3 zxid=0x100000001 round=-1 epoch=1";
+    play("voteless-round", config, script);
+}
+
+/// | server 4 votes in the pending configuration only, and votes for itself | |
+/// |---|---|
+/// | in an odd round | it may not lead |
+/// | in an even one, with as much as others | they are voted for |
+/// | with more | it is |
+#[test]
+fn who_is_being_added_may_lead() {
+    let mut config = enabled(member(3, 3, 0));
+    config.seen_view = Some(view(E1 | 1, &[1, 2, 3, 4], &[]));
+    let script = "boot
+         --- server 3 looks, in round 1
+         4 votes LOOKING leader=4 zxid=0x100000002 round=1 epoch=1
+         4 votes LOOKING leader=4 zxid=0x100000001 round=2 epoch=1
+         4 votes LOOKING leader=4 zxid=0x100000002 round=2 epoch=1
+         # With one pending, later notifications begin a round.
+         time +200
+         time +600";
+    play("being-added", config, script);
+}
