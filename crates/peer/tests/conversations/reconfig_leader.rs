@@ -3,7 +3,7 @@
 use peer::Config;
 
 use crate::member;
-use crate::reconfig::{enabled, play};
+use crate::reconfig::{enabled, play, view};
 
 /// Servers 1 and 2 are in step with server 3, and a client is connected.
 fn leads(name: &str, config: Config, script: &str) {
@@ -230,6 +230,20 @@ fn it_is_refused() {
              --- servers 1 and 2 are in step with server 3
              L2 closes
              {JOINS_4},server.5=h5:2888:3888;2181 leaving=1
+             L1 says ACK 0x200000002"
+        ),
+    );
+    // 4 follows still, and has not heard that it observes.
+    let mut observes = three();
+    observes.view = view(observes.view.version.0, &[1, 2, 3], &[4]);
+    leads(
+        "refuses-who-observes-soon",
+        observes,
+        &format!(
+            "4 follows
+             --- servers 1, 2 and 4 are in step with server 3
+             L2 closes
+             {JOINS_4} leaving=1
              L1 says ACK 0x200000002"
         ),
     );
