@@ -352,21 +352,33 @@ fn an_own_disk_that_is_empty() {
     );
 }
 
-#[test]
-fn a_server_of_weight_zero_never_wins() {
-    let mut config = member(1, 3, 0);
+fn weight_zero(sid: i64) -> peer::Config {
+    let mut config = member(sid, 3, 0);
     config.view.verifier = QuorumVerifier::Hierarchical {
         group_of: (1..=3).map(|id| (ServerId(id), 1)).collect(),
         weight_of: (1..=3).map(|id| (ServerId(id), if id == 3 { 0 } else { 1 })).collect(),
     };
+    config
+}
+
+#[test]
+fn a_server_of_weight_zero_never_wins() {
     elect(
         "weight-zero",
-        config,
+        weight_zero(1),
         &[],
         "boot
          3 votes LOOKING leader=3 zxid=0x900000000 round=1 epoch=9
          2 votes LOOKING leader=2 zxid=0x0 round=1 epoch=0
          time +200",
+    );
+    // It votes for itself all the same, as in Java: all hear of its round, and nobody takes that over.
+    elect(
+        "weight-zero-itself",
+        weight_zero(3),
+        &[],
+        "boot
+         2 votes LOOKING leader=2 zxid=0x0 round=1 epoch=0",
     );
 }
 

@@ -140,7 +140,9 @@ impl Election {
     fn initial_vote(&self, io: &Io<'_>) -> Vote {
         let (zxid, epoch) = self.history;
         let observer = io.ensemble.learner_type() == LearnerType::Observer;
-        if observer || !may_lead(io, io.sid(), self.round) {
+        // One of weight 0 says so, too, as in Java: nobody takes its vote over, but all hear of its round.
+        let votes = io.ensemble.active().is_voter(io.sid()) || may_lead(io, io.sid(), self.round);
+        if observer || !votes {
             return Vote::none(self.round);
         }
         Vote { leader: io.sid(), zxid, round: self.round, epoch }
